@@ -1,0 +1,20 @@
+/* Clocks and how times are written. Monotonic for intervals and deadlines, wall for what people
+ * read. */
+#ifndef BASE_CLOCK_H
+#define BASE_CLOCK_H
+
+#include <stdint.h>
+
+enum { CLOCK_RFC3339_MAX = 32 };
+
+int64_t clock_mono_us(void);
+int64_t clock_mono_ms(void);
+int64_t clock_wall_ms(void); /* since the epoch, UTC */
+
+/* Writes "2026-11-20T20:15:04.123Z" into `out` and returns it. */
+const char *clock_format_rfc3339(int64_t wall_ms, char out[static CLOCK_RFC3339_MAX]);
+
+/* Parses RFC 3339 with any offset and up to nine fraction digits (kept to the millisecond). */
+int clock_parse_rfc3339(const char *s, int64_t *wall_ms);
+
+#endif

@@ -1,0 +1,87 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *err_text(int code)
+{
+    switch (code) {
+    case 0:
+        return "no error";
+#define ERR_CASE(symbol, number, api_name, text)                                                   \
+    case symbol:                                                                                   \
+        return text;
+        ERR_LIST(ERR_CASE)
+#undef ERR_CASE
+    default:
+        break;
+    }
+    const char *text = code < 0 ? strerrordesc_np(-code) : NULL;
+    return text != NULL ? text : "unknown error";
+}
+
+const char *err_name(int code)
+{
+    switch (code) {
+    case 0:
+        return "ok";
+#define ERR_CASE(symbol, number, api_name, text)                                                   \
+    case symbol:                                                                                   \
+        return api_name;
+        ERR_LIST(ERR_CASE)
+#undef ERR_CASE
+    case -ENOENT:
+        return "not_found";
+    case -EEXIST:
+        return "exists";
+    case -EACCES:
+    case -EPERM:
+        return "forbidden";
+    case -ENOSPC:
+    case -EDQUOT:
+        return "disk_full";
+    case -EADDRINUSE:
+        return "address_in_use";
+    case -EINVAL:
+        return "invalid";
+    case -ETIMEDOUT:
+        return "timeout";
+    case -ECONNREFUSED:
+    case -ECONNRESET:
+    case -EHOSTUNREACH:
+    case -ENETUNREACH:
+    case -EPIPE:
+        return "unavailable";
+    default:
+        return "io";
+    }
+}
+
+int error_set(struct error *e, int code, const char *fmt, ...)
+{
+    if (e == NULL)
+        return code;
+    va_list args;
+    va_start(args, fmt);
+    e->code = code;
+    (void)vsnprintf(e->text, sizeof e->text, fmt, args);
+    va_end(args);
+    return code;
+}
+
+int error_prefix(struct error *e, const char *fmt, ...)
+{
+    if (e == NULL)
+        return ERR_INTERNAL;
+    char old[ERROR_TEXT_MAX];
+    memcpy(old, e->text, sizeof old);
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(e->text, sizeof e->text, fmt, args);
+    va_end(args);
+    if (n >= 0 && (size_t)n < sizeof e->text)
+        (void)snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", old);
+    return e->code;
+}

@@ -1,0 +1,58 @@
+/* Structured log records: time, level, node, role, job, task, error code, text.
+ *
+ * On a terminal one coloured line a record; in files and pipes JSON lines. A file is rotated when
+ * it grows past its limit. Safe from every thread. The top of a call chain logs, the rest returns.
+ */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+
+enum log_format { LOG_FORMAT_AUTO, LOG_FORMAT_TEXT, LOG_FORMAT_JSON };
+
+struct log_options {
+    enum log_level level;
+    enum log_format format; /* AUTO: text on a terminal, else JSON */
+    const char *path;       /* NULL: standard error */
+    uint64_t bytes_max;     /* rotate past this size; 0 never */
+    unsigned files_max;     /* rotated files to keep: path.1 ... */
+    const char *node;       /* name of this node, may be NULL */
+};
+
+/* What a record is about; NULL and 0 fields are left out. */
+struct log_about {
+    const char *role;
+    const char *job;
+    const char *task;
+    const char *peer;
+    int code; /* negative error code */
+};
+
+/* Before this records go to standard error at level INFO. Copies what it needs. */
+int log_open(const struct log_options *options);
+void log_close(void);
+void log_set_level(enum log_level level);
+void log_set_node(const char *name);
+int log_reopen(void); /* after an outside rotation (SIGHUP) */
+int log_parse_level(const char *name, enum log_level *level);
+const char *log_level_name(enum log_level level);
+
+void log_write(enum log_level level, const struct log_about *about, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Called with every record that passes the level, after it was written; runs on the thread that
+ * logged and must not log. One hook; NULL removes it. */
+typedef void (*log_hook_fn)(void *arg, enum log_level level, int64_t wall_ms,
+                            const struct log_about *about, const char *text);
+void log_set_hook(log_hook_fn hook, void *arg);
+
+#define LOG_ABOUT(...)        (&(const struct log_about){__VA_ARGS__})
+#define log_debug(about, ...) log_write(LOG_LEVEL_DEBUG, (about), __VA_ARGS__)
+#define log_info(about, ...)  log_write(LOG_LEVEL_INFO, (about), __VA_ARGS__)
+#define log_warn(about, ...)  log_write(LOG_LEVEL_WARN, (about), __VA_ARGS__)
+#define log_error(about, ...) log_write(LOG_LEVEL_ERROR, (about), __VA_ARGS__)
+
+#endif

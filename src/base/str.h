@@ -1,0 +1,48 @@
+/* Strings, numbers, durations, sizes: parsing what people write and writing what they read. */
+#ifndef BASE_STR_H
+#define BASE_STR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+bool str_starts_with(const char *s, const char *prefix);
+bool str_ends_with(const char *s, const char *suffix);
+
+/* Decimal, whole string, within [min, max]; else ERR_INVALID and `out` untouched. */
+int str_parse_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out);
+int str_parse_i64(const char *s, int64_t min, int64_t max, int64_t *out);
+
+/* "250ms", "10s", "1h30m", "2d"; a bare number counts seconds. */
+int str_parse_duration_ms(const char *s, int64_t *ms);
+/* "4096", "64K", "10M", "2G", "1T" (powers of 1024, an optional "B" or "iB" behind). */
+int str_parse_bytes(const char *s, uint64_t *bytes);
+
+enum { STR_SHORT_MAX = 32 };
+/* "250ms", "12.3s", "4m05s", "3h12m", "2d04h" */
+const char *str_format_duration(int64_t ms, char out[static STR_SHORT_MAX]);
+/* "17 B", "1.2 KiB", "3.4 GiB" */
+const char *str_format_bytes(uint64_t bytes, char out[static STR_SHORT_MAX]);
+
+/* Letters, digits, '-', '_', '.', beginning with a letter or digit, 1 to `max` bytes: the form of
+ * names of nodes, jobs, labels, users. */
+bool str_is_name(const char *s, size_t max);
+
+/* Length of the valid UTF-8 sequence at `s` (`len` bytes left), or 0. */
+size_t str_utf8_len(const char *s, size_t len);
+bool str_is_utf8(const char *s, size_t len);
+
+/* Copies `s` to malloc'ed text that a terminal shows and never obeys: control characters, DEL, C1
+ * codes and invalid UTF-8 become \xNN, newline and tab stay when `keep_lines`. */
+char *str_printable(const char *s, size_t len, bool keep_lines);
+
+/* Wildcard match: '*' any run, '?' one character. */
+bool str_glob(const char *pattern, const char *s);
+
+/* Number of single-character edits between two strings, for "did you mean". */
+unsigned str_distance(const char *a, const char *b);
+
+/* Constant-time comparison for secrets. */
+bool str_equal_secret(const char *a, const char *b);
+
+#endif
