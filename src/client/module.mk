@@ -1,0 +1,6 @@
+# libclient.a: a cluster as a console sees it
+# A new module is one more line, in alphabetical order.
+
+noinst_LIBRARIES += libclient.a
+
+libclient_a_SOURCES =

@@ -1,0 +1,6 @@
+# librole.a: coordinator, metadata, worker: where core and run meet
+# A new module is one more line, in alphabetical order.
+
+noinst_LIBRARIES += librole.a
+
+librole_a_SOURCES =

@@ -1,0 +1,18 @@
+# libwire.a: the messages of the .proto files, framing, protocol version
+# A new module is one more line, in alphabetical order; a new schema is one more line in wire_protos.
+# A schema imports another as "wire/NAME.proto"; its generated header is "wire/NAME.pb-c.h".
+
+noinst_LIBRARIES += libwire.a
+
+libwire_a_SOURCES =
+
+wire_protos =
+
+nodist_libwire_a_SOURCES = $(wire_protos:.proto=.pb-c.c) $(wire_protos:.proto=.pb-c.h)
+BUILT_SOURCES += $(nodist_libwire_a_SOURCES)
+CLEANFILES += $(nodist_libwire_a_SOURCES)
+EXTRA_DIST += $(wire_protos)
+
+src/wire/%.pb-c.c src/wire/%.pb-c.h: src/wire/%.proto
+	@$(MKDIR_P) src/wire
+	$(AM_V_GEN)$(PROTOC_C) --proto_path=$(top_srcdir)/src --c_out=src wire/$*.proto
