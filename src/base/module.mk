@@ -4,3 +4,8 @@
 noinst_LIBRARIES += libbase.a
 
 libbase_a_SOURCES =
+libbase_a_SOURCES += src/base/buf.c src/base/buf.h
+libbase_a_SOURCES += src/base/clock.c src/base/clock.h
+libbase_a_SOURCES += src/base/error.c src/base/error.h
+libbase_a_SOURCES += src/base/mem.c src/base/mem.h
+libbase_a_SOURCES += src/base/uuid.c src/base/uuid.h

@@ -7,6 +7,8 @@ noinst_LIBRARIES += libwire.a
 libwire_a_SOURCES =
 
 wire_protos =
+wire_protos += src/wire/cluster.proto
+wire_protos += src/wire/state.proto
 
 nodist_libwire_a_SOURCES = $(wire_protos:.proto=.pb-c.c) $(wire_protos:.proto=.pb-c.h)
 BUILT_SOURCES += $(nodist_libwire_a_SOURCES)
