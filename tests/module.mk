@@ -1,19 +1,36 @@
-# The rings of tests: `make check-fast` for static checks, unit and sim; `make check` adds e2e and pty.
-# tests/run runs them side by side, counts single cases and closes with "N passed, N failed".
+# The rings of tests. `make check-fast`: the checks of the tree, unit tests, simulated clusters; `make check`: these,
+# then real processes (tests/e2e) and terminals (tests/pty). tests/run counts their single cases.
 
-fast_tests = $(unit_tests) $(sim_tests)
-slow_tests = $(wildcard $(srcdir)/tests/e2e/*.bats $(srcdir)/tests/pty/*.bats)
+tree_checks =
+tree_checks += scripts/check-format
+tree_checks += scripts/check-hardening
+tree_checks += scripts/check-headers
+tree_checks += scripts/check-hosts
+tree_checks += scripts/check-layers
 
-run_tests = TOP_SRCDIR='$(abs_top_srcdir)' TOP_BUILDDIR='$(abs_top_builddir)' $(srcdir)/tests/run
+fast_tests = $(tree_checks:%=$(abs_top_srcdir)/%) $(unit_tests) $(sim_tests)
+slow_tests = $(abs_top_srcdir)/scripts/check-dist \
+    $(wildcard $(abs_top_srcdir)/tests/e2e/*.bats $(abs_top_srcdir)/tests/pty/*.bats)
+
+run_tests = TOP_SRCDIR='$(abs_top_srcdir)' TOP_BUILDDIR='$(abs_top_builddir)' \
+    COMPILE='$(COMPILE)' DISTFILES='$(DISTFILES)' FORTIFIED='$(HARDEN_CPPFLAGS)' PROGRAMS='$(bin_PROGRAMS)' \
+    $(srcdir)/tests/run
 
 check-fast: $(BUILT_SOURCES)
-	@$(MAKE) $(bin_PROGRAMS) $(check_PROGRAMS)
+	@$(MAKE) $(AM_MAKEFLAGS) $(bin_PROGRAMS) $(check_PROGRAMS)
 	@$(run_tests) $(fast_tests)
 
-check-local: $(bin_PROGRAMS)
+check-local:
 	@$(run_tests) $(fast_tests) $(slow_tests)
 
-.PHONY: check-fast
+format:
+	@$(srcdir)/scripts/check-format --fix
 
+.PHONY: check-fast format
+
+clean-local:
+	rm -rf tests/logs
+
+EXTRA_DIST += $(tree_checks) scripts/check-dist scripts/tap.bash
 EXTRA_DIST += tests/run
 EXTRA_DIST += $(wildcard $(srcdir)/tests/e2e/*.bats $(srcdir)/tests/pty/*.bats $(srcdir)/tests/lib/*.bash)
