@@ -1,0 +1,79 @@
+/* HTTP client on libcurl's multi interface, driven by the loop.
+ *
+ * Nothing of libcurl is loaded or allocated before the first request. Only http and https are
+ * spoken, also after redirects. Every size and time is bounded.
+ */
+#ifndef RUN_HTTP_CLIENT_H
+#define RUN_HTTP_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "base/error.h"
+
+struct http_client;
+struct http_call;
+
+struct http_client_options {
+    uv_loop_t *loop;
+    unsigned calls_max;          /* at once; further ones wait; default 64 */
+    unsigned calls_per_host_max; /* default 8 */
+    const char *ca_path;         /* PEM file; NULL: the system's */
+    const char *user_agent;
+};
+
+void http_client_options_init(struct http_client_options *options);
+struct http_client *http_client_new(const struct http_client_options *options);
+/* Cancels all calls without calling their on_done, then frees the client and calls `fn`. */
+void http_client_close(struct http_client *client, void (*fn)(void *arg), void *arg);
+
+/* What a call got. Borrowed for the call of on_done. */
+struct http_answer {
+    int code;         /* 0 when a complete answer came, of whatever status */
+    const char *text; /* says what went wrong, with the URL; "" when code is 0 */
+    unsigned status;  /* 0 when none came */
+    const char *type; /* content type, "" when none */
+    const char *body; /* NUL-terminated; "" when the body went to a descriptor */
+    size_t body_len;
+    uint64_t bytes_received; /* of the body */
+};
+
+typedef void (*http_answer_fn)(void *arg, const struct http_answer *answer);
+typedef void (*http_progress_fn)(void *arg, uint64_t received, uint64_t total);
+
+/* All is copied except descriptors, which are borrowed until on_done. Zero means the default. */
+struct http_call_options {
+    const char *method; /* default GET, or POST with a body */
+    const char *url;
+    const char *unix_path;      /* connect to this socket instead of the URL's host */
+    const char *const *headers; /* "Name: value", NULL-terminated */
+    const char *token;          /* sent as bearer token; never to another host after a redirect */
+    const void *body;
+    size_t body_len;
+    int body_fd; /* when body_fd_len > 0: this many bytes from its present offset */
+    uint64_t body_fd_len;
+    bool to_fd; /* the body of a 2xx answer goes to `out_fd`, any other to memory */
+    int out_fd;
+    uint64_t body_max;            /* default 16 MiB in memory, 16 GiB to a descriptor */
+    unsigned connect_timeout_ms;  /* default 10 s */
+    unsigned idle_timeout_ms;     /* without a byte in either direction; default 30 s */
+    unsigned total_timeout_ms;    /* default none */
+    int redirects_max;            /* default 10; -1: none are followed */
+    http_progress_fn on_progress; /* at most 10 times a second; NULL allowed */
+    http_answer_fn on_done;
+    void *arg;
+};
+
+/* Starts a call; on_done is called exactly once, never from inside this, unless cancelled. Codes:
+ * ERR_INVALID (URL or protocol), ERR_UNAVAILABLE (no address, refused), ERR_TIMEOUT, ERR_CLOSED
+ * (cut short), ERR_TOO_LARGE, ERR_PROTOCOL (redirect loop, malformed answer), ERR_UNAUTHORIZED
+ * (certificate), -errno of writing to the descriptor. */
+struct http_call *http_client_call(struct http_client *client,
+                                   const struct http_call_options *options);
+
+/* Ends a call at once; on_done is not called. Not after on_done. */
+void http_call_cancel(struct http_call *call);
+
+#endif
