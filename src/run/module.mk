@@ -4,3 +4,11 @@
 noinst_LIBRARIES += librun.a
 
 librun_a_SOURCES =
+librun_a_SOURCES += src/run/output_reader.h
+librun_a_SOURCES += src/run/retention.h
+librun_a_SOURCES += src/run/spawn.h
+librun_a_SOURCES += src/run/spawner.h
+librun_a_SOURCES += src/run/task_dir.h
+librun_a_SOURCES += src/run/task_run.h
+librun_a_SOURCES += src/run/unpack.h
+librun_a_SOURCES += src/run/vitals.h
