@@ -13,7 +13,7 @@ slow_tests = $(abs_top_srcdir)/scripts/check-dist $(abs_top_srcdir)/scripts/chec
     $(wildcard $(abs_top_srcdir)/tests/e2e/*.bats $(abs_top_srcdir)/tests/pty/*.bats)
 
 run_tests = TOP_SRCDIR='$(abs_top_srcdir)' TOP_BUILDDIR='$(abs_top_builddir)' \
-    COMPILE='$(COMPILE)' DISTFILES='$(DISTFILES)' FORTIFIED='$(HARDEN_CPPFLAGS)' PROGRAMS='$(bin_PROGRAMS)' \
+    COMPILE='$(COMPILE)' DISTFILES='$(DISTFILES) check' FORTIFIED='$(HARDEN_CPPFLAGS)' PROGRAMS='$(bin_PROGRAMS)' \
     $(srcdir)/tests/run
 
 check-fast: $(BUILT_SOURCES)
