@@ -5,6 +5,7 @@ noinst_LIBRARIES += librun.a
 
 librun_a_SOURCES =
 librun_a_SOURCES += src/run/output_reader.h
+librun_a_SOURCES += src/run/raft_io.h
 librun_a_SOURCES += src/run/retention.h
 librun_a_SOURCES += src/run/spawn.h
 librun_a_SOURCES += src/run/spawner.h
@@ -12,3 +13,5 @@ librun_a_SOURCES += src/run/task_dir.h
 librun_a_SOURCES += src/run/task_run.h
 librun_a_SOURCES += src/run/unpack.h
 librun_a_SOURCES += src/run/vitals.h
+librun_a_SOURCES += src/run/wal.h
+librun_a_SOURCES += src/run/wal_meta.h
