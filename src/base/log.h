@@ -1,7 +1,10 @@
 /* Structured log records: time, level, node, role, job, task, error code, text.
  *
- * On a terminal one coloured line a record; in files and pipes JSON lines. A file is rotated when
- * it grows past its limit. Safe from every thread. The top of a call chain logs, the rest returns.
+ * On a terminal one coloured line a record; in files and pipes JSON lines with the keys time,
+ * level, node, role, job, task, peer, code (err_name), text, and lost (records that could not be
+ * written before this one). A file is rotated when it grows past its limit. Each record is one
+ * write(2); nothing that a text holds reaches a terminal as a control sequence. Safe from every
+ * thread, errno stays. The top of a call chain logs, the rest returns.
  */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H
@@ -31,20 +34,24 @@ struct log_about {
     int code; /* negative error code */
 };
 
-/* Before this records go to standard error at level INFO. Copies what it needs. */
+/* Before this records go to standard error at level INFO. Copies what it needs. -errno when the
+ * file cannot be opened; records then go where they went before. */
 int log_open(const struct log_options *options);
-void log_close(void);
+void log_close(void); /* back to standard error */
 void log_set_level(enum log_level level);
 void log_set_node(const char *name);
 int log_reopen(void); /* after an outside rotation (SIGHUP) */
+/* "debug", "info", "warn" ("warning"), "error", in either case; else ERR_INVALID. */
 int log_parse_level(const char *name, enum log_level *level);
 const char *log_level_name(enum log_level level);
 
+/* `about` may be NULL. The text is cut at 4095 bytes, fields of `about` at 256. */
 void log_write(enum log_level level, const struct log_about *about, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
 /* Called with every record that passes the level, after it was written; runs on the thread that
- * logged and must not log. One hook; NULL removes it. */
+ * logged, one call at a time, and must neither log nor wait for a lock that is held while logging.
+ * One hook; NULL removes it: no call is under way any more when log_set_hook returns. */
 typedef void (*log_hook_fn)(void *arg, enum log_level level, int64_t wall_ms,
                             const struct log_about *about, const char *text);
 void log_set_hook(log_hook_fn hook, void *arg);

@@ -25,11 +25,13 @@ void rangeset_done(struct rangeset *set);
 void rangeset_copy(struct rangeset *to, const struct rangeset *from); /* `to` is initialised */
 
 /* Adds the elements of `text`; fails with ERR_INVALID on a wrong form, ERR_TOO_LARGE when the set
- * would hold more than `count_max` elements or an index above `index_max`. */
+ * would hold more than `count_max` elements or an index above `index_max`, or when the items with a
+ * step name more than `count_max`. A failure leaves the set as it was. */
 int rangeset_parse(struct rangeset *set, const char *text, uint32_t index_max, uint64_t count_max);
-/* malloc'ed text form ("" when empty) */
+/* malloc'ed text form ("" when empty), which rangeset_parse reads back as the same set */
 char *rangeset_format(const struct rangeset *set);
 
+/* first <= last */
 void rangeset_add(struct rangeset *set, uint32_t first, uint32_t last);
 void rangeset_remove(struct rangeset *set, uint32_t first, uint32_t last);
 bool rangeset_contains(const struct rangeset *set, uint32_t index);
