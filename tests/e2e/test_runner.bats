@@ -1,0 +1,71 @@
+# tests/run: what it counts, what it shows, how it ends.
+
+setup() {
+    export TEST_LOGS=$BATS_TEST_TMPDIR/logs
+    cd "$BATS_TEST_TMPDIR"
+}
+
+# program NAME: makes a test program of the shell commands on standard input.
+program() {
+    { echo '#!/bin/sh'; cat; } >"$1"
+    chmod +x "$1"
+}
+
+run_tests() {
+    run "$TOP_SRCDIR/tests/run" "${@/#/$BATS_TEST_TMPDIR/}"
+}
+
+last_line_is() {
+    [ "${lines[-1]}" = "$1" ] || { echo "$output"; return 1; }
+}
+
+@test "passed cases of all programs are summed in the last line" {
+    program one <<<'echo "ok 1 - a"; echo "ok 2 - b"; echo "1..2"'
+    program two <<<'echo "ok 1 - c"'
+    run_tests one two
+    [ "$status" = 0 ]
+    last_line_is '3 passed, 0 failed'
+}
+
+@test "a failed case is shown and fails the run" {
+    program bad <<<'echo "ok 1 - a"; echo "not ok 2 - b"; echo "# expected 1, got 2"; exit 1'
+    run_tests bad
+    [ "$status" = 1 ]
+    [[ $output == *'not ok 2 - b'*'# expected 1, got 2'* ]]
+    last_line_is '1 passed, 1 failed'
+}
+
+@test "a program that crashes counts as failed, with what it said" {
+    program crash <<<'echo "ok 1 - a"; echo "assertion: x > 0" >&2; kill -SEGV $$'
+    run_tests crash
+    [ "$status" = 1 ]
+    [[ $output == *'assertion: x > 0'* ]]
+    last_line_is '1 passed, 1 failed'
+}
+
+@test "a program that ends before its plan does counts as failed" {
+    program short <<<'echo "1..3"; echo "ok 1 - a"'
+    run_tests short
+    last_line_is '1 passed, 1 failed'
+}
+
+@test "a program without a case counts as failed" {
+    program silent <<<'exit 0'
+    run_tests silent
+    last_line_is '0 passed, 1 failed'
+}
+
+@test "a program over its time limit counts as failed" {
+    program slow <<<'echo "ok 1 - a"; exec sleep 60'
+    TEST_TIMEOUT_S=1 run_tests slow
+    [[ $output == *'over its limit of 1 s'* ]]
+    last_line_is '1 passed, 1 failed'
+}
+
+@test "skipped cases are shown and count neither as passed nor as failed" {
+    program skips <<<'echo "ok 1 - a"; echo "ok 2 - b # skip no network"; echo "not ok 3 # SKIP c"'
+    run_tests skips
+    [ "$status" = 0 ]
+    [[ $output == *'no network'* ]]
+    last_line_is '1 passed, 0 failed'
+}
