@@ -41,15 +41,15 @@ enum {
 /* What a snapshot is to the state machine. Each call gets a `done` that must be called exactly
  * once, at once or later, on the loop's thread, with 0 or a negative code. */
 struct raft_io_done {
-    void (*cb)(struct raft_io_pending *pending, int status);
+    void (*cb)(struct raft_io_done *done, int status);
 };
 
 struct raft_io_snapshots {
     /* Make the state file durable at `index` or later. */
-    void (*persist)(void *arg, uint64_t index, struct raft_io_pending *pending);
+    void (*persist)(void *arg, uint64_t index, struct raft_io_done *done);
     /* Write a consistent copy of the state, at `index` or later, to the new file `path` and sync
      * it. `path` stays valid until the answer. */
-    void (*copy)(void *arg, uint64_t index, const char *path, struct raft_io_pending *pending);
+    void (*copy)(void *arg, uint64_t index, const char *path, struct raft_io_done *done);
     void *arg;
 };
 
