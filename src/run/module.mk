@@ -4,9 +4,14 @@
 noinst_LIBRARIES += librun.a
 
 librun_a_SOURCES =
+librun_a_SOURCES += src/run/atomic_file.h
+librun_a_SOURCES += src/run/data_dir.h
+librun_a_SOURCES += src/run/link.h
+librun_a_SOURCES += src/run/loop.h
 librun_a_SOURCES += src/run/output_reader.h
 librun_a_SOURCES += src/run/raft_io.h
 librun_a_SOURCES += src/run/retention.h
+librun_a_SOURCES += src/run/sd_notify.h
 librun_a_SOURCES += src/run/spawn.h
 librun_a_SOURCES += src/run/spawner.h
 librun_a_SOURCES += src/run/task_dir.h

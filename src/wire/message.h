@@ -1,0 +1,78 @@
+/* The messages that travel as frames: type numbers, names, and how they become bytes.
+ *
+ * A new message is one row here. Numbers are never reused. An unknown type is an error of the
+ * protocol; unknown fields of a known type are skipped, so that versions can differ.
+ */
+#ifndef WIRE_MESSAGE_H
+#define WIRE_MESSAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "wire/cluster.pb-c.h"
+#include "wire/raft.pb-c.h"
+
+/* The first that speaks this protocol; nodes link only to nodes of the same number. */
+enum { WIRE_PROTOCOL = 1 };
+
+/* X(symbol, number, name); `name` is that of the protobuf-c functions. */
+#define WIRE_MESSAGE_LIST(X)                                                                       \
+    X(WIRE_HELLO, 1, hello)                                                                        \
+    X(WIRE_PING, 2, ping)                                                                          \
+    X(WIRE_PONG, 3, pong)                                                                          \
+    X(WIRE_GOODBYE, 4, goodbye)                                                                    \
+    X(WIRE_JOIN_REQUEST, 10, join_request)                                                         \
+    X(WIRE_JOIN_REPLY, 11, join_reply)                                                             \
+    X(WIRE_MEMBERS, 12, members)                                                                   \
+    X(WIRE_LEAVE, 13, leave)                                                                       \
+    X(WIRE_WHO_LEADS, 14, who_leads)                                                               \
+    X(WIRE_READ_CONFIRM, 15, read_confirm)                                                         \
+    X(WIRE_READ_CONFIRM_REPLY, 16, read_confirm_reply)                                             \
+    X(WIRE_API_REQUEST, 20, api_request)                                                           \
+    X(WIRE_API_REPLY, 21, api_reply)                                                               \
+    X(WIRE_API_CANCEL, 22, api_cancel)                                                             \
+    X(WIRE_HEARTBEAT, 30, heartbeat)                                                               \
+    X(WIRE_HEARTBEAT_ACK, 31, heartbeat_ack)                                                       \
+    X(WIRE_ASSIGN_TASK, 32, assign_task)                                                           \
+    X(WIRE_CANCEL_TASK, 33, cancel_task)                                                           \
+    X(WIRE_TASK_UPDATE, 34, task_update)                                                           \
+    X(WIRE_TASK_ACK, 35, task_ack)                                                                 \
+    X(WIRE_GET_TASK_STATUS, 36, get_task_status)                                                   \
+    X(WIRE_TASK_STATUS, 37, task_status)                                                           \
+    X(WIRE_OUTPUT_READ, 40, output_read)                                                           \
+    X(WIRE_OUTPUT_CHUNK, 41, output_chunk)                                                         \
+    X(WIRE_OUTPUT_CANCEL, 42, output_cancel)                                                       \
+    X(WIRE_EXEC_START, 45, exec_start)                                                             \
+    X(WIRE_EXEC_UPDATE, 46, exec_update)                                                           \
+    X(WIRE_EXEC_CREDIT, 47, exec_credit)                                                           \
+    X(WIRE_EXEC_CANCEL, 48, exec_cancel)                                                           \
+    X(WIRE_FILE_READ, 50, file_read)                                                               \
+    X(WIRE_FILE_CHUNK, 51, file_chunk)                                                             \
+    X(WIRE_RAFT_MESSAGE, 60, raft_message)
+
+enum wire_type {
+#define WIRE_MESSAGE_ENUM(symbol, number, name) symbol = (number),
+    WIRE_MESSAGE_LIST(WIRE_MESSAGE_ENUM)
+#undef WIRE_MESSAGE_ENUM
+};
+
+enum { WIRE_TYPE_LIMIT = 128 }; /* every type is below: tables of handlers have this length */
+
+/* NULL for a number that is no type. */
+const ProtobufCMessageDescriptor *wire_descriptor(unsigned type);
+/* "assign_task"; "unknown" for a number that is no type. */
+const char *wire_type_name(unsigned type);
+
+/* Appends a frame with `message`, whose descriptor must be that of `type`. ERR_TOO_LARGE leaves the
+ * buffer as it was: the buffer's limit, or a body over FRAME_BODY_BYTES_MAX. */
+int wire_pack(struct buf *b, enum wire_type type, const ProtobufCMessage *message);
+/* Bytes that wire_pack() would append. */
+size_t wire_packed_size(const ProtobufCMessage *message);
+
+/* Decodes a body into *out, to be freed with wire_free(). ERR_PROTOCOL: unknown type, truncated or
+ * malformed body; ERR_TOO_LARGE: it would take more than 64 KiB + 32 times its length of memory. */
+int wire_unpack(unsigned type, const void *data, size_t len, ProtobufCMessage **out);
+void wire_free(ProtobufCMessage *message); /* NULL allowed */
+
+#endif
