@@ -4,3 +4,6 @@
 noinst_LIBRARIES += libclient.a
 
 libclient_a_SOURCES =
+libclient_a_SOURCES += src/client/client.h
+libclient_a_SOURCES += src/client/client_endpoint.h
+libclient_a_SOURCES += src/client/client_path.h
