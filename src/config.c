@@ -1,0 +1,680 @@
+/* Happy path: defaults from the rows, then a YAML document of two levels (section, key) is walked
+ * and each value goes through its row's type and range. Every error names the file and the line. */
+#include "config.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <yaml.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+enum config_type {
+    CONFIG_TEXT,
+    CONFIG_SECRET,
+    CONFIG_NAME,
+    CONFIG_PATH,
+    CONFIG_ADDRESS,
+    CONFIG_CHOICE,
+    CONFIG_LIST,
+    CONFIG_BOOL,
+    CONFIG_NUMBER,
+    CONFIG_OCTAL,
+    CONFIG_DURATION,
+    CONFIG_BYTES,
+};
+
+struct config_row {
+    const char *section;
+    const char *key;
+    enum config_type type;
+    size_t offset;
+    const char *fallback;
+    uint64_t min; /* of numbers, durations (ms) and sizes */
+    uint64_t max;
+    const char *choices; /* CONFIG_CHOICE, and items of a CONFIG_LIST: "a|b|c" */
+    const char *help;
+};
+
+#define CONFIG_AT(section, key) #section, #key
+#define CONFIG_IN(section, key) offsetof(struct config, section.key)
+#define CONFIG_DAY_MS           (24ULL * 3600 * 1000)
+#define CONFIG_GIB              (1ULL << 30)
+
+static const struct config_row config_rows[] = {
+    {CONFIG_AT(node, name), CONFIG_NAME, CONFIG_IN(node, name), "", 0, 0, NULL,
+     "Name of this node in the cluster; the host name when empty."},
+    {CONFIG_AT(node, data_dir), CONFIG_PATH, CONFIG_IN(node, data_dir), "/var/lib/clusterd", 0, 0,
+     NULL, "Directory that this node alone owns: identity, state, logs, output of tasks."},
+    {CONFIG_AT(node, roles), CONFIG_LIST, CONFIG_IN(node, roles), "metadata,worker", 0, 0,
+     "metadata|worker", "What this node does: replicate the cluster's state, run tasks."},
+    {CONFIG_AT(node, labels), CONFIG_LIST, CONFIG_IN(node, labels), "", 0, 0, NULL,
+     "Labels that selectors match: key or key=value."},
+
+    {CONFIG_AT(cluster, bootstrap), CONFIG_BOOL, CONFIG_IN(cluster, bootstrap), "false", 0, 0, NULL,
+     "Found a new cluster at the first start. On exactly one node."},
+    {CONFIG_AT(cluster, join), CONFIG_LIST, CONFIG_IN(cluster, join), "", 0, 0, NULL,
+     "Peer addresses (HOST:PORT) of members to join through; any one that answers will do."},
+    {CONFIG_AT(cluster, join_token), CONFIG_SECRET, CONFIG_IN(cluster, join_token), "", 0, 0, NULL,
+     "Secret that a joining node shows. The founding node makes one when empty."},
+
+    {CONFIG_AT(peer, listen), CONFIG_ADDRESS, CONFIG_IN(peer, listen), "127.0.0.1:7400", 0, 0, NULL,
+     "Where this node accepts links from other nodes. Port 0 takes a free one."},
+    {CONFIG_AT(peer, advertise), CONFIG_ADDRESS, CONFIG_IN(peer, advertise), "", 0, 0, NULL,
+     "Address that other nodes reach this one at; peer.listen when empty."},
+    {CONFIG_AT(peer, tls_ca), CONFIG_PATH, CONFIG_IN(peer, tls_ca), "", 0, 0, NULL,
+     "PEM file of the certificate authority whose certificates links must show."},
+    {CONFIG_AT(peer, tls_cert), CONFIG_PATH, CONFIG_IN(peer, tls_cert), "", 0, 0, NULL,
+     "PEM file of this node's certificate."},
+    {CONFIG_AT(peer, tls_key), CONFIG_PATH, CONFIG_IN(peer, tls_key), "", 0, 0, NULL,
+     "PEM file of the certificate's private key."},
+    {CONFIG_AT(peer, allow_plain), CONFIG_BOOL, CONFIG_IN(peer, allow_plain), "false", 0, 0, NULL,
+     "Allow links without TLS on addresses off loopback. Anyone on that network can then join in."},
+
+    {CONFIG_AT(api, listen), CONFIG_ADDRESS, CONFIG_IN(api, listen), "127.0.0.1:7401", 0, 0, NULL,
+     "Where the HTTP API listens; \"none\" for the Unix socket alone."},
+    {CONFIG_AT(api, socket), CONFIG_PATH, CONFIG_IN(api, socket), "", 0, 0, NULL,
+     "Unix socket of the API; DATA_DIR/clusterd.sock when empty."},
+    {CONFIG_AT(api, socket_mode), CONFIG_OCTAL, CONFIG_IN(api, socket_mode), "0600", 0, 0777, NULL,
+     "File mode of the Unix socket: who can open it may do everything."},
+    {CONFIG_AT(api, hosts), CONFIG_LIST, CONFIG_IN(api, hosts), "", 0, 0, NULL,
+     "Further host names that requests may name in Host."},
+    {CONFIG_AT(api, tls_cert), CONFIG_PATH, CONFIG_IN(api, tls_cert), "", 0, 0, NULL,
+     "PEM file of the API's certificate; turns HTTPS on."},
+    {CONFIG_AT(api, tls_key), CONFIG_PATH, CONFIG_IN(api, tls_key), "", 0, 0, NULL,
+     "PEM file of the API certificate's private key."},
+    {CONFIG_AT(api, upload_bytes_max), CONFIG_BYTES, CONFIG_IN(api, upload_bytes_max), "16G", 1,
+     1024 * CONFIG_GIB, NULL, "Largest file that can be uploaded."},
+
+    {CONFIG_AT(raft, election_timeout), CONFIG_DURATION, CONFIG_IN(raft, election_timeout), "400ms",
+     50, 60000, NULL, "Silence of the leader after which an election begins (up to twice this)."},
+    {CONFIG_AT(raft, heartbeat_interval), CONFIG_DURATION, CONFIG_IN(raft, heartbeat_interval),
+     "80ms", 10, 10000, NULL, "How often the leader shows that it is there."},
+    {CONFIG_AT(raft, voters_max), CONFIG_NUMBER, CONFIG_IN(raft, voters_max), "5", 1, 7, NULL,
+     "How many metadata nodes become voters by themselves; further ones stand by."},
+    {CONFIG_AT(raft, snapshot_bytes), CONFIG_BYTES, CONFIG_IN(raft, snapshot_bytes), "16M", 65536,
+     CONFIG_GIB, NULL, "Bytes of log after which the state is made durable and the log cut."},
+    {CONFIG_AT(raft, log_bytes_kept), CONFIG_BYTES, CONFIG_IN(raft, log_bytes_kept), "4M", 0,
+     CONFIG_GIB, NULL, "Bytes of log kept behind a snapshot for replicas that lag a little."},
+
+    {CONFIG_AT(worker, slots), CONFIG_NUMBER, CONFIG_IN(worker, slots), "0", 0, 4096, NULL,
+     "Elements that run at once, each taking one processor; 0: one per processor."},
+    {CONFIG_AT(worker, memory), CONFIG_BYTES, CONFIG_IN(worker, memory), "0", 0, 1ULL << 50, NULL,
+     "Memory that tasks may reserve; 0: nine tenths of the machine's."},
+    {CONFIG_AT(worker, heartbeat_interval), CONFIG_DURATION, CONFIG_IN(worker, heartbeat_interval),
+     "1s", 50, 60000, NULL, "How often a worker reports its vitals."},
+    {CONFIG_AT(worker, kill_grace), CONFIG_DURATION, CONFIG_IN(worker, kill_grace), "5s", 0,
+     3600000, NULL, "Time between SIGTERM and SIGKILL for a task that must end."},
+    {CONFIG_AT(worker, output_bytes_max), CONFIG_BYTES, CONFIG_IN(worker, output_bytes_max), "10G",
+     4096, 1ULL << 50, NULL, "Most output of one stream of a task; more ends the task."},
+    {CONFIG_AT(worker, output_keep), CONFIG_DURATION, CONFIG_IN(worker, output_keep), "7d", 0,
+     3650 * CONFIG_DAY_MS, NULL, "How long the output of ended tasks is kept."},
+    {CONFIG_AT(worker, output_keep_bytes), CONFIG_BYTES, CONFIG_IN(worker, output_keep_bytes),
+     "20G", 0, 1ULL << 50, NULL, "Most output of ended tasks that is kept; the oldest goes first."},
+
+    {CONFIG_AT(jobs, suspect_after), CONFIG_DURATION, CONFIG_IN(jobs, suspect_after), "3s", 100,
+     600000, NULL, "Silence after which a worker is suspect and gets no new work."},
+    {CONFIG_AT(jobs, offline_after), CONFIG_DURATION, CONFIG_IN(jobs, offline_after), "5s", 200,
+     3600000, NULL, "Silence after which a worker is offline and its work goes to others."},
+    {CONFIG_AT(jobs, history_keep), CONFIG_DURATION, CONFIG_IN(jobs, history_keep), "30d", 60000,
+     3650 * CONFIG_DAY_MS, NULL, "How long ended jobs are remembered."},
+    {CONFIG_AT(jobs, history_jobs_max), CONFIG_NUMBER, CONFIG_IN(jobs, history_jobs_max), "100000",
+     10, 10000000, NULL, "Most ended jobs that are remembered; the oldest are forgotten first."},
+    {CONFIG_AT(jobs, pending_jobs_max), CONFIG_NUMBER, CONFIG_IN(jobs, pending_jobs_max), "200000",
+     1, 10000000, NULL, "Most jobs that may wait or run at once; further ones are refused."},
+
+    {CONFIG_AT(log, level), CONFIG_CHOICE, CONFIG_IN(log, level), "info", 0, 0,
+     "debug|info|warn|error", "Least level that is written."},
+    {CONFIG_AT(log, format), CONFIG_CHOICE, CONFIG_IN(log, format), "auto", 0, 0, "auto|text|json",
+     "auto: coloured text on a terminal, JSON lines elsewhere."},
+    {CONFIG_AT(log, path), CONFIG_PATH, CONFIG_IN(log, path), "", 0, 0, NULL,
+     "File for log records; standard error when empty."},
+    {CONFIG_AT(log, bytes_max), CONFIG_BYTES, CONFIG_IN(log, bytes_max), "64M", 4096,
+     1024 * CONFIG_GIB, NULL, "Size at which the log file is rotated."},
+    {CONFIG_AT(log, files_max), CONFIG_NUMBER, CONFIG_IN(log, files_max), "4", 0, 1000, NULL,
+     "Rotated log files that are kept."},
+};
+
+static void *config_field(const struct config *config, const struct config_row *row)
+{
+    return (char *)(uintptr_t)config + row->offset;
+}
+
+static bool config_is_text(enum config_type type)
+{
+    return type <= CONFIG_CHOICE;
+}
+
+/* Whether `value` is one of "a|b|c". */
+static bool config_has_choice(const char *choices, const char *value)
+{
+    size_t len = strlen(value);
+    for (const char *at = choices; at != NULL && len > 0; at = strchr(at, '|')) {
+        at += *at == '|';
+        if (strncmp(at, value, len) == 0 && (at[len] == '|' || at[len] == '\0'))
+            return true;
+    }
+    return false;
+}
+
+static int config_check_address(const char *value)
+{
+    const char *colon = strrchr(value, ':');
+    uint64_t port;
+    if (*value == '\0' || strcmp(value, "none") == 0)
+        return 0;
+    if (colon == NULL || colon == value || str_parse_u64(colon + 1, 0, 65535, &port) < 0)
+        return ERR_INVALID;
+    bool bracketed = value[0] == '[' && colon[-1] == ']';
+    return !bracketed && memchr(value, ':', (size_t)(colon - value)) != NULL ? ERR_INVALID : 0;
+}
+
+static int config_set_text(char **field, const struct config_row *row, const char *value,
+                           struct error *e)
+{
+    if (row->type == CONFIG_CHOICE && !config_has_choice(row->choices, value))
+        return error_set(e, ERR_INVALID, "%s.%s is \"%s\", must be one of %s", row->section,
+                         row->key, value, row->choices);
+    if (row->type == CONFIG_NAME && *value != '\0' && !str_is_name(value, 63))
+        return error_set(e, ERR_INVALID,
+                         "%s.%s is \"%s\", must be letters, digits, '-', '_', '.', at most 63",
+                         row->section, row->key, value);
+    if (row->type == CONFIG_ADDRESS && config_check_address(value) < 0)
+        return error_set(e, ERR_INVALID, "%s.%s is \"%s\", must be HOST:PORT (or [IPV6]:PORT)",
+                         row->section, row->key, value);
+    free(*field);
+    *field = mem_strdup(value);
+    return 0;
+}
+
+static void config_list_clear(struct config_list *list)
+{
+    for (unsigned i = 0; i < list->n; i++)
+        free(list->items[i]);
+    list->n = 0;
+}
+
+static int config_list_add(struct config_list *list, const struct config_row *row,
+                           const char *value, struct error *e)
+{
+    if (row->choices != NULL && !config_has_choice(row->choices, value))
+        return error_set(e, ERR_INVALID, "%s.%s holds \"%s\", must be of %s", row->section,
+                         row->key, value, row->choices);
+    if (list->n == CONFIG_LIST_MAX)
+        return error_set(e, ERR_TOO_LARGE, "%s.%s has more than %d items", row->section, row->key,
+                         CONFIG_LIST_MAX);
+    list->items[list->n++] = mem_strdup(value);
+    return 0;
+}
+
+/* "a, b,c" */
+static int config_set_list(struct config_list *list, const struct config_row *row,
+                           const char *value, struct error *e)
+{
+    config_list_clear(list);
+    char *copy = mem_strdup(value);
+    int err = 0;
+    char *save = NULL;
+    for (char *item = strtok_r(copy, ", ", &save); item != NULL && err == 0;
+         item = strtok_r(NULL, ", ", &save))
+        err = config_list_add(list, row, item, e);
+    free(copy);
+    return err;
+}
+
+static int config_parse_bool(const char *value, bool *out)
+{
+    static const char *const words[] = {"false", "true", "no", "yes", "off", "on"};
+    for (unsigned i = 0; i < MEM_COUNT(words); i++)
+        if (strcasecmp(value, words[i]) == 0) {
+            *out = i % 2 == 1;
+            return 0;
+        }
+    return ERR_INVALID;
+}
+
+static int config_parse_number(const struct config_row *row, const char *value, uint64_t *out)
+{
+    int64_t ms;
+    char *end = NULL;
+    switch (row->type) {
+    case CONFIG_NUMBER:
+        return str_parse_u64(value, 0, UINT64_MAX, out);
+    case CONFIG_OCTAL:
+        errno = 0;
+        *out = strtoull(value, &end, 8);
+        return errno != 0 || end == value || *end != '\0' ? ERR_INVALID : 0;
+    case CONFIG_BYTES:
+        return str_parse_bytes(value, out);
+    default:
+        if (str_parse_duration_ms(value, &ms) < 0 || ms < 0)
+            return ERR_INVALID;
+        *out = (uint64_t)ms;
+        return 0;
+    }
+}
+
+/* The row's form of a number, for messages and printing. */
+static char *config_number_text(const struct config_row *row, uint64_t value)
+{
+    static const char units[] = "KMGTP";
+    if (row->type == CONFIG_OCTAL)
+        return mem_printf("0%llo", (unsigned long long)value);
+    if (row->type == CONFIG_DURATION) {
+        if (value % 1000 != 0)
+            return mem_printf("%llums", (unsigned long long)value);
+        uint64_t s = value / 1000;
+        return s > 0 && s % 86400 == 0  ? mem_printf("%llud", (unsigned long long)s / 86400)
+               : s > 0 && s % 3600 == 0 ? mem_printf("%lluh", (unsigned long long)s / 3600)
+               : s > 0 && s % 60 == 0   ? mem_printf("%llum", (unsigned long long)s / 60)
+                                        : mem_printf("%llus", (unsigned long long)s);
+    }
+    int unit = -1;
+    while (row->type == CONFIG_BYTES && value > 0 && value % 1024 == 0 && unit < 4) {
+        value /= 1024;
+        unit++;
+    }
+    return unit < 0 ? mem_printf("%llu", (unsigned long long)value)
+                    : mem_printf("%llu%c", (unsigned long long)value, units[unit]);
+}
+
+static int config_set_number(uint64_t *field, const struct config_row *row, const char *value,
+                             struct error *e)
+{
+    static const char *const forms[] = {
+        [CONFIG_NUMBER] = "a whole number",
+        [CONFIG_OCTAL] = "an octal file mode as 0600",
+        [CONFIG_DURATION] = "a duration as 250ms, 10s, 1h30m",
+        [CONFIG_BYTES] = "a size as 4096, 64K, 10M, 2G",
+    };
+    uint64_t number;
+    if (config_parse_number(row, value, &number) < 0)
+        return error_set(e, ERR_INVALID, "%s.%s is \"%s\", must be %s", row->section, row->key,
+                         value, forms[row->type]);
+    if (number < row->min || number > row->max) {
+        char *min = config_number_text(row, row->min);
+        char *max = config_number_text(row, row->max);
+        (void)error_set(e, ERR_INVALID, "%s.%s is %s, must be from %s to %s", row->section,
+                        row->key, value, min, max);
+        free(min);
+        free(max);
+        return ERR_INVALID;
+    }
+    *field = number;
+    return 0;
+}
+
+static int config_set_row(struct config *config, const struct config_row *row, const char *value,
+                          struct error *e)
+{
+    void *field = config_field(config, row);
+    if (config_is_text(row->type))
+        return config_set_text(field, row, value, e);
+    if (row->type == CONFIG_LIST)
+        return config_set_list(field, row, value, e);
+    if (row->type == CONFIG_BOOL)
+        return config_parse_bool(value, field) < 0
+                   ? error_set(e, ERR_INVALID, "%s.%s is \"%s\", must be true or false",
+                               row->section, row->key, value)
+                   : 0;
+    return config_set_number(field, row, value, e);
+}
+
+void config_init(struct config *config)
+{
+    *config = (struct config){0};
+    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++) {
+        struct error e;
+        if (config_set_row(config, &config_rows[i], config_rows[i].fallback, &e) < 0)
+            assert(!"a default is out of its own range");
+    }
+}
+
+void config_done(struct config *config)
+{
+    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++) {
+        void *field = config_field(config, &config_rows[i]);
+        if (config_is_text(config_rows[i].type))
+            free(*(char **)field);
+        else if (config_rows[i].type == CONFIG_LIST)
+            config_list_clear(field);
+    }
+    *config = (struct config){0};
+}
+
+/* The key nearest to a misspelt one, or NULL. */
+static const char *config_nearest(const char *section, const char *key)
+{
+    const char *best = NULL;
+    unsigned best_distance = 4;
+    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++) {
+        const char *candidate = key == NULL ? config_rows[i].section : config_rows[i].key;
+        if (key != NULL && strcmp(section, config_rows[i].section) != 0)
+            continue;
+        unsigned distance = str_distance(key == NULL ? section : key, candidate);
+        if (distance < best_distance) {
+            best_distance = distance;
+            best = candidate;
+        }
+    }
+    return best;
+}
+
+static bool config_has_section(const char *section)
+{
+    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++)
+        if (strcmp(section, config_rows[i].section) == 0)
+            return true;
+    return false;
+}
+
+static int config_unknown(const char *section, const char *key, struct error *e)
+{
+    bool section_known = config_has_section(section);
+    const char *near = config_nearest(section, section_known ? key : NULL);
+    char *what = section_known ? mem_printf("%s.%s", section, key) : mem_strdup(section);
+    (void)error_set(e, ERR_INVALID, "unknown %s \"%s\"%s%s%s", section_known ? "key" : "section",
+                    what, near ? ", did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+    free(what);
+    return ERR_INVALID;
+}
+
+static const struct config_row *config_find(const char *section, const char *key)
+{
+    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++)
+        if (strcmp(section, config_rows[i].section) == 0 && strcmp(key, config_rows[i].key) == 0)
+            return &config_rows[i];
+    return NULL;
+}
+
+int config_set(struct config *config, const char *key, const char *value, struct error *e)
+{
+    const char *dot = strchr(key, '.');
+    if (dot == NULL)
+        return error_set(e, ERR_INVALID, "\"%s\" must be written SECTION.KEY", key);
+    char *section = mem_strndup(key, (size_t)(dot - key));
+    const struct config_row *row = config_find(section, dot + 1);
+    int err =
+        row != NULL ? config_set_row(config, row, value, e) : config_unknown(section, dot + 1, e);
+    free(section);
+    return err;
+}
+
+/* A YAML document being walked. */
+struct config_document {
+    struct config *config;
+    yaml_document_t yaml;
+    const char *name;
+    bool seen[MEM_COUNT(config_rows)];
+};
+
+static const char *config_scalar(const yaml_node_t *node)
+{
+    return node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
+}
+
+static int config_at_line(const struct config_document *doc, const yaml_node_t *node,
+                          struct error *e)
+{
+    return error_prefix(e, "%s, line %zu", doc->name, node->start_mark.line + 1);
+}
+
+static int config_load_list(struct config_document *doc, const struct config_row *row,
+                            const yaml_node_t *node, struct error *e)
+{
+    struct config_list *list = config_field(doc->config, row);
+    config_list_clear(list);
+    for (yaml_node_item_t *item = node->data.sequence.items.start;
+         item < node->data.sequence.items.top; item++) {
+        yaml_node_t *element = yaml_document_get_node(&doc->yaml, *item);
+        const char *text = config_scalar(element);
+        int err = text != NULL ? config_list_add(list, row, text, e)
+                               : error_set(e, ERR_INVALID, "%s.%s must be a list of plain values",
+                                           row->section, row->key);
+        if (err < 0)
+            return config_at_line(doc, element, e);
+    }
+    return 0;
+}
+
+static int config_load_value(struct config_document *doc, const struct config_row *row,
+                             const yaml_node_t *node, struct error *e)
+{
+    if (row->type == CONFIG_LIST && node->type == YAML_SEQUENCE_NODE)
+        return config_load_list(doc, row, node, e);
+    const char *text = config_scalar(node);
+    int err = text != NULL ? config_set_row(doc->config, row, text, e)
+                           : error_set(e, ERR_INVALID, "%s.%s must be a plain value", row->section,
+                                       row->key);
+    return err < 0 ? config_at_line(doc, node, e) : 0;
+}
+
+static int config_load_section(struct config_document *doc, const char *section,
+                               const yaml_node_t *node, struct error *e)
+{
+    if (node->type == YAML_SCALAR_NODE && node->data.scalar.length == 0)
+        return 0; /* "section:" with nothing in it */
+    if (node->type != YAML_MAPPING_NODE) {
+        (void)error_set(e, ERR_INVALID, "section \"%s\" must hold keys and values", section);
+        return config_at_line(doc, node, e);
+    }
+    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
+         pair < node->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key_node = yaml_document_get_node(&doc->yaml, pair->key);
+        const char *key = config_scalar(key_node);
+        const struct config_row *row = key != NULL ? config_find(section, key) : NULL;
+        if (row == NULL) {
+            (void)config_unknown(section, key != NULL ? key : "?", e);
+            return config_at_line(doc, key_node, e);
+        }
+        if (doc->seen[row - config_rows]) {
+            (void)error_set(e, ERR_INVALID, "%s.%s stands twice", section, key);
+            return config_at_line(doc, key_node, e);
+        }
+        doc->seen[row - config_rows] = true;
+        int err = config_load_value(doc, row, yaml_document_get_node(&doc->yaml, pair->value), e);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+static int config_load_root(struct config_document *doc, struct error *e)
+{
+    yaml_node_t *root = yaml_document_get_root_node(&doc->yaml);
+    if (root == NULL || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
+        return 0; /* nothing in it: all defaults */
+    if (root->type != YAML_MAPPING_NODE) {
+        (void)error_set(e, ERR_INVALID, "must hold sections as \"node:\"");
+        return config_at_line(doc, root, e);
+    }
+    for (yaml_node_pair_t *pair = root->data.mapping.pairs.start;
+         pair < root->data.mapping.pairs.top; pair++) {
+        yaml_node_t *key_node = yaml_document_get_node(&doc->yaml, pair->key);
+        const char *section = config_scalar(key_node);
+        if (section == NULL || !config_has_section(section)) {
+            (void)config_unknown(section != NULL ? section : "?", "", e);
+            return config_at_line(doc, key_node, e);
+        }
+        int err =
+            config_load_section(doc, section, yaml_document_get_node(&doc->yaml, pair->value), e);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+int config_parse(struct config *config, const char *text, size_t len, const char *name,
+                 struct error *e)
+{
+    yaml_parser_t parser;
+    struct config_document doc = {.config = config, .name = name};
+    if (yaml_parser_initialize(&parser) == 0)
+        return error_set(e, -ENOMEM, "%s: out of memory", name);
+    yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
+    int err;
+    if (yaml_parser_load(&parser, &doc.yaml) == 0) {
+        err = error_set(e, ERR_INVALID, "%s, line %zu: not YAML: %s", name,
+                        parser.problem_mark.line + 1,
+                        parser.problem != NULL ? parser.problem : "unreadable");
+    } else {
+        err = config_load_root(&doc, e);
+        yaml_document_delete(&doc.yaml);
+    }
+    yaml_parser_delete(&parser);
+    return err;
+}
+
+int config_load(struct config *config, const char *path, struct error *e)
+{
+    enum { CONFIG_BYTES_MAX = 1024 * 1024 };
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return error_set(e, -errno, "%s: %s", path, err_text(-errno));
+    char *text = mem_alloc(CONFIG_BYTES_MAX + 1);
+    size_t len = fread(text, 1, CONFIG_BYTES_MAX + 1, file);
+    int err = 0;
+    if (ferror(file))
+        err = error_set(e, -EIO, "%s: cannot be read", path);
+    else if (len > CONFIG_BYTES_MAX)
+        err = error_set(e, ERR_TOO_LARGE, "%s: larger than 1 MiB", path);
+    (void)fclose(file);
+    if (err == 0)
+        err = config_parse(config, text, len, path, e);
+    free(text);
+    return err;
+}
+
+static bool config_is_loopback(const char *address)
+{
+    return address[0] == '\0' || strcmp(address, "none") == 0 || str_starts_with(address, "127.") ||
+           str_starts_with(address, "localhost:") || str_starts_with(address, "[::1]:");
+}
+
+int config_check(const struct config *config, struct error *e)
+{
+    bool peer_tls = config->peer.tls_cert[0] != '\0';
+    if (peer_tls && (config->peer.tls_key[0] == '\0' || config->peer.tls_ca[0] == '\0'))
+        return error_set(e, ERR_INVALID, "peer.tls_cert needs peer.tls_key and peer.tls_ca");
+    if (!peer_tls && !config->peer.allow_plain &&
+        (!config_is_loopback(config->peer.listen) || !config_is_loopback(config->peer.advertise)))
+        return error_set(e, ERR_INVALID,
+                         "peer.listen is off loopback: set peer.tls_ca, tls_cert, tls_key, or "
+                         "peer.allow_plain: true to go without");
+    bool api_tls = config->api.tls_cert[0] != '\0';
+    if (api_tls != (config->api.tls_key[0] != '\0'))
+        return error_set(e, ERR_INVALID, "api.tls_cert and api.tls_key go together");
+    if (!api_tls && !config_is_loopback(config->api.listen))
+        return error_set(e, ERR_INVALID,
+                         "api.listen is off loopback: set api.tls_cert and api.tls_key");
+    if (config->raft.heartbeat_interval * 3 > config->raft.election_timeout)
+        return error_set(e, ERR_INVALID,
+                         "raft.election_timeout must be at least 3 times raft.heartbeat_interval");
+    if (config->jobs.suspect_after >= config->jobs.offline_after)
+        return error_set(e, ERR_INVALID, "jobs.offline_after must be longer than suspect_after");
+    if (config->worker.heartbeat_interval * 2 > config->jobs.suspect_after)
+        return error_set(e, ERR_INVALID,
+                         "jobs.suspect_after must be at least 2 times worker.heartbeat_interval");
+    if (config->node.roles.n == 0)
+        return error_set(e, ERR_INVALID, "node.roles is empty");
+    if (config->cluster.bootstrap && config->cluster.join.n > 0)
+        return error_set(e, ERR_INVALID, "cluster.bootstrap and cluster.join exclude each other");
+    return 0;
+}
+
+static void config_print_text(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text != '\0'; text++) {
+        if (*text == '"' || *text == '\\')
+            fputc('\\', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}
+
+static void config_print_value(const struct config *config, const struct config_row *row, FILE *out,
+                               bool secrets)
+{
+    const void *field = config_field(config, row);
+    if (row->type == CONFIG_LIST) {
+        const struct config_list *list = field;
+        fputc('[', out);
+        for (unsigned i = 0; i < list->n; i++) {
+            fputs(i > 0 ? ", " : "", out);
+            config_print_text(out, list->items[i]);
+        }
+        fputc(']', out);
+    } else if (row->type == CONFIG_BOOL) {
+        fputs(*(const bool *)field ? "true" : "false", out);
+    } else if (config_is_text(row->type)) {
+        const char *text = *(char *const *)field;
+        bool hidden = row->type == CONFIG_SECRET && !secrets && *text != '\0';
+        config_print_text(out, hidden ? "(hidden)" : text);
+    } else {
+        char *text = config_number_text(row, *(const uint64_t *)field);
+        fputs(text, out);
+        free(text);
+    }
+}
+
+void config_print(const struct config *config, FILE *out, bool secrets)
+{
+    const char *section = "";
+    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++) {
+        const struct config_row *row = &config_rows[i];
+        if (strcmp(section, row->section) != 0)
+            fprintf(out, "%s:\n", row->section);
+        section = row->section;
+        fprintf(out, "  %s: ", row->key);
+        config_print_value(config, row, out, secrets);
+        fputc('\n', out);
+    }
+}
+
+static const char *config_type_text(enum config_type type)
+{
+    static const char *const names[] = {
+        [CONFIG_TEXT] = "text",       [CONFIG_SECRET] = "secret",     [CONFIG_NAME] = "name",
+        [CONFIG_PATH] = "path",       [CONFIG_ADDRESS] = "HOST:PORT", [CONFIG_CHOICE] = "choice",
+        [CONFIG_LIST] = "list",       [CONFIG_BOOL] = "true, false",  [CONFIG_NUMBER] = "number",
+        [CONFIG_OCTAL] = "file mode", [CONFIG_DURATION] = "duration", [CONFIG_BYTES] = "size",
+    };
+    return names[type];
+}
+
+void config_print_reference(FILE *out)
+{
+    fputs("# Configuration\n\nYAML, one section a heading. `clusterd config check FILE` checks a "
+          "file, `clusterd config reference`\nprints this page.\n",
+          out);
+    const char *section = "";
+    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++) {
+        const struct config_row *row = &config_rows[i];
+        if (strcmp(section, row->section) != 0)
+            fprintf(
+                out,
+                "\n## %s\n\n| key | type | default | range | meaning |\n|---|---|---|---|---|\n",
+                row->section);
+        section = row->section;
+        fprintf(out, "| `%s` | %s | %s%s%s | ", row->key, config_type_text(row->type),
+                *row->fallback ? "`" : "", row->fallback, *row->fallback ? "`" : "");
+        if (row->choices != NULL) {
+            for (const char *c = row->choices; *c != '\0'; c++)
+                fputs(*c == '|' ? ", " : (char[]){*c, '\0'}, out);
+        } else if (row->max > 0) {
+            char *min = config_number_text(row, row->min);
+            char *max = config_number_text(row, row->max);
+            fprintf(out, "%s to %s", min, max);
+            free(min);
+            free(max);
+        }
+        fprintf(out, " | %s |\n", row->help);
+    }
+}
