@@ -1,0 +1,860 @@
+/* One libraft server over run/raft_io and run/state_db. libraft has no notice of a changed leader,
+ * so a check handle compares once a turn. Order of one change: raft_apply -> log on a majority ->
+ * fsm apply queues the batch -> state thread -> applied -> proposer. */
+#include "role/state.h"
+
+#include <assert.h>
+#include <raft.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "run/raft_io.h"
+
+enum {
+    STATE_SNAPSHOT_ENTRIES = 65536,
+    STATE_TRAILING_MIN = 64,
+    STATE_PROPOSALS_MAX = 65536,
+};
+
+struct state_proposal {
+    STAILQ_ENTRY(state_proposal) link;
+    struct raft_apply apply;
+    struct state *state;
+    uint64_t index;
+    int code;
+    state_proposed_fn done;
+    void *arg;
+};
+
+struct state_reading {
+    STAILQ_ENTRY(state_reading) link;
+    enum state_consistency consistency;
+    uint64_t commit; /* when the read began */
+    int code;
+    state_db_query_fn query;
+    state_db_answer_fn answer;
+    void *arg;
+};
+
+STAILQ_HEAD(state_proposals, state_proposal);
+STAILQ_HEAD(state_readings, state_reading);
+
+struct state {
+    struct raft raft;
+    struct raft_io io;
+    struct raft_fsm fsm;
+    struct state_callbacks callbacks;
+    struct state_options options;
+    struct state_db *db;
+    struct loop_hook hook;   /* looks after everything at the end of a turn that moved something */
+    struct loop_timer timer; /* libraft's own ticks tell nobody */
+    char *dir;
+    char *address;
+
+    uint64_t leader_id;
+    uint64_t term;
+    bool active;
+    bool barrier_sent;
+    struct raft_barrier barrier;
+    uint64_t barrier_term;
+    uint64_t barrier_index; /* of this lead's barrier once it is committed, else 0 */
+    uint64_t queued;        /* last index handed to the state thread */
+    uint64_t reported;      /* last index told to `applied` */
+    bool disk_full;
+    bool failed;
+    struct error failure;
+
+    struct state_proposals committed; /* wait for the state thread, in order of the log */
+    struct state_proposals refused;   /* to be told at the end of the turn */
+    unsigned proposals;
+
+    struct state_readings reads_next;  /* wait for the next round */
+    struct state_readings reads_round; /* wait for the round under way */
+    struct state_readings reads_ready; /* confirmed, wait for libraft to have applied `commit` */
+    uint64_t round;
+    unsigned round_votes;
+    bool round_open;
+    uint64_t round_heard[STATE_MEMBERS_MAX];
+    int64_t round_started_ms;
+
+    struct raft_change change;
+    state_changed_fn change_done;
+    void *change_arg;
+    struct raft_transfer transfer;
+    state_changed_fn transfer_done;
+    void *transfer_arg;
+    uint64_t transfer_to;
+
+    bool give_up_lead;
+    bool raft_closing;
+    bool raft_closed;
+    bool closing;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+static const struct log_about state_log = {.role = "metadata"};
+
+static void state_on_raft_closed(struct raft *raft);
+static void state_on_transferred(struct raft_transfer *req);
+
+static void state_wake(struct state *state)
+{
+    loop_hook_arm(&state->hook);
+}
+
+/* ---- the state machine as libraft sees it -------------------------------------------------------
+ */
+
+static int state_fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void **result)
+{
+    struct state *state = fsm->data;
+    *result = NULL;
+    state->queued = state->raft.last_applied + 1;
+    state_db_apply(state->db, state->queued, buf->base, buf->len);
+    return 0;
+}
+
+/* Keeps about log_bytes_kept of log behind the snapshot for followers that lag a little. */
+static void state_set_trailing(struct state *state)
+{
+    uint64_t bytes = raft_io_log_bytes(&state->io);
+    uint64_t entries = state->raft.last_applied - raft_io_snapshot_index(&state->io);
+    uint64_t entry_bytes = entries > 0 ? bytes / entries + 1 : 1;
+    uint64_t trailing = state->options.log_bytes_kept / entry_bytes;
+    if (trailing < STATE_TRAILING_MIN)
+        trailing = STATE_TRAILING_MIN;
+    if (trailing > STATE_SNAPSHOT_ENTRIES)
+        trailing = STATE_SNAPSHOT_ENTRIES;
+    raft_set_snapshot_trailing(&state->raft, (unsigned)trailing);
+}
+
+static int state_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], unsigned *n_bufs)
+{
+    struct state *state = fsm->data;
+    if (raft_io_is_sending_snapshot(&state->io))
+        return RAFT_BUSY;
+    state_set_trailing(state);
+    return raft_io_snapshot_bufs(bufs, n_bufs);
+}
+
+static int state_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
+{
+    struct state *state = fsm->data;
+    struct raft_io_descriptor descriptor;
+    if (raft_io_descriptor_parse(buf, &descriptor) < 0)
+        return RAFT_MALFORMED;
+    raft_free(buf->base);
+    if (descriptor.path[0] != '\0')
+        state_db_restore(state->db, descriptor.path);
+    else if (state_db_applied(state->db) < descriptor.index) {
+        log_error(&state_log,
+                  "the state file is older than the log that goes with it: "
+                  "remove %s to have this node fetch the state from the others",
+                  state->dir);
+        return RAFT_CORRUPT;
+    }
+    state->queued = descriptor.index;
+    state_db_skip(state->db, descriptor.index);
+    return 0;
+}
+
+/* ---- snapshots: what raft_io asks of the state file ---------------------------------------------
+ */
+
+static void state_on_persisted(void *arg, int code, const char *text)
+{
+    struct raft_io_done *done = arg;
+    if (code < 0)
+        log_warn(&state_log, "snapshot of the state: %s", text);
+    done->cb(done, code);
+}
+
+static void state_persist(void *arg, uint64_t index, struct raft_io_done *done)
+{
+    struct state *state = arg;
+    state_db_skip(state->db, index);
+    state_db_persist(state->db, state_on_persisted, done);
+}
+
+static void state_copy(void *arg, uint64_t index, const char *path, struct raft_io_done *done)
+{
+    struct state *state = arg;
+    (void)index;
+    state_db_copy(state->db, path, state_on_persisted, done);
+}
+
+/* ---- proposals ----------------------------------------------------------------------------------
+ */
+
+static void state_end_proposal(struct state_proposal *proposal, int code,
+                               const struct state_result *results, size_t n)
+{
+    proposal->state->proposals--;
+    proposal->done(proposal->arg, code, results, n);
+    free(proposal);
+}
+
+static void state_refuse(struct state *state, struct state_proposal *proposal, int code)
+{
+    proposal->code = code;
+    STAILQ_INSERT_TAIL(&state->refused, proposal, link);
+    state_wake(state);
+}
+
+static void state_on_raft_applied(struct raft_apply *req, int status, void *result)
+{
+    struct state_proposal *proposal = req->data;
+    (void)result;
+    if (status == 0)
+        STAILQ_INSERT_TAIL(&proposal->state->committed, proposal, link);
+    else
+        state_refuse(proposal->state, proposal, ERR_OUTCOME_UNKNOWN);
+}
+
+void state_propose(struct state *state, const Wire__Batch *batch, state_proposed_fn done, void *arg)
+{
+    struct state_proposal *proposal = mem_zalloc(sizeof *proposal);
+    proposal->state = state;
+    proposal->done = done;
+    proposal->arg = arg;
+    proposal->apply.data = proposal;
+    state->proposals++;
+    if (state->failed || !state->active) {
+        state_refuse(state, proposal, ERR_NOT_LEADER);
+        return;
+    }
+    if (state->disk_full || state->proposals > STATE_PROPOSALS_MAX) {
+        state_refuse(state, proposal, state->disk_full ? -ENOSPC : ERR_BUSY);
+        return;
+    }
+    struct raft_buffer buf;
+    buf.len = wire__batch__get_packed_size(batch);
+    buf.base = raft_malloc(buf.len > 0 ? buf.len : 1);
+    if (buf.base == NULL)
+        abort();
+    (void)wire__batch__pack(batch, buf.base);
+    int status = raft_apply(&state->raft, &proposal->apply, &buf, 1, state_on_raft_applied);
+    if (status != 0) {
+        raft_free(buf.base);
+        state_refuse(state, proposal,
+                     status == RAFT_NOTLEADER ? ERR_NOT_LEADER : raft_io_code(status));
+        return;
+    }
+    proposal->index = proposal->apply.index;
+}
+
+static void state_on_db_applied(void *arg, uint64_t index, const struct state_result *results,
+                                size_t n)
+{
+    struct state *state = arg;
+    state_wake(state);
+    struct state_proposal *proposal = STAILQ_FIRST(&state->committed);
+    if (proposal == NULL || proposal->index != index)
+        return;
+    STAILQ_REMOVE_HEAD(&state->committed, link);
+    state_end_proposal(proposal, 0, results, n);
+}
+
+/* ---- reads --------------------------------------------------------------------------------------
+ */
+
+static unsigned state_voters(const struct state *state)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < state->raft.configuration.n; i++)
+        n += state->raft.configuration.servers[i].role == RAFT_VOTER;
+    return n;
+}
+
+static bool state_is_voter(const struct state *state, uint64_t id)
+{
+    for (unsigned i = 0; i < state->raft.configuration.n; i++)
+        if (state->raft.configuration.servers[i].id == id)
+            return state->raft.configuration.servers[i].role == RAFT_VOTER;
+    return false;
+}
+
+static void state_fail_reads(struct state *state, struct state_readings *reads)
+{
+    struct state_reading *reading;
+    while ((reading = STAILQ_FIRST(reads)) != NULL) {
+        STAILQ_REMOVE_HEAD(reads, link);
+        reading->answer(reading->arg, state->closing ? ERR_CLOSED : ERR_NOT_LEADER);
+        free(reading);
+    }
+}
+
+/* Hands reads to the state's readers when libraft has applied what they must see. */
+static void state_start_ready_reads(struct state *state)
+{
+    struct state_reading *reading;
+    while ((reading = STAILQ_FIRST(&state->reads_ready)) != NULL &&
+           state->raft.last_applied >= reading->commit) {
+        STAILQ_REMOVE_HEAD(&state->reads_ready, link);
+        state_db_read(state->db, state->queued, reading->query, reading->answer, reading->arg);
+        free(reading);
+    }
+}
+
+static void state_finish_round(struct state *state)
+{
+    state->round_open = false;
+    STAILQ_CONCAT(&state->reads_ready, &state->reads_round);
+    state_start_ready_reads(state);
+}
+
+static void state_ask_round(struct state *state)
+{
+    Wire__ReadConfirm message = WIRE__READ_CONFIRM__INIT;
+    message.call = state->round;
+    message.term = state->raft.current_term;
+    for (unsigned i = 0; i < state->raft.configuration.n; i++) {
+        const struct raft_server *server = &state->raft.configuration.servers[i];
+        if (server->role == RAFT_VOTER && server->id != state->options.id)
+            (void)state->callbacks.send_confirm(state->callbacks.arg, server->id, &message);
+    }
+    state->round_started_ms = loop_now_ms(state->options.loop);
+}
+
+static void state_start_round(struct state *state)
+{
+    assert(!state->round_open && STAILQ_EMPTY(&state->reads_round));
+    STAILQ_CONCAT(&state->reads_round, &state->reads_next);
+    state->round++;
+    state->round_votes = state_is_voter(state, state->options.id) ? 1 : 0;
+    memset(state->round_heard, 0, sizeof state->round_heard);
+    state->round_open = true;
+    if (state->round_votes > state_voters(state) / 2)
+        state_finish_round(state);
+    else
+        state_ask_round(state);
+}
+
+void state_receive_confirm(struct state *state, const Wire__ReadConfirm *message,
+                           Wire__ReadConfirmReply *reply)
+{
+    reply->call = message->call;
+    reply->term = state->raft.current_term;
+    reply->ok = message->term == state->raft.current_term && !raft_io_is_silent(&state->io);
+}
+
+void state_receive_confirm_reply(struct state *state, uint64_t from,
+                                 const Wire__ReadConfirmReply *message)
+{
+    if (!state->round_open || message->call != state->round || !message->ok ||
+        message->term != state->raft.current_term || !state_is_voter(state, from))
+        return;
+    for (unsigned i = 0; i < STATE_MEMBERS_MAX && state->round_heard[i] != from; i++)
+        if (state->round_heard[i] == 0) {
+            state->round_heard[i] = from;
+            state->round_votes++;
+            break;
+        }
+    if (state->round_votes > state_voters(state) / 2)
+        state_finish_round(state);
+}
+
+void state_read(struct state *state, enum state_consistency consistency, state_db_query_fn query,
+                state_db_answer_fn answer, void *arg)
+{
+    if (consistency == STATE_STALE) {
+        state_db_read(state->db, 0, query, answer, arg);
+        return;
+    }
+    struct state_reading *reading = mem_zalloc(sizeof *reading);
+    reading->consistency = consistency;
+    reading->query = query;
+    reading->answer = answer;
+    reading->arg = arg;
+    reading->commit = state->raft.commit_index;
+    if (consistency == STATE_WEAK && state->active)
+        STAILQ_INSERT_TAIL(&state->reads_ready, reading, link);
+    else
+        STAILQ_INSERT_TAIL(&state->reads_next, reading, link);
+    state_wake(state);
+}
+
+static void state_advance_reads(struct state *state)
+{
+    if (!state->active) {
+        state->round_open = false;
+        state_fail_reads(state, &state->reads_next);
+        state_fail_reads(state, &state->reads_round);
+        state_fail_reads(state, &state->reads_ready);
+        return;
+    }
+    if (!state->round_open && !STAILQ_EMPTY(&state->reads_next))
+        state_start_round(state);
+    else if (state->round_open && loop_now_ms(state->options.loop) - state->round_started_ms >
+                                      state->options.heartbeat_ms)
+        state_ask_round(state); /* a question or its answer was lost */
+    state_start_ready_reads(state);
+}
+
+/* ---- who leads ----------------------------------------------------------------------------------
+ */
+
+static void state_deactivate(struct state *state)
+{
+    state->barrier_index = 0;
+    if (!state->active)
+        return;
+    state->active = false;
+    state->callbacks.inactive(state->callbacks.arg);
+}
+
+static void state_on_barrier(struct raft_barrier *req, int status)
+{
+    struct state *state = req->data;
+    state->barrier_sent = false;
+    if (status != 0 || state->barrier_term != state->raft.current_term)
+        return;
+    state->barrier_index = req->index;
+    state->queued = req->index;
+    state_db_skip(state->db, req->index);
+}
+
+static void state_announce_leader(struct state *state)
+{
+    raft_id leader = 0;
+    const char *address = NULL;
+    raft_leader(&state->raft, &leader, &address);
+    uint64_t term = state->raft.current_term;
+    if (leader == state->leader_id && term == state->term)
+        return;
+    state_deactivate(state);
+    state->leader_id = leader;
+    state->term = term;
+    state->callbacks.leader(state->callbacks.arg, leader, term);
+}
+
+/* A new leader first has everything before its own term applied, which one barrier shows. */
+static void state_check_lead(struct state *state)
+{
+    if (raft_state(&state->raft) != RAFT_LEADER) {
+        state_deactivate(state);
+    } else if (state->barrier_index == 0 && !state->barrier_sent) {
+        state->barrier_term = state->raft.current_term;
+        state->barrier_sent = raft_barrier(&state->raft, &state->barrier, state_on_barrier) == 0;
+    } else if (!state->active && state->barrier_index > 0 &&
+               state_db_applied(state->db) >= state->barrier_index) {
+        state->active = true;
+        state->callbacks.active(state->callbacks.arg, state->term);
+    }
+}
+
+static void state_tell_refused(struct state *state)
+{
+    struct state_proposals refused = STAILQ_HEAD_INITIALIZER(refused);
+    STAILQ_CONCAT(&refused, &state->refused);
+    struct state_proposal *proposal;
+    while ((proposal = STAILQ_FIRST(&refused)) != NULL) {
+        STAILQ_REMOVE_HEAD(&refused, link);
+        state_end_proposal(proposal, proposal->code, NULL, 0);
+    }
+}
+
+/* After a failure of log or state: out of the group, everything that waits is told. */
+static void state_stop_failed(struct state *state)
+{
+    if (state->raft_closing)
+        return;
+    state->raft_closing = true;
+    state_deactivate(state);
+    state->leader_id = 0;
+    log_error(&state_log, "this replica stops: %s", state->failure.text);
+    raft_close(&state->raft, state_on_raft_closed);
+    state->callbacks.failed(state->callbacks.arg, &state->failure);
+}
+
+/* With a full disk somebody else had better lead. */
+static void state_give_up_lead(struct state *state)
+{
+    state->give_up_lead = false;
+    state->transfer_done = NULL;
+    state->transfer.data = state;
+    if (state->raft.transfer == NULL &&
+        raft_transfer(&state->raft, &state->transfer, 0, state_on_transferred) == 0)
+        log_warn(&state_log, "handing the lead over because the disk is full");
+}
+
+static void state_check(struct state *state)
+{
+    if (state->failed && !state->closing)
+        state_stop_failed(state);
+    if (state->give_up_lead && state->active)
+        state_give_up_lead(state);
+    if (!state->closing && !state->failed) {
+        state_announce_leader(state);
+        state_check_lead(state);
+        raft_set_snapshot_threshold(&state->raft,
+                                    raft_io_log_bytes(&state->io) > state->options.snapshot_bytes
+                                        ? 1
+                                        : STATE_SNAPSHOT_ENTRIES);
+    }
+    state_advance_reads(state);
+    state_tell_refused(state);
+    uint64_t applied = state_db_applied(state->db);
+    if (applied != state->reported) {
+        state->reported = applied;
+        state->callbacks.applied(state->callbacks.arg, applied);
+    }
+}
+
+static void state_on_hook(void *arg)
+{
+    state_check(arg);
+}
+
+static void state_on_timer(void *arg)
+{
+    struct state *state = arg;
+    loop_timer_start(&state->timer, state->options.heartbeat_ms);
+    state_wake(state);
+}
+
+/* ---- membership ---------------------------------------------------------------------------------
+ */
+
+static enum state_member_role state_role_of(int raft_role)
+{
+    return raft_role == RAFT_VOTER     ? STATE_VOTER
+           : raft_role == RAFT_STANDBY ? STATE_STANDBY
+                                       : STATE_SPARE;
+}
+
+unsigned state_members(const struct state *state, struct state_member *members)
+{
+    const struct raft *raft = &state->raft;
+    unsigned n = 0;
+    for (unsigned i = 0; i < raft->configuration.n && n < STATE_MEMBERS_MAX; i++) {
+        const struct raft_server *server = &raft->configuration.servers[i];
+        members[n] = (struct state_member){.id = server->id, .role = state_role_of(server->role)};
+        if (raft->state == RAFT_LEADER)
+            members[n].match_index = raft->leader_state.progress[i].match_index;
+        n++;
+    }
+    return n;
+}
+
+bool state_has_member(const struct state *state, uint64_t id)
+{
+    for (unsigned i = 0; i < state->raft.configuration.n; i++)
+        if (state->raft.configuration.servers[i].id == id)
+            return true;
+    return false;
+}
+
+static void state_on_changed(struct raft_change *req, int status)
+{
+    struct state *state = req->data;
+    state_changed_fn done = state->change_done;
+    state->change_done = NULL;
+    done(state->change_arg, raft_io_code(status), status == 0 ? "" : raft_strerror(status));
+}
+
+/* Begins a change; says at once why it can't be. */
+static bool state_begin_change(struct state *state, state_changed_fn done, void *arg)
+{
+    if (!state->active || state->change_done != NULL) {
+        done(arg, state->active ? ERR_BUSY : ERR_NOT_LEADER,
+             state->active ? "another change of the group is under way" : err_text(ERR_NOT_LEADER));
+        return false;
+    }
+    state->change_done = done;
+    state->change_arg = arg;
+    return true;
+}
+
+static void state_change_started(struct state *state, int status)
+{
+    if (status != 0)
+        state_on_changed(&state->change, status);
+}
+
+void state_add(struct state *state, uint64_t id, const char *address, state_changed_fn done,
+               void *arg)
+{
+    if (state_begin_change(state, done, arg))
+        state_change_started(state,
+                             raft_add(&state->raft, &state->change, id, address, state_on_changed));
+}
+
+void state_assign(struct state *state, uint64_t id, enum state_member_role role,
+                  state_changed_fn done, void *arg)
+{
+    static const int raft_roles[] = {
+        [STATE_STANDBY] = RAFT_STANDBY, [STATE_VOTER] = RAFT_VOTER, [STATE_SPARE] = RAFT_SPARE};
+    if (state_begin_change(state, done, arg))
+        state_change_started(state, raft_assign(&state->raft, &state->change, id, raft_roles[role],
+                                                state_on_changed));
+}
+
+void state_remove(struct state *state, uint64_t id, state_changed_fn done, void *arg)
+{
+    if (state_begin_change(state, done, arg))
+        state_change_started(state,
+                             raft_remove(&state->raft, &state->change, id, state_on_changed));
+}
+
+static void state_on_transferred(struct raft_transfer *req)
+{
+    struct state *state = req->data;
+    state_changed_fn done = state->transfer_done;
+    state->transfer_done = NULL;
+    if (done == NULL)
+        return;
+    bool moved = raft_state(&state->raft) != RAFT_LEADER;
+    done(state->transfer_arg, moved ? 0 : ERR_TIMEOUT,
+         moved ? "" : "the other node did not take the lead in time");
+}
+
+void state_transfer(struct state *state, uint64_t to, state_changed_fn done, void *arg)
+{
+    if (!state->active || state->raft.transfer != NULL) {
+        done(arg, state->active ? ERR_BUSY : ERR_NOT_LEADER,
+             state->active ? "a transfer is under way" : err_text(ERR_NOT_LEADER));
+        return;
+    }
+    state->transfer_done = done;
+    state->transfer_arg = arg;
+    state->transfer.data = state;
+    int status = raft_transfer(&state->raft, &state->transfer, to, state_on_transferred);
+    if (status != 0) {
+        state->transfer_done = NULL;
+        done(arg,
+             status == RAFT_NOTFOUND || status == RAFT_BADID ? ERR_NOT_FOUND : raft_io_code(status),
+             status == RAFT_NOTFOUND ? "there is no other voter"
+             : status == RAFT_BADID  ? "that node is no voter, or leads already"
+                                     : raft_strerror(status));
+    }
+}
+
+/* ---- trouble with the disk ----------------------------------------------------------------------
+ */
+
+static void state_free(struct state *state)
+{
+    free(state->dir);
+    free(state->address);
+    free(state);
+}
+
+static void state_on_db_closed(void *arg)
+{
+    struct state *state = arg;
+    void (*closed)(void *arg) = state->closed;
+    void *closed_arg = state->closed_arg;
+    loop_hook_disarm(&state->hook);
+    loop_timer_stop(&state->timer);
+    state_free(state);
+    if (closed != NULL)
+        closed(closed_arg);
+}
+
+static void state_close_db(struct state *state)
+{
+    state->active = false;
+    state_advance_reads(state);
+    state_tell_refused(state);
+    state_db_close(state->db, state_on_db_closed, state);
+}
+
+void state_close(struct state *state, void (*closed)(void *arg), void *arg)
+{
+    assert(!state->closing);
+    state_deactivate(state);
+    state->closing = true;
+    state->closed = closed;
+    state->closed_arg = arg;
+    if (state->raft_closed) {
+        state_close_db(state);
+    } else if (!state->raft_closing) {
+        state->raft_closing = true;
+        raft_close(&state->raft, state_on_raft_closed);
+    }
+}
+
+static void state_on_raft_closed(struct raft *raft)
+{
+    struct state *state = raft->data;
+    raft_io_done(&state->io);
+    state->raft_closed = true;
+    if (state->closing)
+        state_close_db(state);
+    else
+        state_wake(state);
+}
+
+static void state_fail(struct state *state, const struct error *e)
+{
+    if (state->failed || state->closing)
+        return;
+    state->failed = true;
+    state->failure = *e;
+    state_wake(state);
+}
+
+static void state_on_log_failed(void *arg, const struct error *e)
+{
+    state_fail(arg, e);
+}
+
+static void state_on_db_failed(void *arg, const struct error *e)
+{
+    state_fail(arg, e);
+}
+
+static void state_on_reserve(void *arg, int code)
+{
+    struct state *state = arg;
+    state->disk_full = code < 0;
+    if (code < 0) {
+        log_error(&state_log, "the disk is nearly full: %s; changes are refused here",
+                  err_text(code));
+        if (state->active && state_voters(state) > 1)
+            state->give_up_lead = true;
+        state_wake(state);
+    } else {
+        log_info(&state_log, "there is room on the disk again");
+    }
+}
+
+/* ---- life ---------------------------------------------------------------------------------------
+ */
+
+static int state_send(void *arg, uint64_t server_id, const Wire__RaftMessage *message)
+{
+    struct state *state = arg;
+    return state->callbacks.send_raft(state->callbacks.arg, server_id, message);
+}
+
+void state_receive_raft(struct state *state, uint64_t from, const Wire__RaftMessage *message)
+{
+    if (state->failed || state->closing)
+        return;
+    state_wake(state);
+    if (raft_io_receive(&state->io, from, message) < 0)
+        log_warn(&state_log, "malformed Raft message from node %llu", (unsigned long long)from);
+}
+
+static int state_bootstrap(struct state *state, struct error *e)
+{
+    struct raft_configuration configuration;
+    raft_configuration_init(&configuration);
+    int status =
+        raft_configuration_add(&configuration, state->options.id, state->address, RAFT_VOTER);
+    if (status == 0)
+        status = raft_bootstrap(&state->raft, &configuration);
+    raft_configuration_close(&configuration);
+    return status == 0 ? 0
+                       : error_set(e, raft_io_code(status), "cannot found the cluster: %s",
+                                   raft_errmsg(&state->raft));
+}
+
+static int state_start_raft(struct state *state, bool bootstrap, struct error *e)
+{
+    state->fsm = (struct raft_fsm){.version = 1,
+                                   .data = state,
+                                   .apply = state_fsm_apply,
+                                   .snapshot = state_fsm_snapshot,
+                                   .restore = state_fsm_restore};
+    bool pristine = raft_io_is_pristine(&state->io);
+    int status =
+        raft_init(&state->raft, &state->io, &state->fsm, state->options.id, state->address);
+    if (status != 0)
+        return error_set(e, raft_io_code(status), "Raft: %s", raft_strerror(status));
+    state->raft.data = state;
+    state->barrier.data = state;
+    state->change.data = state;
+    raft_set_election_timeout(&state->raft, state->options.election_timeout_ms);
+    raft_set_heartbeat_timeout(&state->raft, state->options.heartbeat_ms);
+    raft_set_snapshot_threshold(&state->raft, STATE_SNAPSHOT_ENTRIES);
+    raft_set_pre_vote(&state->raft, true);
+    int err = bootstrap && pristine ? state_bootstrap(state, e) : 0;
+    if (err == 0 && (status = raft_start(&state->raft)) != 0)
+        err = error_set(e, raft_io_code(status), "Raft: %s", raft_errmsg(&state->raft));
+    return err;
+}
+
+int state_open(struct state **out, const struct state_options *options,
+               const struct state_callbacks *callbacks, bool bootstrap, struct error *e)
+{
+    struct state *state = mem_zalloc(sizeof *state);
+    state->options = *options;
+    state->callbacks = *callbacks;
+    state->dir = mem_strdup(options->dir);
+    state->address = mem_strdup(options->address);
+    state->options.dir = state->dir;
+    STAILQ_INIT(&state->committed);
+    STAILQ_INIT(&state->refused);
+    STAILQ_INIT(&state->reads_next);
+    STAILQ_INIT(&state->reads_round);
+    STAILQ_INIT(&state->reads_ready);
+    struct raft_io_options io_options = {
+        .loop = loop_uv(options->loop),
+        .dir = state->dir,
+        .election_timeout_ms = options->election_timeout_ms,
+        .transport = {.send = state_send, .arg = state},
+        .snapshots = {.persist = state_persist, .copy = state_copy, .arg = state},
+        .on_failed = state_on_log_failed,
+        .on_reserve = state_on_reserve,
+        .arg = state,
+    };
+    struct state_db_callbacks db_callbacks = {
+        .applied = state_on_db_applied, .failed = state_on_db_failed, .arg = state};
+    char *path = mem_printf("%s/state.db", options->dir);
+    int err = state_db_open(&state->db, loop_uv(options->loop), path, &db_callbacks, e);
+    free(path);
+    if (err < 0) {
+        state_free(state);
+        return err;
+    }
+    loop_hook_init(&state->hook, options->loop, LOOP_PHASE_DEFER, state_on_hook, state);
+    loop_timer_init(&state->timer, options->loop, state_on_timer, state);
+    err = raft_io_open(&state->io, &io_options, e);
+    if (err == 0)
+        err = state_start_raft(state, bootstrap, e);
+    if (err < 0)
+        return err; /* the daemon ends: nothing is worth undoing */
+    loop_timer_start(&state->timer, options->heartbeat_ms);
+    state_wake(state);
+    state->reported = state_db_applied(state->db);
+    *out = state;
+    return 0;
+}
+
+bool state_is_pristine(const struct state *state)
+{
+    return raft_io_is_pristine(&state->io);
+}
+
+bool state_is_active(const struct state *state)
+{
+    return state->active;
+}
+
+uint64_t state_leader(const struct state *state)
+{
+    return state->leader_id;
+}
+
+uint64_t state_term(const struct state *state)
+{
+    return state->term;
+}
+
+uint64_t state_applied(const struct state *state)
+{
+    return state_db_applied(state->db);
+}
+
+uint64_t state_commit(const struct state *state)
+{
+    return state->raft.commit_index;
+}
