@@ -4,3 +4,7 @@
 noinst_LIBRARIES += librole.a
 
 librole_a_SOURCES =
+librole_a_SOURCES += src/role/node.h
+librole_a_SOURCES += src/role/role.h
+librole_a_SOURCES += src/role/state.c
+librole_a_SOURCES += src/role/state.h

@@ -1,0 +1,140 @@
+/* This node as its roles see it: who the members are, who leads, messages to any of them, the API.
+ *
+ * A message to this node itself takes the same way as any other, without a link. Calls match
+ * replies to requests by their `call` number. All on the loop's thread. */
+#ifndef ROLE_NODE_H
+#define ROLE_NODE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/nodeset.h"
+#include "role/role.h"
+#include "run/http_router.h"
+#include "run/link.h"
+#include "run/loop.h"
+#include "wire/message.h"
+
+struct spawn;
+struct http_client;
+
+enum { NODE_ROLES_MAX = 8, NODE_CALLS_MAX = 65536 };
+
+/* What the daemon decided; strings live as long as the node. */
+struct node_options {
+    const char *name;
+    const char *uuid; /* of the data directory */
+    const char *data_dir;
+    const char *version;
+    const char *cluster_id; /* "" before it has joined */
+    uint64_t id;            /* 0 before it has joined */
+    uint32_t roles;         /* Wire__NodeRole bits */
+    const char *const *labels;
+    size_t labels_n;
+    const char *api_address; /* HOST:PORT of the API, "" for none */
+    uint32_t slots;
+    uint64_t memory_bytes;
+    uint64_t worker_heartbeat_ms;
+    uint64_t kill_grace_ms;
+    uint64_t output_bytes_max;
+    uint64_t output_keep_ms;
+    uint64_t output_keep_bytes;
+    uint64_t suspect_after_ms;
+    uint64_t offline_after_ms;
+    uint64_t history_keep_ms;
+    uint64_t history_jobs_max;
+    uint64_t pending_jobs_max;
+    uint64_t election_timeout_ms;
+    uint64_t raft_heartbeat_ms;
+    uint64_t snapshot_bytes;
+    uint64_t log_bytes_kept;
+    uint64_t voters_max;
+    bool bootstrap;
+    const char *join_token;
+    const char *const *join; /* peer addresses of members */
+    size_t join_n;
+};
+
+struct node *node_new(struct loop *loop, const struct node_options *options, struct link_set *links,
+                      struct http_router *router, struct spawn *spawn, struct http_client *http);
+/* Only after node_stop()'s callback. */
+void node_free(struct node *node);
+
+/* The operations that the link set must be made with; its `arg` is the node, set by
+ * node_set_links() before any link can come up. */
+const struct link_ops *node_link_ops(void);
+void node_set_links(struct node *node, struct link_set *links);
+
+/* Roles are started in the order of adding, stopped in the opposite one. */
+int node_add_role(struct node *node, const struct role *role, struct error *e);
+void node_stop(struct node *node, void (*stopped)(void *arg), void *arg);
+void node_role_stopped(struct node *node);
+
+const struct node_options *node_options(const struct node *node);
+struct loop *node_loop(const struct node *node);
+struct http_router *node_router(const struct node *node);
+struct spawn *node_spawn(const struct node *node);
+struct http_client *node_http(const struct node *node);
+struct link_set *node_links(const struct node *node);
+
+uint64_t node_id(const struct node *node); /* 0 before it has joined */
+const char *node_cluster_id(const struct node *node);
+/* The identity that a join gave; makes it durable through `on_identity` of the daemon. */
+int node_set_identity(struct node *node, const char *cluster_id, uint64_t id, struct error *e);
+void node_on_identity(struct node *node,
+                      int (*fn)(void *arg, const char *cluster_id, uint64_t id, struct error *e),
+                      void *arg);
+
+/* Something that the daemon cannot go on after; it ends with this error. */
+void node_fatal(struct node *node, const struct error *e);
+void node_on_fatal(struct node *node, void (*fn)(void *arg, const struct error *e), void *arg);
+
+/* ---- members and the leader ------------------------------------------------------------------ */
+
+/* A newer view (version or term) replaces the one there is; roles hear of it. */
+void node_set_members(struct node *node, const Wire__Members *members);
+const Wire__Members *node_members(const struct node *node); /* never NULL */
+const Wire__Node *node_member(const struct node *node, uint64_t id); /* NULL when unknown */
+const Wire__Node *node_member_named(const struct node *node, const char *name);
+const char *node_member_name(const struct node *node, uint64_t id); /* "node 7" when unknown */
+
+/* What the log says about the leader, on metadata nodes; others learn it from Members. */
+void node_set_leader(struct node *node, uint64_t leader, uint64_t term);
+uint64_t node_leader(const struct node *node); /* 0: none known */
+uint64_t node_term(const struct node *node);
+
+/* Resolves "@all", "@worker", "n[1-3]", ...: see docs/api.md. `set` is initialised. */
+int node_resolve(const struct node *node, const char *text, struct nodeset *set, struct error *e);
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+/* Queues a message to a member (or to `to` of a peer that is linked). ERR_UNAVAILABLE: no link;
+ * ERR_BUSY: its queue is full. */
+int node_send(struct node *node, uint64_t to, enum wire_type type, const ProtobufCMessage *message);
+
+/* Which incarnation of the link to a member is up; 0: none. This node itself always has 1. */
+uint64_t node_session(const struct node *node, uint64_t peer);
+uint32_t node_rtt_us(const struct node *node, uint64_t peer);
+
+/* A reply, or the end of waiting: code ERR_UNAVAILABLE (no link, or lost), ERR_TIMEOUT, ERR_BUSY;
+ * then `reply` is NULL. */
+typedef void (*node_reply_fn)(void *arg, int code, const ProtobufCMessage *reply);
+
+/* Sends a request whose first field `call` is set here. `fn` is called once (with `many`: for each
+ * reply until node_call_end() or a code), never from within. `timeout_ms` 0: none; with `many` it is
+ * the longest pause. Returns the call, never 0. */
+uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *request,
+                   bool many, int64_t timeout_ms, node_reply_fn fn, void *arg);
+/* No more replies are wanted. An ended call is ignored. */
+void node_call_end(struct node *node, uint64_t call);
+
+/* ---- API requests that belong to the leader --------------------------------------------------- */
+
+/* Sees that the leader's handler serves `req`: forwards it when another node leads, holds it while
+ * nobody does (503 after a while). `handler` is called again with `arg` when this node takes the
+ * lead meanwhile. */
+void node_forward(struct node *node, struct http_request *req, http_request_fn handler, void *arg);
+
+#endif
