@@ -59,6 +59,27 @@ const char *err_name(int code)
     }
 }
 
+int err_from_name(const char *name)
+{
+    static const struct {
+        const char *name;
+        int code;
+    } rows[] = {
+        {"ok", 0},
+        {"disk_full", -ENOSPC},
+        {"address_in_use", -EADDRINUSE},
+        {"io", -EIO},
+#define ERR_ROW(symbol, number, api_name, text) {api_name, symbol},
+        ERR_LIST(ERR_ROW)
+#undef ERR_ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].name, name) == 0)
+            return rows[i].code;
+    }
+    return ERR_INTERNAL;
+}
+
 int error_set(struct error *e, int code, const char *fmt, ...)
 {
     if (e == NULL)

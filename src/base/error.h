@@ -52,6 +52,10 @@ const char *err_text(int code);
  * have a closer one (-ENOENT "not_found", -ENOSPC "disk_full", ...). */
 const char *err_name(int code);
 
+/* The other way round, for what came over the API: "ok" gives 0, a name that this version does not
+ * know ERR_INTERNAL. */
+int err_from_name(const char *name);
+
 /* Stores `code` and the formatted text in `e` (NULL allowed) and returns `code`. */
 int error_set(struct error *e, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
