@@ -61,22 +61,19 @@ const char *err_name(int code)
 
 int err_from_name(const char *name)
 {
-    static const struct {
-        const char *name;
-        int code;
-    } rows[] = {
-        {"ok", 0},
-        {"disk_full", -ENOSPC},
-        {"address_in_use", -EADDRINUSE},
-        {"io", -EIO},
-#define ERR_ROW(symbol, number, api_name, text) {api_name, symbol},
-        ERR_LIST(ERR_ROW)
-#undef ERR_ROW
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (strcmp(rows[i].name, name) == 0)
-            return rows[i].code;
-    }
+    if (strcmp(name, "ok") == 0)
+        return 0;
+    if (strcmp(name, "disk_full") == 0)
+        return -ENOSPC;
+    if (strcmp(name, "address_in_use") == 0)
+        return -EADDRINUSE;
+    if (strcmp(name, "io") == 0)
+        return -EIO;
+#define ERR_IF(symbol, number, api_name, text)                                                     \
+    if (strcmp(name, api_name) == 0)                                                               \
+        return symbol;
+    ERR_LIST(ERR_IF)
+#undef ERR_IF
     return ERR_INTERNAL;
 }
 
