@@ -12,6 +12,7 @@ libbase_a_SOURCES += src/base/log.c src/base/log.h
 libbase_a_SOURCES += src/base/mem.c src/base/mem.h
 libbase_a_SOURCES += src/base/nodeset.c src/base/nodeset.h
 libbase_a_SOURCES += src/base/nodeset_fold.c
+libbase_a_SOURCES += src/base/prng.c src/base/prng.h
 libbase_a_SOURCES += src/base/rangeset.c src/base/rangeset.h
 libbase_a_SOURCES += src/base/str.c src/base/str.h
 libbase_a_SOURCES += src/base/uuid.c src/base/uuid.h
