@@ -11,10 +11,12 @@ int64_t clock_mono_us(void);
 int64_t clock_mono_ms(void);
 int64_t clock_wall_ms(void); /* since the epoch, UTC */
 
-/* Writes "2026-11-20T20:15:04.123Z" into `out` and returns it. */
+/* Writes "2026-11-20T20:15:04.123Z" into `out` and returns it. Times before the year 0 or after
+ * 9999 are written as the first or last that the form can hold. */
 const char *clock_format_rfc3339(int64_t wall_ms, char out[static CLOCK_RFC3339_MAX]);
 
-/* Parses RFC 3339 with any offset and up to nine fraction digits (kept to the millisecond). */
+/* Parses RFC 3339 with any offset and up to nine fraction digits (kept to the millisecond). A
+ * leap second is the first of the next minute. ERR_INVALID otherwise, `wall_ms` untouched. */
 int clock_parse_rfc3339(const char *s, int64_t *wall_ms);
 
 #endif
