@@ -13,6 +13,7 @@ enum { BUF_FIRST_BYTES = 256 };
 
 void buf_init(struct buf *b, size_t max)
 {
+    assert(max < SIZE_MAX / 2);
     *b = (struct buf){.max = max};
 }
 

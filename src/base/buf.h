@@ -13,8 +13,8 @@ struct buf {
     size_t max; /* bytes; growing past it fails */
 };
 
-void buf_init(struct buf *b, size_t max);
-void buf_done(struct buf *b); /* frees; the buffer is as after buf_init */
+void buf_init(struct buf *b, size_t max); /* max < SIZE_MAX / 2 */
+void buf_done(struct buf *b);             /* frees; the buffer is as after buf_init */
 
 /* Each returns 0, or ERR_TOO_LARGE and leaves the buffer as it was. */
 int buf_append(struct buf *b, const void *data, size_t len);

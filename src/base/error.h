@@ -60,7 +60,8 @@ int err_from_name(const char *name);
 int error_set(struct error *e, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Puts "prefix: " in front of the text that `e` holds and returns its code. */
+/* Puts "prefix: " in front of the text that `e` holds and returns its code; ERR_INTERNAL when `e`
+ * is NULL. */
 int error_prefix(struct error *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

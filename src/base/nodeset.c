@@ -32,6 +32,7 @@ int nodeset_compare_names(const char *a, const char *b)
 {
     const char *left = a;
     const char *right = b;
+    int tie = 0; /* what decides when all numbers have the same value: fewer zeros in front */
     while (*left != '\0' && *right != '\0') {
         if (!nodeset_is_digit(*left) || !nodeset_is_digit(*right)) {
             if (*left != *right)
@@ -40,8 +41,12 @@ int nodeset_compare_names(const char *a, const char *b)
             right++;
             continue;
         }
-        left += strspn(left, "0");
-        right += strspn(right, "0");
+        size_t left_zeros = strspn(left, "0");
+        size_t right_zeros = strspn(right, "0");
+        if (tie == 0 && left_zeros != right_zeros)
+            tie = left_zeros < right_zeros ? -1 : 1;
+        left += left_zeros;
+        right += right_zeros;
         size_t left_n = nodeset_digits(left);
         size_t right_n = nodeset_digits(right);
         int order = left_n != right_n ? (left_n < right_n ? -1 : 1) : memcmp(left, right, left_n);
@@ -52,7 +57,7 @@ int nodeset_compare_names(const char *a, const char *b)
     }
     if (*left != *right)
         return *left == '\0' ? -1 : 1;
-    return strcmp(a, b);
+    return tie;
 }
 
 void nodeset_init(struct nodeset *set)

@@ -33,7 +33,7 @@ void nodeset_done(struct nodeset *set);
 void nodeset_add(struct nodeset *set, const char *name);
 bool nodeset_contains(const struct nodeset *set, const char *name);
 
-/* <0, 0, >0: natural order, numbers by their value; 0 only for equal names. */
+/* <0, 0, >0: natural order, numbers by their value, then n1 before n01; 0 only for equal names. */
 int nodeset_compare_names(const char *a, const char *b);
 
 /* Adds the nodes of a list, read from left to right. An item is a name, a bracket pattern
