@@ -8,4 +8,29 @@
 
 unit_tests =
 
+EXTRA_DIST += tests/unit/generated.h
+
+unit_tests += tests/unit/buf_test
+tests_unit_buf_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/clock_test
+tests_unit_clock_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/error_test
+tests_unit_error_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/json_text_test
+tests_unit_json_text_test_LDADD = $(base_libs) $(CMOCKA_LIBS) $(JANSSON_LIBS)
+unit_tests += tests/unit/log_test
+tests_unit_log_test_LDADD = $(base_libs) $(CMOCKA_LIBS) $(JANSSON_LIBS)
+unit_tests += tests/unit/mem_test
+tests_unit_mem_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/nodeset_test
+tests_unit_nodeset_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/prng_test
+tests_unit_prng_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/rangeset_test
+tests_unit_rangeset_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/str_test
+tests_unit_str_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/uuid_test
+tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+
 check_PROGRAMS += $(unit_tests)
