@@ -4,7 +4,11 @@
 noinst_LIBRARIES += librole.a
 
 librole_a_SOURCES =
+librole_a_SOURCES += src/role/node.c
 librole_a_SOURCES += src/role/node.h
+librole_a_SOURCES += src/role/node_call.c
+librole_a_SOURCES += src/role/node_forward.c
+librole_a_SOURCES += src/role/node_internal.h
 librole_a_SOURCES += src/role/role.h
 librole_a_SOURCES += src/role/state.c
 librole_a_SOURCES += src/role/state.h

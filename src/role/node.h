@@ -95,7 +95,7 @@ void node_on_fatal(struct node *node, void (*fn)(void *arg, const struct error *
 
 /* A newer view (version or term) replaces the one there is; roles hear of it. */
 void node_set_members(struct node *node, const Wire__Members *members);
-const Wire__Members *node_members(const struct node *node); /* never NULL */
+const Wire__Members *node_members(const struct node *node);          /* never NULL */
 const Wire__Node *node_member(const struct node *node, uint64_t id); /* NULL when unknown */
 const Wire__Node *node_member_named(const struct node *node, const char *name);
 const char *node_member_name(const struct node *node, uint64_t id); /* "node 7" when unknown */
@@ -123,14 +123,15 @@ uint32_t node_rtt_us(const struct node *node, uint64_t peer);
 typedef void (*node_reply_fn)(void *arg, int code, const ProtobufCMessage *reply);
 
 /* Sends a request whose first field `call` is set here. `fn` is called once (with `many`: for each
- * reply until node_call_end() or a code), never from within. `timeout_ms` 0: none; with `many` it is
- * the longest pause. Returns the call, never 0. */
+ * reply until node_call_end() or a code), never from within. `timeout_ms` 0: none; with `many` it
+ * is the longest pause. Returns the call, never 0. */
 uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *request,
                    bool many, int64_t timeout_ms, node_reply_fn fn, void *arg);
 /* No more replies are wanted. An ended call is ignored. */
 void node_call_end(struct node *node, uint64_t call);
 
-/* ---- API requests that belong to the leader --------------------------------------------------- */
+/* ---- API requests that belong to the leader ---------------------------------------------------
+ */
 
 /* Sees that the leader's handler serves `req`: forwards it when another node leads, holds it while
  * nobody does (503 after a while). `handler` is called again with `arg` when this node takes the

@@ -1,0 +1,169 @@
+/* Requests to other nodes and the replies that they wait for. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "role/node_internal.h"
+
+struct node_call {
+    uint64_t call;
+    uint64_t to;
+    bool many;
+    int code; /* once it has failed */
+    int64_t timeout_ms;
+    struct loop_timer timer;
+    struct node *node;
+    node_reply_fn fn;
+    void *arg;
+    UT_hash_handle hh;
+    STAILQ_ENTRY(node_call) link;
+};
+
+static void node_call_free(struct node_call *call)
+{
+    loop_timer_stop(&call->timer);
+    free(call);
+}
+
+static struct node_call *node_call_find(struct node *node, uint64_t number)
+{
+    struct node_call *call = NULL;
+    HASH_FIND(hh, node->calls, &number, sizeof number, call);
+    return call;
+}
+
+/* The caller hears of a failure at the end of the turn, never from within. */
+static void node_call_fail(struct node_call *call, int code)
+{
+    struct node *node = call->node;
+    if (call->code != 0)
+        return;
+    call->code = code;
+    loop_timer_stop(&call->timer);
+    STAILQ_INSERT_TAIL(&node->calls_failed, call, link);
+    loop_hook_arm(&node->calls_hook);
+}
+
+static void node_calls_on_hook(void *arg)
+{
+    struct node *node = arg;
+    struct node_call *call;
+    while ((call = STAILQ_FIRST(&node->calls_failed)) != NULL) {
+        STAILQ_REMOVE_HEAD(&node->calls_failed, link);
+        HASH_DEL(node->calls, call);
+        node_reply_fn fn = call->fn;
+        if (fn != NULL)
+            fn(call->arg, call->code, NULL);
+        node_call_free(call);
+    }
+}
+
+static void node_call_on_timeout(void *arg)
+{
+    node_call_fail(arg, ERR_TIMEOUT);
+}
+
+void node_calls_init(struct node *node)
+{
+    STAILQ_INIT(&node->calls_failed);
+    loop_hook_init(&node->calls_hook, node->loop, LOOP_PHASE_DEFER, node_calls_on_hook, node);
+}
+
+void node_calls_done(struct node *node)
+{
+    loop_hook_disarm(&node->calls_hook);
+    struct node_call *call;
+    struct node_call *next;
+    HASH_ITER (hh, node->calls, call, next) {
+        HASH_DEL(node->calls, call);
+        node_call_free(call);
+    }
+}
+
+/* Every request and reply begins with `uint64 call = 1`. */
+static uint64_t *node_call_number(ProtobufCMessage *message)
+{
+    const ProtobufCFieldDescriptor *field =
+        protobuf_c_message_descriptor_get_field(message->descriptor, 1);
+    assert(field != NULL && field->type == PROTOBUF_C_TYPE_UINT64);
+    return (uint64_t *)((char *)message + field->offset);
+}
+
+static bool node_call_is_reply(enum wire_type type)
+{
+    switch (type) {
+    case WIRE_JOIN_REPLY:
+    case WIRE_API_REPLY:
+    case WIRE_TASK_STATUS:
+    case WIRE_OUTPUT_CHUNK:
+    case WIRE_EXEC_UPDATE:
+    case WIRE_FILE_CHUNK:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool node_calls_take(struct node *node, uint64_t from, enum wire_type type,
+                     const ProtobufCMessage *message)
+{
+    if (!node_call_is_reply(type))
+        return false;
+    struct node_call *call =
+        node_call_find(node, *node_call_number((ProtobufCMessage *)(uintptr_t)message));
+    if (call == NULL || call->to != from || call->code != 0 || call->fn == NULL)
+        return true; /* nobody waits for it any more */
+    if (call->many) {
+        if (call->timeout_ms > 0)
+            loop_timer_start(&call->timer, call->timeout_ms);
+        call->fn(call->arg, 0, message);
+        return true;
+    }
+    HASH_DEL(node->calls, call);
+    node_reply_fn fn = call->fn;
+    void *arg = call->arg;
+    node_call_free(call);
+    fn(arg, 0, message);
+    return true;
+}
+
+void node_calls_lost(struct node *node, uint64_t peer)
+{
+    struct node_call *call;
+    struct node_call *next;
+    HASH_ITER (hh, node->calls, call, next)
+        if (call->to == peer)
+            node_call_fail(call, ERR_UNAVAILABLE);
+}
+
+uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *request,
+                   bool many, int64_t timeout_ms, node_reply_fn fn, void *arg)
+{
+    struct node_call *call = mem_zalloc(sizeof *call);
+    call->call = ++node->calls_last;
+    call->to = to;
+    call->many = many;
+    call->timeout_ms = timeout_ms;
+    call->node = node;
+    call->fn = fn;
+    call->arg = arg;
+    loop_timer_init(&call->timer, node->loop, node_call_on_timeout, call);
+    bool full = HASH_COUNT(node->calls) >= NODE_CALLS_MAX;
+    HASH_ADD(hh, node->calls, call, sizeof call->call, call);
+    *node_call_number(request) = call->call;
+    int err = full ? ERR_BUSY : node_send(node, to, type, request);
+    if (err < 0)
+        node_call_fail(call, err);
+    else if (timeout_ms > 0)
+        loop_timer_start(&call->timer, timeout_ms);
+    return call->call;
+}
+
+void node_call_end(struct node *node, uint64_t number)
+{
+    struct node_call *call = node_call_find(node, number);
+    if (call == NULL)
+        return;
+    call->fn = NULL;
+    node_call_fail(call, ERR_CANCELLED); /* freed outside of whatever runs now */
+}
