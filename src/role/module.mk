@@ -4,6 +4,8 @@
 noinst_LIBRARIES += librole.a
 
 librole_a_SOURCES =
+librole_a_SOURCES += src/role/changes.c
+librole_a_SOURCES += src/role/changes.h
 librole_a_SOURCES += src/role/node.c
 librole_a_SOURCES += src/role/node.h
 librole_a_SOURCES += src/role/node_call.c

@@ -216,7 +216,8 @@ static void state_on_raft_applied(struct raft_apply *req, int status, void *resu
         state_refuse(proposal->state, proposal, ERR_OUTCOME_UNKNOWN);
 }
 
-void state_propose(struct state *state, const Wire__Batch *batch, state_proposed_fn done, void *arg)
+void state_propose(struct state *state, const void *batch, size_t len, state_proposed_fn done,
+                   void *arg)
 {
     struct state_proposal *proposal = mem_zalloc(sizeof *proposal);
     proposal->state = state;
@@ -224,6 +225,7 @@ void state_propose(struct state *state, const Wire__Batch *batch, state_proposed
     proposal->arg = arg;
     proposal->apply.data = proposal;
     state->proposals++;
+    assert(len > 0);
     if (state->failed || !state->active) {
         state_refuse(state, proposal, ERR_NOT_LEADER);
         return;
@@ -232,12 +234,10 @@ void state_propose(struct state *state, const Wire__Batch *batch, state_proposed
         state_refuse(state, proposal, state->disk_full ? -ENOSPC : ERR_BUSY);
         return;
     }
-    struct raft_buffer buf;
-    buf.len = wire__batch__get_packed_size(batch);
-    buf.base = raft_malloc(buf.len > 0 ? buf.len : 1);
+    struct raft_buffer buf = {.base = raft_malloc(len), .len = len};
     if (buf.base == NULL)
         abort();
-    (void)wire__batch__pack(batch, buf.base);
+    memcpy(buf.base, batch, len);
     int status = raft_apply(&state->raft, &proposal->apply, &buf, 1, state_on_raft_applied);
     if (status != 0) {
         raft_free(buf.base);

@@ -74,8 +74,8 @@ uint64_t state_commit(const struct state *state);
 typedef void (*state_proposed_fn)(void *arg, int code, const struct state_result *results,
                                   size_t n);
 
-/* Never calls back from within. */
-void state_propose(struct state *state, const Wire__Batch *batch, state_proposed_fn done,
+/* Proposes a packed wire.Batch (copied). Never calls back from within. */
+void state_propose(struct state *state, const void *batch, size_t len, state_proposed_fn done,
                    void *arg);
 
 /* `answer` gets ERR_NOT_LEADER when the consistency needs the lead and this node hasn't got it. */

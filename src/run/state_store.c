@@ -18,14 +18,16 @@ static const char state_store_schema[] =
     " roles INTEGER NOT NULL, peer_address TEXT NOT NULL, api_address TEXT NOT NULL,"
     " slots INTEGER NOT NULL, memory_bytes INTEGER NOT NULL, labels TEXT NOT NULL,"
     " draining INTEGER NOT NULL, drain_reason TEXT NOT NULL, poll INTEGER NOT NULL,"
-    " joined_ms INTEGER NOT NULL, version TEXT NOT NULL, removed INTEGER NOT NULL);"
-    "CREATE UNIQUE INDEX nodes_uuid ON nodes(uuid);"
+    " joined_ms INTEGER NOT NULL, version TEXT NOT NULL, removed INTEGER NOT NULL,"
+    " drain_deadline_ms INTEGER NOT NULL, raft_policy INTEGER NOT NULL);"
+    "CREATE INDEX nodes_uuid ON nodes(uuid);"
     "CREATE TABLE jobs(seq INTEGER PRIMARY KEY, id BLOB NOT NULL, state INTEGER NOT NULL,"
     " name TEXT NOT NULL, user TEXT NOT NULL, priority INTEGER NOT NULL, idempotency_key TEXT,"
     " reason TEXT NOT NULL, total INTEGER NOT NULL, running INTEGER NOT NULL,"
     " completed INTEGER NOT NULL, failed INTEGER NOT NULL, cancelled INTEGER NOT NULL,"
     " submitted_ms INTEGER NOT NULL, started_ms INTEGER NOT NULL, ended_ms INTEGER NOT NULL,"
-    " cancel_requested_ms INTEGER NOT NULL, spec BLOB NOT NULL);"
+    " cancel_requested_ms INTEGER NOT NULL, spec BLOB NOT NULL, round INTEGER NOT NULL,"
+    " cancelled_set TEXT NOT NULL);"
     "CREATE UNIQUE INDEX jobs_id ON jobs(id);"
     "CREATE UNIQUE INDEX jobs_idempotency ON jobs(idempotency_key)"
     " WHERE idempotency_key IS NOT NULL;"
@@ -33,6 +35,7 @@ static const char state_store_schema[] =
     "CREATE INDEX jobs_ended ON jobs(ended_ms) WHERE state >= 3;"
     "CREATE TABLE tasks(job_seq INTEGER NOT NULL, idx INTEGER NOT NULL, attempt INTEGER NOT NULL,"
     " state INTEGER NOT NULL, node_id INTEGER NOT NULL, assigned_ms INTEGER NOT NULL,"
+    " round INTEGER NOT NULL,"
     " started_ms INTEGER, ended_ms INTEGER, code INTEGER, text TEXT, exit_code INTEGER,"
     " signal INTEGER, user_us INTEGER, system_us INTEGER, rss_max_bytes INTEGER,"
     " stdout_bytes INTEGER, stderr_bytes INTEGER, stdout BLOB, stderr BLOB, output_kept INTEGER,"
@@ -54,6 +57,7 @@ enum state_store_statement {
     STATE_STORE_JOB_NEW,
     STATE_STORE_JOB_CHANGE,
     STATE_STORE_TASK,
+    STATE_STORE_TASK_CHANGE,
     STATE_STORE_KV_GET,
     STATE_STORE_KV_PUT,
     STATE_STORE_KV_DELETE,
@@ -71,17 +75,23 @@ static const char *const state_store_sql[STATE_STORE_STATEMENTS] = {
     [STATE_STORE_COMMIT] = "COMMIT",
     [STATE_STORE_META] = "INSERT OR REPLACE INTO meta VALUES(?1, ?2)",
     [STATE_STORE_NODE] = "INSERT OR REPLACE INTO nodes"
-                         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)",
+                         " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17)",
     [STATE_STORE_JOB_NEW] =
         "INSERT OR REPLACE INTO jobs"
-        " VALUES(?1,?2,?3,?12,?13,?14,?15,?4,?5,?6,?7,?8,?9,?10,?11,?16,?17,?18)",
+        " VALUES(?1,?2,?3,?12,?13,?14,?15,?4,?5,?6,?7,?8,?9,?10,?11,?16,?17,?18,?19,"
+        "coalesce(?20,''))",
     [STATE_STORE_JOB_CHANGE] =
         "UPDATE jobs SET state=?3, reason=?4, total=?5, running=?6, completed=?7, failed=?8,"
-        " cancelled=?9, submitted_ms=?10, started_ms=?11, ended_ms=?16, cancel_requested_ms=?17"
+        " cancelled=?9, submitted_ms=?10, started_ms=?11, ended_ms=?16, cancel_requested_ms=?17,"
+        " round=?19, cancelled_set=coalesce(?20, cancelled_set)"
         " WHERE seq=?1 AND id=?2",
     [STATE_STORE_TASK] =
         "INSERT OR REPLACE INTO tasks"
-        " VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
+        " VALUES(?1,?2,?3,?4,?5,?6,?21,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20)",
+    [STATE_STORE_TASK_CHANGE] =
+        "INSERT INTO tasks(job_seq,idx,attempt,state,node_id,assigned_ms,code,text,round)"
+        " VALUES(?1,?2,?3,?4,?5,?6,?9,?10,?21) ON CONFLICT(job_seq,idx,attempt) DO UPDATE"
+        " SET state=?4, node_id=?5, assigned_ms=?6, code=?9, text=?10, round=?21",
     [STATE_STORE_KV_GET] = "SELECT version FROM kv WHERE key=?1",
     [STATE_STORE_KV_PUT] = "INSERT OR REPLACE INTO kv VALUES(?1,?2,?3,?4)",
     [STATE_STORE_KV_DELETE] = "DELETE FROM kv WHERE key=?1",
@@ -312,6 +322,8 @@ static int state_store_put_node(struct state_store *store, const Wire__Node *nod
     state_store_bind_u64(stmt, 13, node->joined_ms);
     state_store_bind_text(stmt, 14, node->version);
     state_store_bind_u64(stmt, 15, node->removed);
+    state_store_bind_u64(stmt, 16, node->drain_deadline_ms);
+    state_store_bind_u64(stmt, 17, (uint64_t)node->raft_policy);
     int err = state_store_run(store, STATE_STORE_NODE, e);
     free(labels);
     return err;
@@ -335,6 +347,8 @@ static int state_store_put_job(struct state_store *store, const Wire__JobRow *ro
     state_store_bind_u64(stmt, 11, row->started_ms);
     state_store_bind_u64(stmt, 16, row->ended_ms);
     state_store_bind_u64(stmt, 17, row->cancel_requested_ms);
+    state_store_bind_u64(stmt, 19, row->round);
+    state_store_bind_text(stmt, 20, row->cancelled_set != NULL ? row->cancelled_set->text : NULL);
     uint8_t *packed = NULL;
     if (row->spec != NULL) {
         const Wire__JobSpec *spec = row->spec;
@@ -355,7 +369,9 @@ static int state_store_put_job(struct state_store *store, const Wire__JobRow *ro
 static int state_store_put_task(struct state_store *store, const Wire__TaskRow *row,
                                 struct error *e)
 {
-    sqlite3_stmt *stmt = store->statements[STATE_STORE_TASK];
+    const Wire__TaskReport *report = row->report;
+    enum state_store_statement which = report != NULL ? STATE_STORE_TASK : STATE_STORE_TASK_CHANGE;
+    sqlite3_stmt *stmt = store->statements[which];
     (void)sqlite3_clear_bindings(stmt);
     state_store_bind_u64(stmt, 1, row->job_seq);
     state_store_bind_u64(stmt, 2, row->index);
@@ -363,7 +379,7 @@ static int state_store_put_task(struct state_store *store, const Wire__TaskRow *
     state_store_bind_u64(stmt, 4, (uint64_t)row->state);
     state_store_bind_u64(stmt, 5, row->node_id);
     state_store_bind_u64(stmt, 6, row->assigned_ms);
-    const Wire__TaskReport *report = row->report;
+    state_store_bind_u64(stmt, 21, row->round);
     if (report != NULL) {
         state_store_bind_u64(stmt, 7, report->started_ms);
         state_store_bind_u64(stmt, 8, report->ended_ms);
@@ -381,8 +397,11 @@ static int state_store_put_task(struct state_store *store, const Wire__TaskRow *
         if (report->stderr_inline.len > 0)
             state_store_bind_bytes(stmt, 19, report->stderr_inline);
         state_store_bind_u64(stmt, 20, report->output_kept);
+    } else {
+        state_store_bind_u64(stmt, 9, row->code);
+        state_store_bind_text(stmt, 10, row->text);
     }
-    return state_store_run(store, STATE_STORE_TASK, e);
+    return state_store_run(store, which, e);
 }
 
 static int state_store_kv_version(struct state_store *store, const char *key, uint64_t *version,
