@@ -31,7 +31,7 @@ enum {
     LOG_TEXT_MAX = 4096, /* bytes of a record's text, and of each other field: */
     LOG_FIELD_MAX = 256,
     LOG_FRAME_MAX = 512, /* bytes of a record around its fields */
-    LOG_RECORD_MAX = (LOG_TEXT_MAX + 6 * LOG_FIELD_MAX) * JSON_TEXT_FACTOR_MAX + LOG_FRAME_MAX,
+    LOG_RECORD_MAX = (LOG_TEXT_MAX + 5 * LOG_FIELD_MAX) * JSON_TEXT_FACTOR_MAX + LOG_FRAME_MAX,
     LOG_MODE = 0640
 };
 
@@ -223,11 +223,14 @@ static void log_rotate(void)
         log->rotate_at = log->bytes + log->bytes_max;
 }
 
+/* Bytes of a field that are logged: a character is not cut in two. */
 static size_t log_field_len(const char *s)
 {
     size_t len = strnlen(s, LOG_FIELD_MAX);
-    while (len == LOG_FIELD_MAX && !str_is_utf8(s, len) && len > LOG_FIELD_MAX - 4)
-        len--;
+    for (size_t cut = 0; len == LOG_FIELD_MAX && cut < 4; cut++) {
+        if (str_is_utf8(s, len - cut))
+            return len - cut;
+    }
     return len;
 }
 

@@ -170,8 +170,6 @@ static size_t nodeset_fold_number(struct nodeset_pattern *patterns, size_t n, si
         if (run > 1)
             first.bracket[at] = nodeset_bracket(patterns + i, run, at);
         for (size_t j = 1; j < run; j++) {
-            if (patterns[i + j].order < first.order)
-                first.order = patterns[i + j].order;
             for (size_t k = 0; k < NODESET_BRACKETS_MAX; k++)
                 free(patterns[i + j].bracket[k]);
         }

@@ -59,6 +59,17 @@ static void errno_values_have_the_texts_of_the_system(void **state)
     assert_string_equal(err_text(0), "no error");
 }
 
+static void names_lead_back_to_their_codes(void **state)
+{
+    (void)state;
+    for (int i = 0; i < CODES; i++)
+        assert_int_equal(err_from_name(err_name(all_codes[i])), all_codes[i]);
+    assert_int_equal(err_from_name("ok"), 0);
+    assert_int_equal(err_from_name("disk_full"), -ENOSPC);
+    assert_int_equal(err_from_name("of_a_later_version"), ERR_INTERNAL);
+    assert_int_equal(err_from_name(""), ERR_INTERNAL);
+}
+
 static void a_set_error_returns_its_code_with_or_without_a_place(void **state)
 {
     (void)state;
@@ -102,6 +113,7 @@ int main(void)
         cmocka_unit_test(every_name_is_snake_case),
         cmocka_unit_test(numbers_and_names_are_stable),
         cmocka_unit_test(errno_values_have_the_texts_of_the_system),
+        cmocka_unit_test(names_lead_back_to_their_codes),
         cmocka_unit_test(a_set_error_returns_its_code_with_or_without_a_place),
         cmocka_unit_test(a_prefix_goes_in_front_and_keeps_the_code),
         cmocka_unit_test(long_texts_are_cut_and_end),

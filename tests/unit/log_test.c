@@ -223,7 +223,10 @@ static void a_long_text_is_cut_and_says_so(void **state)
     char *text = mem_zalloc(10000);
     memset(text, '\x01', 9999);
     open_log(LOG_FORMAT_JSON, 0, 0);
-    log_info(LOG_ABOUT(.role = text, .job = text, .task = text, .peer = text), "%s", text);
+    log_set_node(text);
+    log_error(LOG_ABOUT(.role = text, .job = text, .task = text, .peer = text,
+                        .code = ERR_OUTCOME_UNKNOWN),
+              "%s", text);
     json_t *record = read_record(path, 0);
     const char *logged = json_string_value(json_object_get(record, "text"));
     assert_int_equal(strlen(logged), 4095);
@@ -238,10 +241,10 @@ static void a_field_is_cut_between_characters(void **state)
     (void)state;
     char peer[300];
     open_log(LOG_FORMAT_JSON, 0, 0);
-    (void)snprintf(peer, sizeof peer, "x%0254d\xe2\x82\xac", 0);
+    (void)snprintf(peer, sizeof peer, "x%0253d\xe2\x82\xac", 0);
     log_info(LOG_ABOUT(.peer = peer), "x");
     json_t *record = read_record(path, 0);
-    assert_int_equal(json_string_length(json_object_get(record, "peer")), 255);
+    assert_int_equal(json_string_length(json_object_get(record, "peer")), 254);
     json_decref(record);
 }
 
@@ -326,6 +329,26 @@ static void a_rotation_that_fails_loses_nothing(void **state)
     for (unsigned i = 0; i < 100; i++)
         log_info(NULL, "record %04u", i);
     assert_int_equal(count_records(path, 0), 100);
+}
+
+static void a_rotation_that_failed_is_tried_again_a_files_size_later(void **state)
+{
+    (void)state;
+    char name[128];
+    struct stat st = {0};
+    (void)snprintf(name, sizeof name, "%s.1", path);
+    assert_int_equal(mkdir(name, 0700), 0);
+    open_log(LOG_FORMAT_JSON, 1000, 1);
+    for (unsigned i = 0; st.st_size <= 1000; i++) {
+        log_info(NULL, "record %04u", i);
+        assert_int_equal(stat(path, &st), 0);
+    }
+    assert_int_equal(rmdir(name), 0);
+    log_info(NULL, "too early");
+    assert_false(file_exists(1));
+    for (unsigned i = 0; i < 20; i++)
+        log_info(NULL, "record %04u", i);
+    assert_true(file_exists(1));
 }
 
 static void a_reopened_log_starts_a_new_file(void **state)
@@ -512,6 +535,7 @@ int main(void)
         LOG_TEST(only_the_files_asked_for_are_kept),
         LOG_TEST(an_old_file_counts_towards_the_limit),
         LOG_TEST(a_rotation_that_fails_loses_nothing),
+        LOG_TEST(a_rotation_that_failed_is_tried_again_a_files_size_later),
         LOG_TEST(a_reopened_log_starts_a_new_file),
         LOG_TEST(a_file_that_cannot_be_opened_leaves_the_log_where_it_was),
         LOG_TEST(what_cannot_be_written_is_counted),

@@ -190,9 +190,13 @@ static void an_error_shows_hostile_text_as_bytes(void **state)
 static void no_more_names_are_written_out_than_the_limit(void **state)
 {
     (void)state;
-    static const char *const large[] = {
-        "n[1-65537]",       "n[1-65536],a",          "n[1-999999999]",
-        "a[1-300]b[1-300]", "n[1-40000]!n[1-40000]", "a[1-9999]b[1-9999]c[1-9999]d[1-9999]"};
+    static const char *const large[] = {"n[1-65537]",
+                                        "n[1-65536],a",
+                                        "n[1-999999999]",
+                                        "a[1-300]b[1-300]",
+                                        "n[1-40000]!n[1-40000]",
+                                        "n[1-40000,1-40000]",
+                                        "a[1-9999]b[1-9999]c[1-9999]d[1-9999]"};
     struct nodeset set;
     struct error e;
     nodeset_init(&set);
@@ -205,6 +209,23 @@ static void no_more_names_are_written_out_than_the_limit(void **state)
     char *folded = nodeset_fold(&set);
     assert_string_equal(folded, "a[1-256]b[1-256]");
     free(folded);
+    nodeset_done(&set);
+}
+
+static void the_limit_counts_the_names_of_groups(void **state)
+{
+    (void)state;
+    enum { TIMES = NODESET_NAMES_MAX / UNIVERSE };
+    char text[(TIMES + 1) * sizeof "@all,"] = "@all";
+    struct nodeset set;
+    struct error e;
+    nodeset_init(&set);
+    for (int i = 1; i < TIMES; i++)
+        memcpy(text + strlen("@all") + (size_t)(i - 1) * strlen(",@all"), ",@all", sizeof ",@all");
+    assert_int_equal(nodeset_parse(&set, text, resolve, NULL, &e), 0);
+    assert_int_equal(set.n, UNIVERSE);
+    strcat(text, ",@all");
+    assert_int_equal(nodeset_parse(&set, text, resolve, NULL, &e), ERR_TOO_LARGE);
     nodeset_done(&set);
 }
 
@@ -415,6 +436,7 @@ int main(void)
         cmocka_unit_test(groups_fail_with_their_own_codes),
         cmocka_unit_test(an_error_shows_hostile_text_as_bytes),
         cmocka_unit_test(no_more_names_are_written_out_than_the_limit),
+        cmocka_unit_test(the_limit_counts_the_names_of_groups),
         cmocka_unit_test(names_have_a_longest_length),
         cmocka_unit_test(names_are_in_natural_order),
         cmocka_unit_test(the_order_of_names_is_total),

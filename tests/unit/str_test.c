@@ -404,6 +404,7 @@ static void a_question_mark_takes_one_character_of_any_length(void **state)
     assert_true(str_glob("caf?", "caf\xc3\xa9"));
     assert_false(str_glob("caf??", "caf\xc3\xa9"));
     assert_true(str_glob("*?\xe2\x82\xac", "1\xe2\x82\xac"));
+    assert_false(str_glob("*\xa9", "caf\xc3\xa9"));
     assert_true(str_glob("?", "\xff"));
     assert_true(str_glob("", ""));
     assert_true(str_glob("*", ""));
