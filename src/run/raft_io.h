@@ -24,9 +24,9 @@
 #include <raft.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <uv.h>
 
 #include "base/error.h"
+#include "run/loop.h"
 #include "run/wal.h"
 #include "wire/raft.pb-c.h"
 
@@ -61,7 +61,7 @@ struct raft_io_transport {
 };
 
 struct raft_io_options {
-    uv_loop_t *loop;
+    struct loop *loop;
     const char *dir; /* exists; the log, the snapshot's description and files received live here */
     unsigned election_timeout_ms;
     struct raft_io_transport transport;

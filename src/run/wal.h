@@ -30,9 +30,9 @@
 #include <stdint.h>
 #include <sys/queue.h>
 #include <sys/types.h>
-#include <uv.h>
 
 #include "base/error.h"
+#include "run/loop.h"
 
 enum {
     WAL_SEGMENT_BYTES = 8 << 20,
@@ -89,18 +89,19 @@ struct wal_req {
     unsigned written; /* records that are in a block already */
     uint64_t bytes;
     uint64_t index; /* of a truncation, trim or reset */
-    uint64_t queued_ms;
+    int64_t queued_ms;
     int kind;
     int status;
     STAILQ_ENTRY(wal_req) entry;
+    STAILQ_ENTRY(wal_req) order;
 };
 
 /* Opens the log in `dir`, which must exist, or creates it there. Reads all of it; blocks. */
-int wal_open(struct wal **out, uv_loop_t *loop, const char *dir, const struct wal_options *options,
-             struct error *e);
+int wal_open(struct wal **out, struct loop *loop, const char *dir,
+             const struct wal_options *options, struct error *e);
 
-/* Writes what is queued, runs its callbacks, then `cb`, and frees the log. Nothing may be queued
- * after this call. */
+/* Writes what is queued, runs its callbacks, frees the log and runs `cb` (NULL allowed). Nothing
+ * may be queued after this call, and the loop must turn until `cb`. */
 void wal_close(struct wal *wal, void (*cb)(void *arg), void *arg);
 
 /* Bytes of a torn tail that the open cut off, 0 normally. */
@@ -144,7 +145,7 @@ int wal_sync(struct wal *wal);
 /* Bytes of the records queued and not yet called back. */
 uint64_t wal_bytes_in_flight(const struct wal *wal);
 /* Bytes of the segments in use on disk. */
-uint64_t wal_bytes_on_disk(const struct wal *wal);
+uint64_t wal_bytes_on_disk(struct wal *wal);
 /* How long the oldest request has waited for the disk, by the loop's clock; 0 when none waits. */
 uint64_t wal_oldest_wait_ms(const struct wal *wal);
 /* 0, or the error that the log failed with. */
