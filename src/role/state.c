@@ -797,7 +797,7 @@ int state_open(struct state **out, const struct state_options *options,
     STAILQ_INIT(&state->reads_round);
     STAILQ_INIT(&state->reads_ready);
     struct raft_io_options io_options = {
-        .loop = loop_uv(options->loop),
+        .loop = options->loop,
         .dir = state->dir,
         .election_timeout_ms = options->election_timeout_ms,
         .transport = {.send = state_send, .arg = state},
