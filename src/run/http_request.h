@@ -39,8 +39,7 @@ const char *http_request_header(const struct http_request *req, const char *name
 /* The whole body, never NULL, followed by a NUL that `len` does not count. */
 const char *http_request_body(const struct http_request *req, size_t *len);
 /* Parses the body as JSON; an empty body gives an empty object. On success `*out` is the caller's
- * reference. ERR_INVALID names line and column; ERR_UNSUPPORTED: the content type says that the
- * body is something else (a missing type or curl's default form type is taken as JSON). */
+ * reference. ERR_INVALID names line and column. */
 int http_request_json(const struct http_request *req, json_t **out, struct error *e);
 
 /* The user that asks: the peer's user name on the Unix socket, the common name of a client

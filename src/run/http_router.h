@@ -15,15 +15,15 @@
 enum http_route_flag {
     HTTP_ROUTE_PUBLIC = 1 << 0, /* no token needed */
     HTTP_ROUTE_STREAM = 1 << 1, /* may answer with http_stream_…() */
-    HTTP_ROUTE_UPLOAD =
-        1 << 2 /* the body goes to a file; body_max 0 is the server's upload limit */
+    HTTP_ROUTE_BYTES = 1 << 2,  /* the body is anything; without this flag it is JSON (else 415) */
+    HTTP_ROUTE_UPLOAD = 1 << 3  /* the body goes to a file */
 };
 
 struct http_route {
     const char *method; /* "GET", ... HEAD and OPTIONS come by themselves */
     const char *path;   /* "/api/jobs/{id}/tasks"; a literal wins over a parameter */
     unsigned flags;     /* enum http_route_flag */
-    uint64_t body_max;  /* bytes; 0 is HTTP_BODY_DEFAULT_MAX */
+    uint64_t body_max;  /* bytes; 0: HTTP_BODY_DEFAULT_MAX, or the server's upload limit */
     http_request_fn handler;
 };
 

@@ -5,6 +5,9 @@
  * (against DNS rebinding) and its Origin, when there is one, must be the same host. No CORS header
  * is ever sent. Connections, header and body sizes, and the time that each step may take are
  * bounded.
+ *
+ * Handlers run in the poll and idle phases of a loop turn, so a uv_prepare handle sees all requests
+ * before the loop waits. An answer given in any phase leaves in the next turn at the latest.
  */
 #ifndef RUN_HTTP_SERVER_H
 #define RUN_HTTP_SERVER_H
