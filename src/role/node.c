@@ -177,6 +177,42 @@ void node_role_stopped(struct node *node)
         node->stopped(node->stopped_arg);
 }
 
+void node_joined(struct node *node)
+{
+    for (unsigned i = 0; i < node->roles_n; i++)
+        if (node->roles[i].role->on_joined != NULL)
+            node->roles[i].role->on_joined(node->roles[i].self);
+}
+
+void node_set_replica(struct node *node, const struct replica *replica)
+{
+    node->replica = *replica;
+}
+
+const struct replica *node_replica(const struct node *node)
+{
+    return node->replica.state != NULL ? &node->replica : NULL;
+}
+
+void node_set_active(struct node *node, bool active)
+{
+    if (active == node->active)
+        return;
+    node->active = active;
+    for (unsigned i = 0; i < node->roles_n; i++) {
+        const struct role *role = node->roles[i].role;
+        void (*fn)(void *self) = active ? role->on_active : role->on_inactive;
+        if (fn != NULL)
+            fn(node->roles[i].self);
+    }
+    node_forward_leader(node);
+}
+
+bool node_is_active(const struct node *node)
+{
+    return node->active;
+}
+
 /* ---- messages -------------------------------------------------------------------------------- */
 
 static void node_deliver(struct node *node, uint64_t from, enum wire_type type,

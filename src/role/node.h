@@ -17,8 +17,11 @@
 #include "run/loop.h"
 #include "wire/message.h"
 
-struct spawn;
+struct changes;
 struct http_client;
+struct members;
+struct spawn;
+struct state;
 
 enum { NODE_ROLES_MAX = 8, NODE_CALLS_MAX = 65536 };
 
@@ -33,7 +36,8 @@ struct node_options {
     uint32_t roles;         /* Wire__NodeRole bits */
     const char *const *labels;
     size_t labels_n;
-    const char *api_address; /* HOST:PORT of the API, "" for none */
+    const char *api_address;  /* HOST:PORT of the API, "" for none */
+    const char *peer_address; /* HOST:PORT that others dial */
     uint32_t slots;
     uint64_t memory_bytes;
     uint64_t worker_heartbeat_ms;
@@ -81,6 +85,8 @@ struct link_set *node_links(const struct node *node);
 
 uint64_t node_id(const struct node *node); /* 0 before it has joined */
 const char *node_cluster_id(const struct node *node);
+/* Tells the roles that the node is in its cluster. */
+void node_joined(struct node *node);
 /* The identity that a join gave; makes it durable through `on_identity` of the daemon. */
 int node_set_identity(struct node *node, const char *cluster_id, uint64_t id, struct error *e);
 void node_on_identity(struct node *node,
@@ -107,6 +113,23 @@ uint64_t node_term(const struct node *node);
 
 /* Resolves "@all", "@worker", "n[1-3]", ...: see docs/api.md. `set` is initialised. */
 int node_resolve(const struct node *node, const char *text, struct nodeset *set, struct error *e);
+
+/* ---- the replicated state, on metadata nodes ---------------------------------------------------
+ */
+
+struct replica {
+    struct state *state;
+    struct changes *changes;
+    struct members *members;
+};
+
+void node_set_replica(struct node *node, const struct replica *replica);
+/* NULL on nodes without the metadata role, and before they have joined. */
+const struct replica *node_replica(const struct node *node);
+
+/* This node begins or ceases to act as the leader; roles hear of it. */
+void node_set_active(struct node *node, bool active);
+bool node_is_active(const struct node *node);
 
 /* ---- messages -------------------------------------------------------------------------------- */
 
@@ -137,5 +160,9 @@ void node_call_end(struct node *node, uint64_t call);
  * nobody does (503 after a while). `handler` is called again with `arg` when this node takes the
  * lead meanwhile. */
 void node_forward(struct node *node, struct http_request *req, http_request_fn handler, void *arg);
+
+/* First line of a handler that only the leader can serve: true when this node is it, else the
+ * request is forwarded and the handler has nothing left to do. */
+bool node_serves(struct node *node, struct http_request *req, http_request_fn handler, void *arg);
 
 #endif

@@ -92,6 +92,8 @@ static void node_held_send(struct node_held *held)
 {
     struct node *node = held->node;
     if (node->leader == node->id) {
+        if (!node->active)
+            return; /* about to be */
         struct http_request *req = held->req;
         http_request_fn handler = held->handler;
         void *arg = held->arg;
@@ -187,4 +189,12 @@ void node_forward(struct node *node, struct http_request *req, http_request_fn h
         node_held_send(held);
     if (!loop_timer_is_running(&node->held_timer))
         loop_timer_start(&node->held_timer, NODE_FORWARD_SWEEP_MS);
+}
+
+bool node_serves(struct node *node, struct http_request *req, http_request_fn handler, void *arg)
+{
+    if (node->active)
+        return true;
+    node_forward(node, req, handler, arg);
+    return false;
 }

@@ -60,6 +60,9 @@ struct node {
     uint64_t leader;
     uint64_t term;
 
+    struct replica replica;
+    bool active;
+
     struct node_peer *peers;
     uint64_t sessions;
     uint64_t guests;

@@ -31,6 +31,11 @@ struct role {
     void (*on_members)(void *self);
     /* The link to a member came up (`session` > 0, greater than all before) or went down (0). */
     void (*on_link)(void *self, uint64_t peer, uint64_t session);
+    /* The node has become a member of a cluster (it may have been one from the start). */
+    void (*on_joined)(void *self);
+    /* This node leads: the replica holds everything ever acknowledged, the members are known. */
+    void (*on_active)(void *self);
+    void (*on_inactive)(void *self);
     const struct role_handler *handlers; /* a type belongs to one role; ended by type 0 */
 };
 

@@ -858,3 +858,8 @@ uint64_t state_commit(const struct state *state)
 {
     return state->raft.commit_index;
 }
+
+uint64_t state_last_index(const struct state *state)
+{
+    return raft_last_index((struct raft *)(uintptr_t)&state->raft);
+}

@@ -68,6 +68,7 @@ uint64_t state_leader(const struct state *state); /* 0: none known */
 uint64_t state_term(const struct state *state);
 uint64_t state_applied(const struct state *state);
 uint64_t state_commit(const struct state *state);
+uint64_t state_last_index(const struct state *state);
 
 /* `results` (one a change) is valid during the call; none with a code: ERR_NOT_LEADER (certainly
  * not done), -ENOSPC (certainly not done), ERR_OUTCOME_UNKNOWN. */
