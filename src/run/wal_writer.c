@@ -1,0 +1,188 @@
+#include "run/wal_writer.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+enum { PAGES_BYTES_MIN = 64 << 10, PAGES_BYTES_KEPT_MAX = 2 * WAL_BLOCK_BYTES_MAX };
+
+static size_t round_up(size_t bytes)
+{
+    return (bytes + WAL_PAGE_BYTES - 1) & ~(size_t)(WAL_PAGE_BYTES - 1);
+}
+
+static void resize(struct wal_writer *writer, size_t cap)
+{
+    uint8_t *pages = aligned_alloc(WAL_PAGE_BYTES, cap);
+    if (pages == NULL)
+        abort();
+    if (writer->len > 0)
+        memcpy(pages, writer->pages, writer->len);
+    free(writer->pages);
+    writer->pages = pages;
+    writer->cap = cap;
+}
+
+static void make_room(struct wal_writer *writer, size_t bytes)
+{
+    size_t want = round_up(writer->len + bytes);
+    size_t cap = writer->cap;
+    while (cap < want)
+        cap *= 2;
+    if (cap != writer->cap)
+        resize(writer, cap);
+}
+
+int wal_writer_init(struct wal_writer *writer, struct wal_store *store, struct error *e)
+{
+    *writer = (struct wal_writer){.store = store};
+    resize(writer, PAGES_BYTES_MIN);
+    size_t tail = store->offset % WAL_PAGE_BYTES;
+    if (tail == 0)
+        return 0;
+    uint8_t *data;
+    int rc = wal_file_read(&store->dir, store->active, store->offset, &data, e);
+    if (rc < 0)
+        return rc;
+    memcpy(writer->pages, data + store->offset - tail, tail);
+    writer->len = tail;
+    free(data);
+    return 0;
+}
+
+void wal_writer_done(struct wal_writer *writer)
+{
+    free(writer->pages);
+    *writer = (struct wal_writer){0};
+}
+
+/* Writes the block whose records follow `begin` + head in `pages`. */
+static int write_block(struct wal_writer *writer, size_t begin)
+{
+    struct wal_store *store = writer->store;
+    size_t records = writer->len - begin - WAL_BLOCK_HEAD_BYTES;
+    assert(begin == store->offset % WAL_PAGE_BYTES);
+    wal_format_put_block(writer->pages + begin, records, store->sequence, store->active->head.salt,
+                         store->offset);
+    size_t bytes = round_up(writer->len);
+    memset(writer->pages + writer->len, 0, bytes - writer->len);
+    int rc =
+        wal_file_write(&store->dir, store->active, writer->pages, bytes, store->offset - begin);
+    if (rc < 0)
+        return rc;
+    store->sequence++;
+    store->offset += writer->len - begin;
+    size_t tail = writer->len % WAL_PAGE_BYTES;
+    memmove(writer->pages, writer->pages + writer->len - tail, tail);
+    writer->len = tail;
+    if (writer->cap > PAGES_BYTES_KEPT_MAX)
+        resize(writer, PAGES_BYTES_MIN);
+    return 0;
+}
+
+static void put_record(struct wal_writer *writer, enum wal_kind kind,
+                       const struct wal_record *record)
+{
+    make_room(writer, wal_format_record_bytes(record->len));
+    writer->len += wal_format_put_record(writer->pages + writer->len, kind, record);
+}
+
+static size_t begin_block(struct wal_writer *writer)
+{
+    size_t begin = writer->len;
+    make_room(writer, WAL_BLOCK_HEAD_BYTES);
+    writer->len += WAL_BLOCK_HEAD_BYTES;
+    return begin;
+}
+
+/* Goes on to segments behind the active one until a block of `bytes` fits. */
+static int find_room(struct wal_writer *writer, uint64_t bytes)
+{
+    struct wal_store *store = writer->store;
+    while (wal_store_room(store) < bytes) {
+        int rc = wal_store_prepare_now(store, bytes);
+        if (rc < 0)
+            return rc;
+        size_t begin = begin_block(writer);
+        struct wal_record seal = {.index = store->next->head.number};
+        put_record(writer, WAL_KIND_SEAL, &seal);
+        rc = write_block(writer, begin);
+        if (rc < 0)
+            return rc;
+        wal_store_advance(store);
+        writer->len = 0;
+    }
+    return 0;
+}
+
+static struct wal_record next_record(const struct wal_req *req)
+{
+    if (req->kind == WAL_KIND_APPEND)
+        return req->records[req->written];
+    return (struct wal_record){.index = req->index};
+}
+
+/* Puts records of one request into the block as far as they fit in `room`; true when all did. */
+static bool put_request(struct wal_writer *writer, struct wal_req *req, size_t begin, uint64_t room)
+{
+    struct wal_segment *segment = writer->store->active;
+    while (req->written < req->count) {
+        struct wal_record record = next_record(req);
+        if (writer->len - begin + wal_format_record_bytes(record.len) > room)
+            return false;
+        put_record(writer, (enum wal_kind)req->kind, &record);
+        if (req->kind == WAL_KIND_APPEND && record.index > segment->index_max)
+            segment->index_max = record.index;
+        req->written++;
+    }
+    return true;
+}
+
+static void move_first(struct wal_queue *from, struct wal_queue *to)
+{
+    struct wal_req *req = STAILQ_FIRST(from);
+    STAILQ_REMOVE_HEAD(from, entry);
+    STAILQ_INSERT_TAIL(to, req, entry);
+}
+
+int wal_writer_step(struct wal_writer *writer, struct wal_queue *queue, struct wal_queue *done)
+{
+    struct wal_store *store = writer->store;
+    struct wal_req *req = STAILQ_FIRST(queue);
+    if (req->kind == WAL_KIND_TRIM) {
+        int rc = wal_store_trim(store, req->index);
+        if (rc == 0)
+            move_first(queue, done);
+        return rc;
+    }
+    struct wal_record first = next_record(req);
+    uint64_t bytes = WAL_BLOCK_HEAD_BYTES + wal_format_record_bytes(first.len);
+    int rc = find_room(writer, bytes);
+    if (rc < 0)
+        return rc;
+    uint64_t room = wal_store_room(store);
+    if (room > WAL_BLOCK_BYTES_MAX)
+        room = bytes > WAL_BLOCK_BYTES_MAX ? bytes : WAL_BLOCK_BYTES_MAX;
+
+    size_t begin = begin_block(writer);
+    unsigned complete = 0;
+    const struct wal_req *reset = NULL; /* ends its block */
+    while (req != NULL && req->kind != WAL_KIND_TRIM && reset == NULL &&
+           put_request(writer, req, begin, room)) {
+        complete++;
+        if (req->kind == WAL_KIND_RESET)
+            reset = req;
+        req = STAILQ_NEXT(req, entry);
+    }
+    rc = write_block(writer, begin);
+    if (rc == 0 && reset != NULL)
+        rc = wal_store_reset(store, reset->index);
+    if (rc < 0)
+        return rc;
+    while (complete-- > 0)
+        move_first(queue, done);
+    return 0;
+}

@@ -1,0 +1,30 @@
+/* Turns queued requests into blocks on the disk. Belongs to the writer's thread. */
+#ifndef RUN_WAL_WRITER_H
+#define RUN_WAL_WRITER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "base/error.h"
+#include "run/wal.h"
+#include "run/wal_store.h"
+
+STAILQ_HEAD(wal_queue, wal_req);
+
+struct wal_writer {
+    struct wal_store *store; /* borrowed */
+    uint8_t *pages;          /* what the next write sends, beginning with the page in progress */
+    size_t cap;
+    size_t len; /* bytes in `pages` */
+};
+
+/* Reads the page in progress back from the disk. */
+int wal_writer_init(struct wal_writer *writer, struct wal_store *store, struct error *e);
+void wal_writer_done(struct wal_writer *writer);
+
+/* Writes one block from the front of `queue`, or executes a trim, and moves the requests that are
+ * complete with it to `done`. After a failure nothing may be written any more. */
+int wal_writer_step(struct wal_writer *writer, struct wal_queue *queue, struct wal_queue *done);
+
+#endif
