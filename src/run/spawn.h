@@ -23,6 +23,7 @@ enum {
     SPAWN_COMMANDS_MAX = 65536,                /* handed over and not yet ended */
     SPAWN_REQUEST_BYTES_MAX = 4 * 1024 * 1024, /* arguments and environment of a command */
     SPAWN_INLINE_MAX = 4096, /* bytes of an output stream that travel in the result */
+    SPAWN_OWNER_BYTES_MAX = 127,
     SPAWN_RESTART_PAUSE_MS_MAX = 5000,
 };
 
@@ -30,9 +31,12 @@ struct spawn;
 
 struct spawn_options {
     const char *program; /* runs `PROGRAM spawner`; NULL: this program */
-    const char
-        *owner; /* marks the processes of this node, e.g. the id of its data directory: what a
-                   dead spawner of the same owner left behind is killed at start. NULL: random */
+    /* Marks the processes of this node, e.g. the id of its data directory: what a dead spawner of
+     * the same owner left behind is killed at start. At most 127 bytes. NULL: random. */
+    const char *owner;
+    /* Where attempts have their directories; empty ones are put aside there for the next. NULL:
+     * they are made and removed each time. */
+    const char *tasks_dir;
 };
 
 /* What happens to the directory of a command (see task_dir.h for its layout). */
@@ -42,22 +46,23 @@ enum spawn_dir_use {
     SPAWN_DIR_TIDY_ON_SUCCESS = 4, /* when it exits with 0 */
 };
 
-/* Tidying removes work/ if it is empty; if that worked and both streams have at most
- * SPAWN_INLINE_MAX bytes, it reads them into the result and removes the whole directory. */
+/* Tidying: when the directory holds nothing but the two streams, both at most SPAWN_INLINE_MAX
+ * bytes, and an empty work/, the streams go into the result and the directory goes. */
 
 struct spawn_command {
     const char *const *argv; /* NULL-terminated, argv[0] is looked up in PATH of `env` */
-    const char *const *env;  /* NULL-terminated, "NAME=VALUE", the whole environment */
+    const char *const *env;  /* NULL-terminated, "NAME=VALUE", the whole environment but for
+                                CLUSTERD_TASK_TOKEN */
     const char *dir;         /* absolute; the command runs in DIR/work and appends to DIR/stdout and
                                 DIR/stderr. NULL: in "/", output thrown away */
     unsigned dir_use;        /* enum spawn_dir_use bits */
-    uint64_t
-        time_limit_ms; /* 0: none. Then SIGTERM, and after the grace SIGKILL, to the whole group */
+    /* SIGTERM after the limit, SIGKILL after the grace, to the whole group. 0: no limit, no grace.
+     */
+    uint64_t time_limit_ms;
     uint64_t kill_grace_ms;
     uint64_t output_bytes_max; /* each stream; 0: no limit. Checked ten times a second */
     uint64_t memory_bytes_max; /* all its processes together; 0: no limit */
-    uint32_t
-        cpu_milli_max; /* thousandths of a processor, where cgroups can be written; 0: no limit */
+    uint32_t cpu_milli_max;    /* 1000: one processor; only where cgroups can be written; 0: none */
     int nice;
 };
 
@@ -89,7 +94,7 @@ struct spawn_result {
     uint64_t wall_us;
     uint64_t user_us; /* of it and all children that it waited for */
     uint64_t system_us;
-    uint64_t rss_max_bytes; /* largest process; not less than the spawner's own */
+    uint64_t rss_max_bytes; /* largest process; never less than the spawner's own */
     uint64_t stdout_bytes;  /* 0 without a directory */
     uint64_t stderr_bytes;
     bool tidied;             /* the directory is gone, the streams are here: */
