@@ -7,4 +7,8 @@
 
 bench_programs =
 
+bench_programs += bench/bin/spawn_bench
+bench_bin_spawn_bench_SOURCES = bench/spawn_bench.c
+bench_bin_spawn_bench_LDADD = $(run_libs)
+
 EXTRA_PROGRAMS = $(bench_programs)

@@ -1,0 +1,180 @@
+/* usage: spawn_bench [--tasks N] [--slots N] [--rounds N] [--json]
+ *
+ * Runs N times `true`, so many at once, by a bare posix_spawn-and-wait loop, and through the
+ * spawner; with
+ * --json one object. The rounds take turns, so that all see the same machine. Medians. */
+#include <getopt.h>
+#include <spawn.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "run/sched_hint.h"
+#include "run/spawn.h"
+#include "run/spawner.h"
+
+enum { SPAWN_BENCH_ROUNDS_MAX = 99 };
+
+extern char **environ;
+
+static const char *const spawn_bench_env[] = {"PATH=/usr/bin:/bin", NULL};
+static const char *const spawn_bench_argv[] = {"/bin/true", NULL};
+
+struct spawn_bench {
+    uv_loop_t loop;
+    struct spawn *spawn;
+    unsigned tasks;
+    unsigned slots;
+    unsigned rounds;
+    bool has_json;
+    unsigned left;
+    unsigned failed;
+};
+
+static void spawn_bench_die(const char *what)
+{
+    fprintf(stderr, "spawn_bench: %s\n", what);
+    exit(EXIT_FAILURE);
+}
+
+/* ---- the bare loop ---- */
+
+static void spawn_bench_bare(struct spawn_bench *b)
+{
+    unsigned running = 0;
+    int status;
+
+    for (unsigned started = 0; started < b->tasks || running > 0;) {
+        if (started < b->tasks && running < b->slots) {
+            pid_t pid;
+            if (posix_spawn(&pid, spawn_bench_argv[0], NULL, NULL, (char **)spawn_bench_argv,
+                            (char **)spawn_bench_env) != 0)
+                spawn_bench_die("posix_spawn fails");
+            started++;
+            running++;
+        } else if (wait(&status) > 0) {
+            running--;
+        }
+    }
+}
+
+/* ---- the spawner ---- */
+
+static void spawn_bench_next(struct spawn_bench *b);
+
+static void spawn_bench_ended(void *arg, uint64_t id, const struct spawn_result *result)
+{
+    struct spawn_bench *b = arg;
+
+    (void)id;
+    if (result->end != SPAWN_EXITED || result->exit_code != 0)
+        b->failed++;
+    spawn_bench_next(b);
+}
+
+static void spawn_bench_next(struct spawn_bench *b)
+{
+    struct spawn_command command = {.argv = spawn_bench_argv, .env = spawn_bench_env};
+    struct spawn_callbacks callbacks = {.ended = spawn_bench_ended, .arg = b};
+    uint64_t id;
+
+    if (b->left == 0) {
+        if (spawn_command_count(b->spawn) == 0)
+            uv_stop(&b->loop);
+        return;
+    }
+    b->left--;
+    if (spawn_run(b->spawn, &command, &callbacks, &id) < 0)
+        spawn_bench_die("spawn_run fails");
+}
+
+static void spawn_bench_spawner(struct spawn_bench *b)
+{
+    b->left = b->tasks;
+    for (unsigned i = 0; i < b->slots; i++)
+        spawn_bench_next(b);
+    uv_run(&b->loop, UV_RUN_DEFAULT);
+    if (b->failed > 0)
+        spawn_bench_die("commands failed");
+}
+
+/* ---- */
+
+static double spawn_bench_rate(struct spawn_bench *b, void (*fn)(struct spawn_bench *b))
+{
+    int64_t start_us = clock_mono_us();
+
+    fn(b);
+    return b->tasks * 1e6 / (double)(clock_mono_us() - start_us);
+}
+
+static int spawn_bench_compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double spawn_bench_median(double *values, unsigned n)
+{
+    qsort(values, n, sizeof *values, spawn_bench_compare);
+    return values[n / 2];
+}
+
+static void spawn_bench_options(struct spawn_bench *b, int argc, char **argv)
+{
+    static const struct option options[] = {{"tasks", required_argument, NULL, 't'},
+                                            {"slots", required_argument, NULL, 's'},
+                                            {"rounds", required_argument, NULL, 'r'},
+                                            {"json", no_argument, NULL, 'j'},
+                                            {NULL, 0, NULL, 0}};
+    int c;
+
+    *b = (struct spawn_bench){.tasks = 10000, .slots = 2, .rounds = 3};
+    while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        unsigned value = optarg ? (unsigned)strtoul(optarg, NULL, 10) : 0;
+        if (c == 'j')
+            b->has_json = true;
+        else if (c == '?' || value == 0)
+            spawn_bench_die("usage: spawn_bench [--tasks N] [--slots N] [--rounds N] [--json]");
+        else
+            *(c == 't' ? &b->tasks : c == 's' ? &b->slots : &b->rounds) = value;
+    }
+    if (b->rounds > SPAWN_BENCH_ROUNDS_MAX)
+        spawn_bench_die("too many rounds");
+}
+
+int main(int argc, char **argv)
+{
+    struct spawn_bench b;
+    struct spawn_options options = {0};
+    double bare[SPAWN_BENCH_ROUNDS_MAX], spawner[SPAWN_BENCH_ROUNDS_MAX];
+    struct error e;
+
+    if (argc > 1 && strcmp(argv[1], "spawner") == 0)
+        return spawner_main(SPAWNER_FD);
+    spawn_bench_options(&b, argc, argv);
+    sched_hint_short_slice();
+    uv_loop_init(&b.loop);
+    if (spawn_new(&b.loop, &options, &b.spawn, &e) < 0)
+        spawn_bench_die(e.text);
+    for (unsigned i = 0; i < b.rounds; i++) {
+        bare[i] = spawn_bench_rate(&b, spawn_bench_bare);
+        spawner[i] = spawn_bench_rate(&b, spawn_bench_spawner);
+    }
+    double bare_rate = spawn_bench_median(bare, b.rounds);
+    double spawner_rate = spawn_bench_median(spawner, b.rounds);
+    printf(b.has_json ? "{\"tasks\":%u,\"slots\":%u,\"bare_per_s\":%.0f,\"spawner_per_s\":%.0f,"
+                        "\"ratio\":%.3f}\n"
+                      : "%u times true, %u at once: bare loop %.0f/s, spawner %.0f/s, ratio %.2f\n",
+           b.tasks, b.slots, bare_rate, spawner_rate, spawner_rate / bare_rate);
+    spawn_close(b.spawn, NULL, NULL);
+    uv_run(&b.loop, UV_RUN_DEFAULT);
+    uv_loop_close(&b.loop);
+    return EXIT_SUCCESS;
+}
