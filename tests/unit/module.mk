@@ -33,4 +33,8 @@ tests_unit_str_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/uuid_test
 tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 
+EXTRA_DIST += tests/unit/spawn_fixture.h
+unit_tests += tests/unit/spawn_test
+tests_unit_spawn_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+
 check_PROGRAMS += $(unit_tests)
