@@ -33,7 +33,7 @@ struct client_call;
 
 struct client_options {
     const char *endpoints;  /* as client_endpoint.h, separated by commas; NULL: the usual places */
-    const char *token;      /* NULL: $CLUSTERSH_TOKEN, token_file, api.token beside the socket */
+    const char *token;      /* NULL: found as client_token.h says */
     const char *token_file; /* may be NULL */
     const char *ca_file;    /* for https; NULL: the system's authorities */
     const char *cert_file;  /* client certificate and its key; NULL: none */
@@ -112,6 +112,8 @@ void client_pause(struct client_call *call, bool paused);
 const char *client_endpoint(const struct client *client);
 /* True once an endpoint has answered, until a call has found none that does. */
 bool client_is_connected(const struct client *client);
+/* Why calls are being repeated right now, as a sentence; NULL when none is. */
+const char *client_trouble(const struct client *client);
 
 /* Takes further endpoints from an answer of GET /api/nodes. From a Unix socket it learns plain HTTP
  * only on loopback addresses: a token never travels in the clear. */

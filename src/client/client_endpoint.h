@@ -1,6 +1,6 @@
 /* Where the API of a node is: "unix:PATH", "http://HOST:PORT" or "https://HOST:PORT". */
-#ifndef CLIENT_ENDPOINT_H
-#define CLIENT_ENDPOINT_H
+#ifndef CLIENT_CLIENT_ENDPOINT_H
+#define CLIENT_CLIENT_ENDPOINT_H
 
 #include <stdbool.h>
 

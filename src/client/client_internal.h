@@ -1,0 +1,103 @@
+/* What client.c (endpoints, descriptor, timers) and client_call.c (one request) share. */
+#ifndef CLIENT_CLIENT_INTERNAL_H
+#define CLIENT_CLIENT_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include <curl/curl.h>
+
+#include "base/buf.h"
+#include "client/client.h"
+#include "client/client_endpoint.h"
+
+enum {
+    CLIENT_PAUSE_FIRST_MS = 20, /* before the first repetition; doubles */
+    CLIENT_PAUSE_MAX_MS = 1000,
+    CLIENT_ETAG_MAX = 128,
+    CLIENT_ERROR_BYTES_MAX = 64 * 1024, /* body of an error */
+};
+
+enum client_call_state {
+    CLIENT_CALL_WAITING,   /* starts when due_ms is reached */
+    CLIENT_CALL_RUNNING,   /* libcurl has it */
+    CLIENT_CALL_CANCELLED, /* freed at the end of the dispatch */
+    CLIENT_CALL_DONE,
+};
+
+struct client_call {
+    TAILQ_ENTRY(client_call) entry;
+    struct client *client;
+    enum client_call_state state;
+    struct client_handler handler;
+    void *arg;
+
+    char *method;
+    char *path;
+    uint8_t *data;
+    size_t data_len;
+    int fd;
+    uint64_t fd_bytes;
+    uint64_t fd_sent;
+    char *content_type;
+    char *idempotency_key;
+    bool repeatable;
+    enum client_body body_kind;
+
+    CURL *easy;
+    struct curl_slist *headers;
+    char curl_text[CURL_ERROR_SIZE];
+    struct buf body; /* whole body, or the line under way */
+    char etag[CLIENT_ETAG_MAX];
+    int data_code;  /* why the data callback's side ended it: ERR_TOO_LARGE */
+    bool delivered; /* some of a stream has reached the caller */
+    bool paused;
+    bool resume;
+
+    size_t endpoint; /* that this attempt goes to */
+    size_t tried;    /* endpoints that could not be reached in this round */
+    unsigned pause_ms;
+    int64_t due_ms;
+    int64_t deadline_ms;    /* INT64_MAX: none */
+    int64_t retry_until_ms; /* set by the first failure; 0 before */
+};
+
+TAILQ_HEAD(client_calls, client_call);
+
+struct client {
+    struct client_endpoint endpoints[CLIENT_ENDPOINTS_MAX];
+    size_t n_endpoints;
+    size_t current; /* endpoint that answered last */
+    bool connected;
+    bool ever_connected;
+    char trouble[ERROR_TEXT_MAX]; /* why calls are being repeated; "" when none is */
+
+    char *token;
+    char *ca_file;
+    char *cert_file;
+    char *key_file;
+    unsigned connect_timeout_ms;
+    unsigned retry_ms;
+    bool retry_first;
+
+    int epoll_fd;
+    int timer_fd;
+    CURLM *multi;        /* NULL before the first call */
+    int64_t curl_due_ms; /* INT64_MAX: none */
+    bool dispatching;
+    struct client_calls calls;
+    size_t n_calls;
+};
+
+/* Hands the call to libcurl, for client->current. */
+void client_call_launch(struct client_call *call);
+/* libcurl is done with the call: answers, or decides when to try again. */
+void client_call_finished(struct client_call *call, CURLcode rc);
+/* Answers with a failure of our own. */
+void client_call_fail(struct client_call *call, int code, const char *text);
+/* Takes the call from libcurl and frees it. */
+void client_call_free(struct client_call *call);
+
+#endif
