@@ -306,7 +306,7 @@ struct client_call *client_start(struct client *client, const struct client_requ
     call->path = mem_strdup(request->path);
     call->data = request->data != NULL ? mem_dup(request->data, request->data_len) : NULL;
     call->data_len = request->data_len;
-    call->fd = request->fd;
+    call->fd = request->from_fd ? request->fd : -1;
     call->fd_bytes = request->fd_bytes;
     call->content_type =
         mem_strdup(request->content_type != NULL ? request->content_type : "application/json");

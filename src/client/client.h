@@ -56,8 +56,8 @@ struct client_request {
     const char *path;   /* escaped, with its query: see client_path.h */
     const void *data;   /* body; copied */
     size_t data_len;
-    int fd; /* instead of data: a regular file, sent from its start; -1: none. Borrowed until done
-             */
+    bool from_fd; /* the body is fd_bytes of `fd` instead, from its start; borrowed until done */
+    int fd;
     uint64_t fd_bytes;
     const char *content_type; /* NULL: application/json */
     const char
@@ -67,7 +67,7 @@ struct client_request {
     uint64_t timeout_ms; /* of the whole call with its repetitions; 0: none, for streams */
 };
 
-#define CLIENT_REQUEST(...) ((struct client_request){.fd = -1, __VA_ARGS__})
+#define CLIENT_REQUEST(...) ((struct client_request){__VA_ARGS__})
 
 struct client_reply {
     int code;          /* 0, or ERR_UNAVAILABLE when no endpoint answered, or the API's error */

@@ -36,5 +36,10 @@ tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/unit/spawn_fixture.h
 unit_tests += tests/unit/spawn_test
 tests_unit_spawn_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/client_endpoint_test
+tests_unit_client_endpoint_test_LDADD = $(client_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/client_test
+tests_unit_client_test_SOURCES = tests/unit/client_test.c tests/lib/fake_api.c tests/lib/fake_api.h
+tests_unit_client_test_LDADD = $(client_libs) $(CMOCKA_LIBS)
 
 check_PROGRAMS += $(unit_tests)
