@@ -4,8 +4,21 @@
 noinst_LIBRARIES += librole.a
 
 librole_a_SOURCES =
+librole_a_SOURCES += src/role/api_json.c
+librole_a_SOURCES += src/role/api_json.h
 librole_a_SOURCES += src/role/changes.c
 librole_a_SOURCES += src/role/changes.h
+librole_a_SOURCES += src/role/coordinator.c
+librole_a_SOURCES += src/role/coordinator.h
+librole_a_SOURCES += src/role/coordinator_agents.c
+librole_a_SOURCES += src/role/coordinator_internal.h
+librole_a_SOURCES += src/role/coordinator_jobs.c
+librole_a_SOURCES += src/role/coordinator_nodes.c
+librole_a_SOURCES += src/role/coordinator_nodes_api.c
+librole_a_SOURCES += src/role/coordinator_restore.c
+librole_a_SOURCES += src/role/coordinator_submit.c
+librole_a_SOURCES += src/role/job_spec.c
+librole_a_SOURCES += src/role/job_spec.h
 librole_a_SOURCES += src/role/join.c
 librole_a_SOURCES += src/role/join.h
 librole_a_SOURCES += src/role/join_relay.c

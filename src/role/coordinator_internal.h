@@ -1,0 +1,150 @@
+/* What the parts of the coordinator share; nobody else includes it. */
+#ifndef ROLE_COORDINATOR_INTERNAL_H
+#define ROLE_COORDINATOR_INTERNAL_H
+
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "core/detector.h"
+#include "core/scheduler.h"
+#include "role/changes.h"
+#include "role/members.h"
+#include "role/node.h"
+#include "role/state.h"
+
+/* The specification of a job that has not ended. */
+struct coordinator_job {
+    uint64_t seq;
+    struct uuid id;
+    Wire__JobSpec *spec;
+    uint32_t elements;
+    UT_hash_handle hh;
+};
+
+/* What is known of a node besides its row; not durable. */
+struct coordinator_node {
+    uint64_t id;
+    Wire__Node *row;       /* as the scheduler knows it */
+    Wire__Vitals *vitals;  /* NULL before its first heartbeat */
+    int64_t heard_wall_ms; /* 0: never by this leader */
+    uint64_t jobs_done;    /* results of an agent, since this leader leads */
+    bool watched;
+    UT_hash_handle hh;
+};
+
+/* Called when everything up to now is durable (code 0), or is not (negative). */
+typedef void (*coordinator_durable_fn)(void *arg, int code);
+
+struct coordinator_reply {
+    coordinator_durable_fn fn;
+    void *arg;
+};
+
+/* What one scheduler turn lets go when it is durable. */
+struct coordinator_turn {
+    struct coordinator *coordinator;
+    unsigned activation;
+    uint64_t turn;
+    bool done;
+    int code;
+    struct sched_send *sends;
+    size_t sends_n;
+    struct coordinator_reply *replies;
+    size_t replies_n;
+    uint64_t *ended; /* seqs of jobs that ended */
+    size_t ended_n;
+    STAILQ_ENTRY(coordinator_turn) link;
+};
+
+struct coordinator_submit;
+struct coordinator_wait;
+
+struct coordinator {
+    struct node *node;
+    bool active; /* restored: serves */
+    bool stopping;
+    unsigned activation;
+    struct sched *sched;
+    struct sched_update update;
+    struct detector *detector;
+    struct detector_update detected;
+    struct loop_timer timer;
+    int64_t sched_due_ms;
+    int64_t detector_due_ms;
+    bool source_added;
+
+    struct coordinator_job *jobs;
+    struct coordinator_node *nodes;
+
+    /* collected since the last turn went into the log */
+    struct coordinator_reply *replies;
+    size_t replies_n, replies_cap;
+    ProtobufCMessage **kept; /* reports that records of this turn point into */
+    size_t kept_n, kept_cap;
+    STAILQ_HEAD(, coordinator_turn) turns; /* on their way, in order */
+
+    TAILQ_HEAD(, coordinator_submit) submits; /* whose keys or dependencies are looked up */
+    TAILQ_HEAD(, coordinator_wait) waits;
+    struct loop_timer wait_timer;
+    struct loop_timer retention_timer;
+    bool forgetting;
+};
+
+/* ---- coordinator.c --------------------------------------------------------------------------- */
+
+/* Steps the scheduler with `event` (its times are set here) and sees to what follows. */
+int coordinator_step(struct coordinator *c, struct sched_event *event);
+/* Has `fn` called when what was stepped so far is durable. */
+void coordinator_when_durable(struct coordinator *c, coordinator_durable_fn fn, void *arg);
+/* Keeps a message (taken) until the turn at hand is in the log. */
+void coordinator_keep(struct coordinator *c, ProtobufCMessage *message);
+/* Takes `spec`: the job's while it lives. */
+void coordinator_job_put(struct coordinator *c, uint64_t seq, const struct uuid *id,
+                         Wire__JobSpec *spec, uint32_t elements);
+struct coordinator_job *coordinator_job_get(struct coordinator *c, uint64_t seq);
+struct coordinator_node *coordinator_node_get(struct coordinator *c, uint64_t id);
+/* The daemon's own audit trail; `detail` may be "". */
+void coordinator_audit(struct coordinator *c, const char *user, const char *action,
+                       const char *object, const char *detail);
+
+/* ---- coordinator_restore.c ------------------------------------------------------------------- */
+
+/* Reads all jobs that have not ended and calls `done`. */
+void coordinator_restore(struct coordinator *c, void (*done)(struct coordinator *c, int code));
+/* Gives the scheduler one job that has ended, for a retry; takes the rows. */
+int coordinator_restore_job(struct coordinator *c, Wire__JobRow *row, Wire__TaskRow **tasks,
+                            size_t tasks_n);
+
+/* ---- coordinator_nodes.c --------------------------------------------------------------------- */
+
+void coordinator_sync_nodes(struct coordinator *c);
+void coordinator_link(struct coordinator *c, uint64_t node, uint64_t session);
+void coordinator_detect(struct coordinator *c, enum detector_event_type type, uint64_t node);
+void coordinator_nodes_clear(struct coordinator *c);
+void coordinator_on_heartbeat(void *self, uint64_t from, const ProtobufCMessage *message);
+void coordinator_on_task_update(void *self, uint64_t from, const ProtobufCMessage *message);
+void coordinator_on_leave(void *self, uint64_t from, const ProtobufCMessage *message);
+const char *coordinator_node_state(struct coordinator *c, const Wire__Node *row);
+
+/* ---- API ------------------------------------------------------------------------------------- */
+
+extern const struct http_route coordinator_job_routes[];
+extern const size_t coordinator_job_routes_n;
+extern const struct http_route coordinator_node_routes[];
+extern const size_t coordinator_node_routes_n;
+extern const struct http_route coordinator_agent_routes[];
+extern const size_t coordinator_agent_routes_n;
+
+/* First line of every handler: whether this coordinator serves `req`. */
+bool coordinator_serves(struct coordinator *c, struct http_request *req, http_request_fn handler);
+
+/* Submits `spec` (taken) and answers `req`: 201 with {"id",...}, or with {"job_id",...} and `mode`
+ * unless that is NULL. */
+void coordinator_submit(struct coordinator *c, struct http_request *req, Wire__JobSpec *spec,
+                        bool agent_style, const char *mode);
+void coordinator_submits_clear(struct coordinator *c, int code);
+void coordinator_waits_clear(struct coordinator *c);
+/* A job has ended, durably. */
+void coordinator_waits_wake(struct coordinator *c, uint64_t seq);
+
+#endif
