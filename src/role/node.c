@@ -194,6 +194,16 @@ const struct replica *node_replica(const struct node *node)
     return node->replica.state != NULL ? &node->replica : NULL;
 }
 
+void node_set_work(struct node *node, const struct node_work *work)
+{
+    node->work = *work;
+}
+
+const struct node_work *node_work(const struct node *node)
+{
+    return node->work.held != NULL ? &node->work : NULL;
+}
+
 void node_set_active(struct node *node, bool active)
 {
     if (active == node->active)

@@ -127,6 +127,23 @@ void node_set_replica(struct node *node, const struct replica *replica);
 /* NULL on nodes without the metadata role, and before they have joined. */
 const struct replica *node_replica(const struct node *node);
 
+/* ---- the work of this node, for its heartbeat ------------------------------------------------ */
+
+struct node_work {
+    void (*count)(void *arg, uint32_t *running, uint32_t *queued);
+    /* Sets `held` of a full heartbeat: a malloc'ed array of borrowed reports. */
+    void (*held)(void *arg, Wire__Heartbeat *heartbeat);
+    /* That heartbeat is on its way to `leader` in `term` on `session`. */
+    void (*told)(void *arg, uint64_t leader, uint64_t term, uint64_t session);
+    void *arg;
+};
+
+/* Copied; set by the role that does the work, at its start. */
+void node_set_work(struct node *node, const struct node_work *work);
+const struct node_work *node_work(const struct node *node); /* NULL where nothing is run */
+
+/* ---- leading --------------------------------------------------------------------------------- */
+
 /* This node begins or ceases to act as the leader; roles hear of it. */
 void node_set_active(struct node *node, bool active);
 bool node_is_active(const struct node *node);

@@ -98,6 +98,7 @@ static bool node_call_is_reply(enum wire_type type)
     case WIRE_OUTPUT_CHUNK:
     case WIRE_EXEC_UPDATE:
     case WIRE_FILE_CHUNK:
+    case WIRE_FILE_COPIED:
         return true;
     default:
         return false;

@@ -61,6 +61,7 @@ struct node {
     uint64_t term;
 
     struct replica replica;
+    struct node_work work;
     bool active;
 
     struct node_peer *peers;

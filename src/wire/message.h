@@ -49,6 +49,8 @@ enum { WIRE_PROTOCOL = 1 };
     X(WIRE_EXEC_CANCEL, 48, exec_cancel)                                                           \
     X(WIRE_FILE_READ, 50, file_read)                                                               \
     X(WIRE_FILE_CHUNK, 51, file_chunk)                                                             \
+    X(WIRE_FILE_COPY, 52, file_copy)                                                               \
+    X(WIRE_FILE_COPIED, 53, file_copied)                                                           \
     X(WIRE_RAFT_MESSAGE, 60, raft_message)
 
 enum wire_type {
