@@ -17,7 +17,6 @@
 #include "role/join_relay.h"
 #include "role/members.h"
 #include "role/node.h"
-#include "role/raft_api.h"
 #include "role/state.h"
 
 enum { METADATA_RECONCILE_MS = 200 };
@@ -444,7 +443,6 @@ static int metadata_start(struct node *node, void **self, struct error *e)
     metadata->node = node;
     metadata->dir = mem_printf("%s/raft", node_options(node)->data_dir);
     loop_timer_init(&metadata->timer, node_loop(node), metadata_on_timer, metadata);
-    raft_api_add_routes(node);
     *self = metadata;
     return node_id(node) != 0 ? metadata_open(metadata, e) : 0;
 }

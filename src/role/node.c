@@ -72,6 +72,12 @@ void node_free(struct node *node)
 
 /* ---- what the node is ------------------------------------------------------------------------ */
 
+void node_set_options(struct node *node, const struct node_options *options)
+{
+    assert(node->roles_n == 0);
+    node->options = *options;
+}
+
 const struct node_options *node_options(const struct node *node)
 {
     return &node->options;

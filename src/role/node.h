@@ -36,7 +36,10 @@ struct node_options {
     uint32_t roles;         /* Wire__NodeRole bits */
     const char *const *labels;
     size_t labels_n;
-    const char *api_address;  /* HOST:PORT of the API, "" for none */
+    const char *api_address; /* HOST:PORT of the API, "" for none */
+    const char *api_socket;  /* path of the API's Unix socket */
+    bool api_tls;
+    int64_t started_ms;       /* loop_now_ms() */
     const char *peer_address; /* HOST:PORT that others dial */
     uint32_t slots;
     uint64_t memory_bytes;
@@ -76,6 +79,8 @@ int node_add_role(struct node *node, const struct role *role, struct error *e);
 void node_stop(struct node *node, void (*stopped)(void *arg), void *arg);
 void node_role_stopped(struct node *node);
 
+/* Before the first role is added. */
+void node_set_options(struct node *node, const struct node_options *options);
 const struct node_options *node_options(const struct node *node);
 struct loop *node_loop(const struct node *node);
 struct http_router *node_router(const struct node *node);

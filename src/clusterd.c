@@ -1,0 +1,280 @@
+/* clusterd: the daemon's command line. */
+#include <errno.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "config.h"
+#include "daemon.h"
+#include "dev.h"
+#include "run/spawner.h"
+
+enum { CLUSTERD_SETTINGS_MAX = 64 };
+
+/* What the options of a command said. */
+struct clusterd_options {
+    const char *config;
+    const char *data;
+    unsigned nodes;
+    bool announce;
+    bool restart;
+    const char *settings[CLUSTERD_SETTINGS_MAX];
+    unsigned settings_n;
+    char **args;
+    int args_n;
+};
+
+struct clusterd_command {
+    const char *name;
+    const char *synopsis;
+    const char *help;
+    int (*run)(const struct clusterd_options *options);
+};
+
+static int clusterd_run(const struct clusterd_options *options);
+static int clusterd_dev(const struct clusterd_options *options);
+static int clusterd_init(const struct clusterd_options *options);
+static int clusterd_config(const struct clusterd_options *options);
+static int clusterd_version(const struct clusterd_options *options);
+static int clusterd_help(const struct clusterd_options *options);
+
+static const struct clusterd_command clusterd_commands[] = {
+    {"run", "--config FILE [-o KEY=VALUE]...", "run the node that FILE describes", clusterd_run},
+    {"dev", "[--nodes N] [--data DIR] [--no-restart] [-o KEY=VALUE]...",
+     "run a cluster of N nodes on this machine", clusterd_dev},
+    {"init", "DIR [-o KEY=VALUE]...", "write a configuration for a node with its data in DIR",
+     clusterd_init},
+    {"config", "check FILE | show FILE | reference", "check or print a configuration",
+     clusterd_config},
+    {"version", "", "print the version", clusterd_version},
+    {"help", "", "print this", clusterd_help},
+};
+
+static int clusterd_usage_error(const char *text, const char *what)
+{
+    fprintf(stderr, "clusterd: %s%s\nTry: clusterd help\n", text, what);
+    return 2;
+}
+
+static int clusterd_fail(const struct error *e)
+{
+    fprintf(stderr, "clusterd: %s\n", e->text);
+    return 1;
+}
+
+static int clusterd_help(const struct clusterd_options *options)
+{
+    (void)options;
+    printf("clusterd makes one cluster of a few machines.\n\n");
+    for (unsigned i = 0; i < MEM_COUNT(clusterd_commands); i++)
+        printf("  clusterd %s %s\n      %s\n", clusterd_commands[i].name,
+               clusterd_commands[i].synopsis, clusterd_commands[i].help);
+    printf("\nKEY is SECTION.KEY of the configuration: clusterd config reference.\n"
+           "clustersh is where you give the cluster work.\n");
+    return 0;
+}
+
+static int clusterd_version(const struct clusterd_options *options)
+{
+    (void)options;
+    printf("clusterd %s\n", VERSION);
+    return 0;
+}
+
+static int clusterd_apply(const struct clusterd_options *options, struct config *config,
+                          struct error *e)
+{
+    for (unsigned i = 0; i < options->settings_n; i++) {
+        const char *equals = strchr(options->settings[i], '=');
+        if (equals == NULL)
+            return error_set(e, ERR_INVALID, "-o %s: must be SECTION.KEY=VALUE",
+                             options->settings[i]);
+        char *key = mem_strndup(options->settings[i], (size_t)(equals - options->settings[i]));
+        int err = config_set(config, key, equals + 1, e);
+        free(key);
+        if (err < 0)
+            return err;
+    }
+    return 0;
+}
+
+static int clusterd_run(const struct clusterd_options *options)
+{
+    struct config config;
+    struct error e = {0};
+    if (options->config == NULL)
+        return clusterd_usage_error("run needs --config FILE", "");
+    config_init(&config);
+    int err = config_load(&config, options->config, &e);
+    if (err == 0)
+        err = clusterd_apply(options, &config, &e);
+    if (err == 0)
+        err = config_check(&config, &e);
+    struct daemon_options daemon_options = {.announce = options->announce};
+    int status = err < 0 ? clusterd_fail(&e) : daemon_run(&config, &daemon_options);
+    config_done(&config);
+    return status;
+}
+
+static int clusterd_dev(const struct clusterd_options *options)
+{
+    struct dev_options dev = {
+        .data_dir = options->data != NULL ? options->data : "clusterd-dev",
+        .nodes = options->nodes,
+        .restart = options->restart,
+        .settings = options->settings,
+        .settings_n = options->settings_n,
+    };
+    return dev_run(&dev);
+}
+
+static int clusterd_config_file(const char *verb, const char *path)
+{
+    struct config config;
+    struct error e = {0};
+    config_init(&config);
+    int err = config_load(&config, path, &e);
+    if (err == 0)
+        err = config_check(&config, &e);
+    if (err == 0 && strcmp(verb, "show") == 0)
+        config_print(&config, stdout, false);
+    else if (err == 0)
+        printf("%s: good\n", path);
+    config_done(&config);
+    return err < 0 ? clusterd_fail(&e) : 0;
+}
+
+static int clusterd_config(const struct clusterd_options *options)
+{
+    const char *verb = options->args_n > 0 ? options->args[0] : "";
+    if (strcmp(verb, "reference") == 0) {
+        config_print_reference(stdout);
+        return 0;
+    }
+    if (strcmp(verb, "check") != 0 && strcmp(verb, "show") != 0)
+        return clusterd_usage_error("config needs check FILE, show FILE or reference", "");
+    if (options->args_n < 2)
+        return clusterd_usage_error("a FILE is missing for config ", verb);
+    return clusterd_config_file(verb, options->args[1]);
+}
+
+/* Writes DIR/clusterd.yaml with everything that can be set, as it is now. */
+static int clusterd_write_config(const struct config *config, const char *path, struct error *e)
+{
+    FILE *file = fopen(path, "wxe");
+    if (file == NULL)
+        return error_set(e, -errno, errno == EEXIST ? "%s: exists already" : "%s: %s", path,
+                         strerror(errno));
+    (void)fchmod(fileno(file), 0600);
+    config_print(config, file, true);
+    return fclose(file) == 0 ? 0 : error_set(e, -errno, "%s: cannot be written", path);
+}
+
+static int clusterd_init(const struct clusterd_options *options)
+{
+    struct config config;
+    struct error e = {0};
+    if (options->args_n != 1)
+        return clusterd_usage_error("init needs one DIR", "");
+    const char *dir = options->args[0];
+    config_init(&config);
+    int err = mkdir(dir, 0700) < 0 && errno != EEXIST
+                  ? error_set(&e, -errno, "%s: %s", dir, strerror(errno))
+                  : 0;
+    char *root = err == 0 ? realpath(dir, NULL) : NULL;
+    char *data = mem_printf("%s/data", root != NULL ? root : dir);
+    char *path = mem_printf("%s/clusterd.yaml", root != NULL ? root : dir);
+    if (err == 0)
+        err = config_set(&config, "node.data_dir", data, &e);
+    if (err == 0)
+        err = clusterd_apply(options, &config, &e);
+    if (err == 0 && config.cluster.join.n == 0)
+        config.cluster.bootstrap = true;
+    if (err == 0)
+        err = config_check(&config, &e);
+    if (err == 0)
+        err = clusterd_write_config(&config, path, &e);
+    if (err == 0)
+        printf("wrote %s\nThis node %s.\nStart it: clusterd run --config %s\n", path,
+               config.cluster.bootstrap
+                   ? "founds a new cluster; others join with cluster.join and the token in "
+                     "data/join.token"
+                   : "joins a cluster",
+               path);
+    free(root);
+    free(data);
+    free(path);
+    config_done(&config);
+    return err < 0 ? clusterd_fail(&e) : 0;
+}
+
+static int clusterd_parse(int argc, char **argv, struct clusterd_options *options)
+{
+    static const struct option long_options[] = {
+        {"config", required_argument, NULL, 'c'}, {"data", required_argument, NULL, 'd'},
+        {"nodes", required_argument, NULL, 'n'},  {"announce", no_argument, NULL, 'a'},
+        {"no-restart", no_argument, NULL, 'R'},   {"option", required_argument, NULL, 'o'},
+        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
+    };
+    int option;
+    uint64_t nodes;
+    while ((option = getopt_long(argc, argv, "c:d:n:o:h", long_options, NULL)) != -1) {
+        switch (option) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 'd':
+            options->data = optarg;
+            break;
+        case 'n':
+            if (str_parse_u64(optarg, 1, DEV_NODES_MAX, &nodes) < 0)
+                return clusterd_usage_error("--nodes must be from 1 to 50, not ", optarg);
+            options->nodes = (unsigned)nodes;
+            break;
+        case 'a':
+            options->announce = true;
+            break;
+        case 'R':
+            options->restart = false;
+            break;
+        case 'o':
+            if (options->settings_n == CLUSTERD_SETTINGS_MAX)
+                return clusterd_usage_error("too many -o", "");
+            options->settings[options->settings_n++] = optarg;
+            break;
+        case 'h':
+            (void)clusterd_help(options);
+            exit(0);
+        default:
+            return clusterd_usage_error("see above", "");
+        }
+    }
+    options->args = argv + optind;
+    options->args_n = argc - optind;
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc > 1 && strcmp(argv[1], "spawner") == 0)
+        return spawner_main(SPAWNER_FD);
+    if (argc < 2)
+        return clusterd_usage_error("a command is missing", "");
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        name = "help";
+    if (strcmp(name, "--version") == 0)
+        name = "version";
+    struct clusterd_options options = {.nodes = 1, .restart = true};
+    for (unsigned i = 0; i < MEM_COUNT(clusterd_commands); i++)
+        if (strcmp(clusterd_commands[i].name, name) == 0) {
+            int status = clusterd_parse(argc - 1, argv + 1, &options);
+            return status != 0 ? status : clusterd_commands[i].run(&options);
+        }
+    return clusterd_usage_error("unknown command ", name);
+}
