@@ -1,53 +1,22 @@
-/* Happy path: defaults from the rows, then a YAML document of two levels (section, key) is walked
- * and each value goes through its row's type and range. Every error names the file and the line. */
-#include "config.h"
+/* The rows, and how a value gets through one: type, then range. */
+#include "config_rows.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <yaml.h>
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
-
-enum config_type {
-    CONFIG_TEXT,
-    CONFIG_SECRET,
-    CONFIG_NAME,
-    CONFIG_PATH,
-    CONFIG_ADDRESS,
-    CONFIG_CHOICE,
-    CONFIG_LIST,
-    CONFIG_BOOL,
-    CONFIG_NUMBER,
-    CONFIG_OCTAL,
-    CONFIG_DURATION,
-    CONFIG_BYTES,
-};
-
-struct config_row {
-    const char *section;
-    const char *key;
-    enum config_type type;
-    size_t offset;
-    const char *fallback;
-    uint64_t min; /* of numbers, durations (ms) and sizes */
-    uint64_t max;
-    const char *choices; /* CONFIG_CHOICE, and items of a CONFIG_LIST: "a|b|c" */
-    const char *help;
-};
 
 #define CONFIG_AT(section, key) #section, #key
 #define CONFIG_IN(section, key) offsetof(struct config, section.key)
 #define CONFIG_DAY_MS           (24ULL * 3600 * 1000)
 #define CONFIG_GIB              (1ULL << 30)
 
-static const struct config_row config_rows[] = {
+const struct config_row config_rows[] = {
     {CONFIG_AT(node, name), CONFIG_NAME, CONFIG_IN(node, name), "", 0, 0, NULL,
      "Name of this node in the cluster; the host name when empty."},
     {CONFIG_AT(node, data_dir), CONFIG_PATH, CONFIG_IN(node, data_dir), "/var/lib/clusterd", 0, 0,
@@ -141,12 +110,15 @@ static const struct config_row config_rows[] = {
      "Rotated log files that are kept."},
 };
 
-static void *config_field(const struct config *config, const struct config_row *row)
+const unsigned config_rows_n = MEM_COUNT(config_rows);
+_Static_assert(MEM_COUNT(config_rows) <= CONFIG_ROWS_MAX, "raise CONFIG_ROWS_MAX");
+
+void *config_field(const struct config *config, const struct config_row *row)
 {
     return (char *)(uintptr_t)config + row->offset;
 }
 
-static bool config_is_text(enum config_type type)
+bool config_is_text(enum config_type type)
 {
     return type <= CONFIG_CHOICE;
 }
@@ -193,15 +165,15 @@ static int config_set_text(char **field, const struct config_row *row, const cha
     return 0;
 }
 
-static void config_list_clear(struct config_list *list)
+void config_list_clear(struct config_list *list)
 {
     for (unsigned i = 0; i < list->n; i++)
         free(list->items[i]);
     list->n = 0;
 }
 
-static int config_list_add(struct config_list *list, const struct config_row *row,
-                           const char *value, struct error *e)
+int config_list_add(struct config_list *list, const struct config_row *row, const char *value,
+                    struct error *e)
 {
     if (row->choices != NULL && !config_has_choice(row->choices, value))
         return error_set(e, ERR_INVALID, "%s.%s holds \"%s\", must be of %s", row->section,
@@ -261,7 +233,7 @@ static int config_parse_number(const struct config_row *row, const char *value, 
 }
 
 /* The row's form of a number, for messages and printing. */
-static char *config_number_text(const struct config_row *row, uint64_t value)
+char *config_number_text(const struct config_row *row, uint64_t value)
 {
     static const char units[] = "KMGTP";
     if (row->type == CONFIG_OCTAL)
@@ -310,8 +282,8 @@ static int config_set_number(uint64_t *field, const struct config_row *row, cons
     return 0;
 }
 
-static int config_set_row(struct config *config, const struct config_row *row, const char *value,
-                          struct error *e)
+int config_set_row(struct config *config, const struct config_row *row, const char *value,
+                   struct error *e)
 {
     void *field = config_field(config, row);
     if (config_is_text(row->type))
@@ -366,7 +338,7 @@ static const char *config_nearest(const char *section, const char *key)
     return best;
 }
 
-static bool config_has_section(const char *section)
+bool config_has_section(const char *section)
 {
     for (unsigned i = 0; i < MEM_COUNT(config_rows); i++)
         if (strcmp(section, config_rows[i].section) == 0)
@@ -374,7 +346,7 @@ static bool config_has_section(const char *section)
     return false;
 }
 
-static int config_unknown(const char *section, const char *key, struct error *e)
+int config_unknown(const char *section, const char *key, struct error *e)
 {
     bool section_known = config_has_section(section);
     const char *near = config_nearest(section, section_known ? key : NULL);
@@ -385,7 +357,7 @@ static int config_unknown(const char *section, const char *key, struct error *e)
     return ERR_INVALID;
 }
 
-static const struct config_row *config_find(const char *section, const char *key)
+const struct config_row *config_find(const char *section, const char *key)
 {
     for (unsigned i = 0; i < MEM_COUNT(config_rows); i++)
         if (strcmp(section, config_rows[i].section) == 0 && strcmp(key, config_rows[i].key) == 0)
@@ -403,151 +375,6 @@ int config_set(struct config *config, const char *key, const char *value, struct
     int err =
         row != NULL ? config_set_row(config, row, value, e) : config_unknown(section, dot + 1, e);
     free(section);
-    return err;
-}
-
-/* A YAML document being walked. */
-struct config_document {
-    struct config *config;
-    yaml_document_t yaml;
-    const char *name;
-    bool seen[MEM_COUNT(config_rows)];
-};
-
-static const char *config_scalar(const yaml_node_t *node)
-{
-    return node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
-}
-
-static int config_at_line(const struct config_document *doc, const yaml_node_t *node,
-                          struct error *e)
-{
-    return error_prefix(e, "%s, line %zu", doc->name, node->start_mark.line + 1);
-}
-
-static int config_load_list(struct config_document *doc, const struct config_row *row,
-                            const yaml_node_t *node, struct error *e)
-{
-    struct config_list *list = config_field(doc->config, row);
-    config_list_clear(list);
-    for (yaml_node_item_t *item = node->data.sequence.items.start;
-         item < node->data.sequence.items.top; item++) {
-        yaml_node_t *element = yaml_document_get_node(&doc->yaml, *item);
-        const char *text = config_scalar(element);
-        int err = text != NULL ? config_list_add(list, row, text, e)
-                               : error_set(e, ERR_INVALID, "%s.%s must be a list of plain values",
-                                           row->section, row->key);
-        if (err < 0)
-            return config_at_line(doc, element, e);
-    }
-    return 0;
-}
-
-static int config_load_value(struct config_document *doc, const struct config_row *row,
-                             const yaml_node_t *node, struct error *e)
-{
-    if (row->type == CONFIG_LIST && node->type == YAML_SEQUENCE_NODE)
-        return config_load_list(doc, row, node, e);
-    const char *text = config_scalar(node);
-    int err = text != NULL ? config_set_row(doc->config, row, text, e)
-                           : error_set(e, ERR_INVALID, "%s.%s must be a plain value", row->section,
-                                       row->key);
-    return err < 0 ? config_at_line(doc, node, e) : 0;
-}
-
-static int config_load_section(struct config_document *doc, const char *section,
-                               const yaml_node_t *node, struct error *e)
-{
-    if (node->type == YAML_SCALAR_NODE && node->data.scalar.length == 0)
-        return 0; /* "section:" with nothing in it */
-    if (node->type != YAML_MAPPING_NODE) {
-        (void)error_set(e, ERR_INVALID, "section \"%s\" must hold keys and values", section);
-        return config_at_line(doc, node, e);
-    }
-    for (yaml_node_pair_t *pair = node->data.mapping.pairs.start;
-         pair < node->data.mapping.pairs.top; pair++) {
-        yaml_node_t *key_node = yaml_document_get_node(&doc->yaml, pair->key);
-        const char *key = config_scalar(key_node);
-        const struct config_row *row = key != NULL ? config_find(section, key) : NULL;
-        if (row == NULL) {
-            (void)config_unknown(section, key != NULL ? key : "?", e);
-            return config_at_line(doc, key_node, e);
-        }
-        if (doc->seen[row - config_rows]) {
-            (void)error_set(e, ERR_INVALID, "%s.%s stands twice", section, key);
-            return config_at_line(doc, key_node, e);
-        }
-        doc->seen[row - config_rows] = true;
-        int err = config_load_value(doc, row, yaml_document_get_node(&doc->yaml, pair->value), e);
-        if (err < 0)
-            return err;
-    }
-    return 0;
-}
-
-static int config_load_root(struct config_document *doc, struct error *e)
-{
-    yaml_node_t *root = yaml_document_get_root_node(&doc->yaml);
-    if (root == NULL || (root->type == YAML_SCALAR_NODE && root->data.scalar.length == 0))
-        return 0; /* nothing in it: all defaults */
-    if (root->type != YAML_MAPPING_NODE) {
-        (void)error_set(e, ERR_INVALID, "must hold sections as \"node:\"");
-        return config_at_line(doc, root, e);
-    }
-    for (yaml_node_pair_t *pair = root->data.mapping.pairs.start;
-         pair < root->data.mapping.pairs.top; pair++) {
-        yaml_node_t *key_node = yaml_document_get_node(&doc->yaml, pair->key);
-        const char *section = config_scalar(key_node);
-        if (section == NULL || !config_has_section(section)) {
-            (void)config_unknown(section != NULL ? section : "?", "", e);
-            return config_at_line(doc, key_node, e);
-        }
-        int err =
-            config_load_section(doc, section, yaml_document_get_node(&doc->yaml, pair->value), e);
-        if (err < 0)
-            return err;
-    }
-    return 0;
-}
-
-int config_parse(struct config *config, const char *text, size_t len, const char *name,
-                 struct error *e)
-{
-    yaml_parser_t parser;
-    struct config_document doc = {.config = config, .name = name};
-    if (yaml_parser_initialize(&parser) == 0)
-        return error_set(e, -ENOMEM, "%s: out of memory", name);
-    yaml_parser_set_input_string(&parser, (const unsigned char *)text, len);
-    int err;
-    if (yaml_parser_load(&parser, &doc.yaml) == 0) {
-        err = error_set(e, ERR_INVALID, "%s, line %zu: not YAML: %s", name,
-                        parser.problem_mark.line + 1,
-                        parser.problem != NULL ? parser.problem : "unreadable");
-    } else {
-        err = config_load_root(&doc, e);
-        yaml_document_delete(&doc.yaml);
-    }
-    yaml_parser_delete(&parser);
-    return err;
-}
-
-int config_load(struct config *config, const char *path, struct error *e)
-{
-    enum { CONFIG_BYTES_MAX = 1024 * 1024 };
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return error_set(e, -errno, "%s: %s", path, err_text(-errno));
-    char *text = mem_alloc(CONFIG_BYTES_MAX + 1);
-    size_t len = fread(text, 1, CONFIG_BYTES_MAX + 1, file);
-    int err = 0;
-    if (ferror(file))
-        err = error_set(e, -EIO, "%s: cannot be read", path);
-    else if (len > CONFIG_BYTES_MAX)
-        err = error_set(e, ERR_TOO_LARGE, "%s: larger than 1 MiB", path);
-    (void)fclose(file);
-    if (err == 0)
-        err = config_parse(config, text, len, path, e);
-    free(text);
     return err;
 }
 
@@ -586,95 +413,4 @@ int config_check(const struct config *config, struct error *e)
     if (config->cluster.bootstrap && config->cluster.join.n > 0)
         return error_set(e, ERR_INVALID, "cluster.bootstrap and cluster.join exclude each other");
     return 0;
-}
-
-static void config_print_text(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text != '\0'; text++) {
-        if (*text == '"' || *text == '\\')
-            fputc('\\', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
-
-static void config_print_value(const struct config *config, const struct config_row *row, FILE *out,
-                               bool secrets)
-{
-    const void *field = config_field(config, row);
-    if (row->type == CONFIG_LIST) {
-        const struct config_list *list = field;
-        fputc('[', out);
-        for (unsigned i = 0; i < list->n; i++) {
-            fputs(i > 0 ? ", " : "", out);
-            config_print_text(out, list->items[i]);
-        }
-        fputc(']', out);
-    } else if (row->type == CONFIG_BOOL) {
-        fputs(*(const bool *)field ? "true" : "false", out);
-    } else if (config_is_text(row->type)) {
-        const char *text = *(char *const *)field;
-        bool hidden = row->type == CONFIG_SECRET && !secrets && *text != '\0';
-        config_print_text(out, hidden ? "(hidden)" : text);
-    } else {
-        char *text = config_number_text(row, *(const uint64_t *)field);
-        fputs(text, out);
-        free(text);
-    }
-}
-
-void config_print(const struct config *config, FILE *out, bool secrets)
-{
-    const char *section = "";
-    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++) {
-        const struct config_row *row = &config_rows[i];
-        if (strcmp(section, row->section) != 0)
-            fprintf(out, "%s:\n", row->section);
-        section = row->section;
-        fprintf(out, "  %s: ", row->key);
-        config_print_value(config, row, out, secrets);
-        fputc('\n', out);
-    }
-}
-
-static const char *config_type_text(enum config_type type)
-{
-    static const char *const names[] = {
-        [CONFIG_TEXT] = "text",       [CONFIG_SECRET] = "secret",     [CONFIG_NAME] = "name",
-        [CONFIG_PATH] = "path",       [CONFIG_ADDRESS] = "HOST:PORT", [CONFIG_CHOICE] = "choice",
-        [CONFIG_LIST] = "list",       [CONFIG_BOOL] = "true, false",  [CONFIG_NUMBER] = "number",
-        [CONFIG_OCTAL] = "file mode", [CONFIG_DURATION] = "duration", [CONFIG_BYTES] = "size",
-    };
-    return names[type];
-}
-
-void config_print_reference(FILE *out)
-{
-    fputs("# Configuration\n\nYAML, one section a heading. `clusterd config check FILE` checks a "
-          "file, `clusterd config reference`\nprints this page.\n",
-          out);
-    const char *section = "";
-    for (unsigned i = 0; i < MEM_COUNT(config_rows); i++) {
-        const struct config_row *row = &config_rows[i];
-        if (strcmp(section, row->section) != 0)
-            fprintf(
-                out,
-                "\n## %s\n\n| key | type | default | range | meaning |\n|---|---|---|---|---|\n",
-                row->section);
-        section = row->section;
-        fprintf(out, "| `%s` | %s | %s%s%s | ", row->key, config_type_text(row->type),
-                *row->fallback ? "`" : "", row->fallback, *row->fallback ? "`" : "");
-        if (row->choices != NULL) {
-            for (const char *c = row->choices; *c != '\0'; c++)
-                fputs(*c == '|' ? ", " : (char[]){*c, '\0'}, out);
-        } else if (row->max > 0) {
-            char *min = config_number_text(row, row->min);
-            char *max = config_number_text(row, row->max);
-            fprintf(out, "%s to %s", min, max);
-            free(min);
-            free(max);
-        }
-        fprintf(out, " | %s |\n", row->help);
-    }
 }

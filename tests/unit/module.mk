@@ -43,3 +43,9 @@ tests_unit_client_test_SOURCES = tests/unit/client_test.c tests/lib/fake_api.c t
 tests_unit_client_test_LDADD = $(client_libs) $(CMOCKA_LIBS)
 
 check_PROGRAMS += $(unit_tests)
+
+unit_tests += tests/unit/config_test
+tests_unit_config_test_SOURCES = tests/unit/config_test.c src/config.c src/config_print.c src/config_yaml.c
+tests_unit_config_test_LDADD = $(base_libs) $(CYAML_LIBS) -lyaml $(CMOCKA_LIBS)
+unit_tests += tests/unit/state_store_test
+tests_unit_state_store_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
