@@ -1,6 +1,6 @@
 /* One libraft server over run/raft_io and run/state_db. libraft has no notice of a changed leader,
- * so a hook compares at the end of each turn that moved something. Order of one change: raft_apply -> log on a majority ->
- * fsm apply queues the batch -> state thread -> applied -> proposer. */
+ * so a hook compares at the end of each turn that moved something. Order of one change: raft_apply
+ * -> log on a majority -> fsm apply queues the batch -> state thread -> applied -> proposer. */
 
 #include <assert.h>
 #include <stdio.h>
