@@ -12,6 +12,7 @@
 #define RUN_LOOP_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
 #include <uv.h>
@@ -20,6 +21,7 @@ struct loop;
 
 enum { LOOP_SLOW_TURN_MS = 50, LOOP_ROUNDS_MAX = 32, LOOP_SIGNALS_MAX = 16 };
 
+/* Also has the process ignore SIGPIPE: whoever executes other programs resets it for them. */
 struct loop *loop_new(void);
 
 /* Closes what the loop itself opened, then turns until every handle of the other modules is closed
@@ -40,8 +42,8 @@ uv_loop_t *loop_uv(struct loop *loop);
 
 /* ---- time: read once per turn ------------------------------------------------------------- */
 
-int64_t loop_now_ms(const struct loop *loop);  /* monotonic, the clock of clock_mono_ms() */
-int64_t loop_wall_ms(const struct loop *loop); /* since the epoch, UTC */
+int64_t loop_now_ms(const struct loop *loop); /* monotonic, the clock of clock_mono_ms() */
+int64_t loop_wall_ms(struct loop *loop);      /* since the epoch, UTC */
 
 /* ---- hooks: at the end of this turn ------------------------------------------------------- */
 
@@ -61,6 +63,7 @@ struct loop_hook {
     struct loop *loop;
     loop_hook_fn fn;
     void *arg;
+    uint64_t round;
     enum loop_phase phase;
     bool armed;
 };

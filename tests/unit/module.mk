@@ -41,6 +41,8 @@ tests_unit_client_endpoint_test_LDADD = $(client_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/client_test
 tests_unit_client_test_SOURCES = tests/unit/client_test.c tests/lib/fake_api.c tests/lib/fake_api.h
 tests_unit_client_test_LDADD = $(client_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/loop_test
+tests_unit_loop_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 
 check_PROGRAMS += $(unit_tests)
 
