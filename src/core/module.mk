@@ -4,7 +4,7 @@
 noinst_LIBRARIES += libcore.a
 
 libcore_a_SOURCES =
-libcore_a_SOURCES += src/core/detector.h
-libcore_a_SOURCES += src/core/job.h
+libcore_a_SOURCES += src/core/detector.c src/core/detector.h
+libcore_a_SOURCES += src/core/job.c src/core/job.h
 libcore_a_SOURCES += src/core/scheduler.h
-libcore_a_SOURCES += src/core/selector.h
+libcore_a_SOURCES += src/core/selector.c src/core/selector.h

@@ -16,6 +16,8 @@ unit_tests += tests/unit/clock_test
 tests_unit_clock_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/error_test
 tests_unit_error_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/heap_test
+tests_unit_heap_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/json_text_test
 tests_unit_json_text_test_LDADD = $(base_libs) $(CMOCKA_LIBS) $(JANSSON_LIBS)
 unit_tests += tests/unit/log_test
@@ -32,6 +34,13 @@ unit_tests += tests/unit/str_test
 tests_unit_str_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/uuid_test
 tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+
+unit_tests += tests/unit/detector_test
+tests_unit_detector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/job_test
+tests_unit_job_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/selector_test
+tests_unit_selector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 
 EXTRA_DIST += tests/unit/spawn_fixture.h
 unit_tests += tests/unit/spawn_test
