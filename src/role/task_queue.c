@@ -1,0 +1,115 @@
+#include "role/task_queue.h"
+
+#include <assert.h>
+
+void task_queue_init(struct task_queue *queue, uint32_t slots)
+{
+    *queue = (struct task_queue){.slots = slots};
+    for (unsigned i = 0; i <= TASK_QUEUE_ENDED; i++)
+        TAILQ_INIT(&queue->lists[i]);
+}
+
+static uint32_t task_queue_cpus(const struct task_queue_item *item)
+{
+    return item->cpus > 0 ? item->cpus : 1;
+}
+
+static uint32_t *task_queue_count(struct task_queue *queue, enum task_queue_state state)
+{
+    switch (state) {
+    case TASK_QUEUE_QUEUED:
+        return &queue->queued_n;
+    case TASK_QUEUE_RUNNING:
+        return &queue->running_n;
+    default:
+        return &queue->ended_n;
+    }
+}
+
+static void task_queue_enter(struct task_queue *queue, struct task_queue_item *item,
+                             enum task_queue_state state)
+{
+    item->state = state;
+    TAILQ_INSERT_TAIL(&queue->lists[state], item, link);
+    ++*task_queue_count(queue, state);
+    if (state == TASK_QUEUE_RUNNING)
+        queue->slots_used += task_queue_cpus(item);
+}
+
+static void task_queue_leave(struct task_queue *queue, struct task_queue_item *item)
+{
+    assert(*task_queue_count(queue, item->state) > 0);
+    TAILQ_REMOVE(&queue->lists[item->state], item, link);
+    --*task_queue_count(queue, item->state);
+    if (item->state == TASK_QUEUE_RUNNING)
+        queue->slots_used -= task_queue_cpus(item);
+}
+
+struct task_queue_item *task_queue_find(const struct task_queue *queue, const struct task_key *key)
+{
+    struct task_queue_item *item = NULL;
+    HASH_FIND(hh, queue->items, key, sizeof *key, item);
+    return item;
+}
+
+int task_queue_add(struct task_queue *queue, struct task_queue_item *item, int64_t now_ms)
+{
+    if (task_queue_find(queue, &item->key) != NULL)
+        return ERR_EXISTS;
+    if (task_queue_cpus(item) > queue->slots)
+        return ERR_TOO_LARGE;
+    uint64_t active = (uint64_t)queue->queued_n + queue->running_n;
+    if (active >= (uint64_t)queue->slots * 2 + 2 || active + queue->ended_n >= TASK_QUEUE_HELD_MAX)
+        return ERR_BUSY;
+    HASH_ADD(hh, queue->items, key, sizeof item->key, item);
+    item->queued_ms = now_ms;
+    task_queue_enter(queue, item, TASK_QUEUE_QUEUED);
+    return 0;
+}
+
+void task_queue_add_ended(struct task_queue *queue, struct task_queue_item *item)
+{
+    assert(task_queue_find(queue, &item->key) == NULL);
+    HASH_ADD(hh, queue->items, key, sizeof item->key, item);
+    task_queue_enter(queue, item, TASK_QUEUE_ENDED);
+}
+
+struct task_queue_item *task_queue_next(const struct task_queue *queue)
+{
+    struct task_queue_item *first = TAILQ_FIRST(&queue->lists[TASK_QUEUE_QUEUED]);
+    bool fits = first != NULL && task_queue_cpus(first) <= queue->slots - queue->slots_used;
+    return fits ? first : NULL;
+}
+
+void task_queue_run(struct task_queue *queue, struct task_queue_item *item)
+{
+    assert(item->state == TASK_QUEUE_QUEUED);
+    task_queue_leave(queue, item);
+    task_queue_enter(queue, item, TASK_QUEUE_RUNNING);
+    assert(queue->slots_used <= queue->slots);
+}
+
+void task_queue_end(struct task_queue *queue, struct task_queue_item *item)
+{
+    assert(item->state != TASK_QUEUE_ENDED);
+    task_queue_leave(queue, item);
+    task_queue_enter(queue, item, TASK_QUEUE_ENDED);
+}
+
+void task_queue_remove(struct task_queue *queue, struct task_queue_item *item)
+{
+    task_queue_leave(queue, item);
+    HASH_DEL(queue->items, item);
+}
+
+struct task_queue_item *task_queue_overdue(const struct task_queue *queue, int64_t now_ms)
+{
+    return now_ms >= task_queue_due_ms(queue) ? TAILQ_FIRST(&queue->lists[TASK_QUEUE_QUEUED])
+                                              : NULL;
+}
+
+int64_t task_queue_due_ms(const struct task_queue *queue)
+{
+    const struct task_queue_item *first = TAILQ_FIRST(&queue->lists[TASK_QUEUE_QUEUED]);
+    return first != NULL ? first->queued_ms + TASK_QUEUE_HOLD_MS : INT64_MAX;
+}

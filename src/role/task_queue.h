@@ -1,0 +1,73 @@
+/* What a worker holds: attempts that wait for slots, run, or have ended and are not acknowledged.
+ *
+ * Pure: the caller gives the time, starts and ends what it is told. Slots are given in the order of
+ * arrival; one that needs more than are free lets nobody pass. What waited for `hold_ms` is to be
+ * given back. Items are embedded in their owner. */
+#ifndef ROLE_TASK_QUEUE_H
+#define ROLE_TASK_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "base/error.h"
+#include "wire/task_key.h"
+
+enum {
+    TASK_QUEUE_HOLD_MS = 250,
+    TASK_QUEUE_HELD_MAX = 65536, /* items in all: beyond, nothing is accepted */
+};
+
+enum task_queue_state { TASK_QUEUE_QUEUED, TASK_QUEUE_RUNNING, TASK_QUEUE_ENDED };
+
+struct task_queue_item {
+    struct task_key key; /* set by the owner, as `cpus` */
+    uint32_t cpus;       /* slots that it takes; 0 means 1 */
+    enum task_queue_state state;
+    int64_t queued_ms;
+    TAILQ_ENTRY(task_queue_item) link;
+    UT_hash_handle hh;
+};
+
+TAILQ_HEAD(task_queue_list, task_queue_item);
+
+struct task_queue {
+    uint32_t slots;
+    uint32_t slots_used;
+    uint32_t queued_n;
+    uint32_t running_n;
+    uint32_t ended_n;
+    struct task_queue_item *items;
+    struct task_queue_list lists[TASK_QUEUE_ENDED + 1]; /* by state, in order of arrival in it */
+};
+
+void task_queue_init(struct task_queue *queue, uint32_t slots);
+
+/* NULL when the key isn't held. */
+struct task_queue_item *task_queue_find(const struct task_queue *queue, const struct task_key *key);
+
+/* Queues an item. ERR_EXISTS: its key is held. ERR_BUSY: twice the slots + 2 wait or run already,
+ * or TASK_QUEUE_HELD_MAX are held. ERR_TOO_LARGE: it needs more slots than there are. */
+int task_queue_add(struct task_queue *queue, struct task_queue_item *item, int64_t now_ms);
+
+/* Holds an item that has ended already; its key isn't held yet. */
+void task_queue_add_ended(struct task_queue *queue, struct task_queue_item *item);
+
+/* The queued item that may run now, or NULL. */
+struct task_queue_item *task_queue_next(const struct task_queue *queue);
+void task_queue_run(struct task_queue *queue, struct task_queue_item *item);
+
+/* From queued or running to ended. */
+void task_queue_end(struct task_queue *queue, struct task_queue_item *item);
+
+/* Lets go of an item in any state. */
+void task_queue_remove(struct task_queue *queue, struct task_queue_item *item);
+
+/* The queued item that has waited too long, or NULL. */
+struct task_queue_item *task_queue_overdue(const struct task_queue *queue, int64_t now_ms);
+/* When there will be one; INT64_MAX while nothing is queued. */
+int64_t task_queue_due_ms(const struct task_queue *queue);
+
+#endif

@@ -1,0 +1,287 @@
+/* Attempts from the assignment to their end.
+ *
+ * Happy path: an assignment is queued, runs as soon as slots are free, and its end becomes a report
+ * that is kept until it is acknowledged. What can't be taken or can't start soon is given back.
+ * What comes from somebody who was not told what this node holds is ignored: it was decided without
+ * that knowledge. */
+#include <assert.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "role/worker_internal.h"
+
+static const struct log_about worker_log = {.role = "worker"};
+
+struct worker_task *worker_task_find(struct worker *worker, const struct task_key *key)
+{
+    return (struct worker_task *)task_queue_find(&worker->queue, key);
+}
+
+void worker_task_free(struct worker_task *task)
+{
+    if (task->assign != NULL)
+        wire__assign_task__free_unpacked(task->assign, NULL);
+    if (task->report != NULL)
+        wire__task_report__free_unpacked(task->report, NULL);
+    free(task);
+}
+
+/* Lets go of an attempt that has no report to keep. */
+static void worker_task_drop(struct worker_task *task)
+{
+    struct worker *worker = task->worker;
+    worker_report_unqueue(worker, task);
+    task_queue_remove(&worker->queue, &task->item);
+    worker_task_free(task);
+}
+
+static void worker_task_give_back(struct worker_task *task, const char *why)
+{
+    worker_report_note(task->worker, &task->item.key, WIRE__TASK_PHASE__TASK_PHASE_RETURNED, why);
+    worker_task_drop(task);
+}
+
+/* ---- running ----------------------------------------------------------------------------------*/
+
+static void worker_task_pump(struct worker *worker);
+
+static void worker_task_on_running(void *arg, struct task_run *run, int64_t started_ms)
+{
+    struct worker_task *task = arg;
+    (void)run;
+    task->brief.started_ms = (uint64_t)started_ms;
+    worker_report_running(task->worker, task);
+}
+
+static Wire__TaskReport *worker_task_copy_report(const Wire__TaskReport *report)
+{
+    size_t len = wire__task_report__get_packed_size(report);
+    uint8_t *packed = mem_alloc(len);
+    (void)wire__task_report__pack(report, packed);
+    Wire__TaskReport *copy = wire__task_report__unpack(NULL, len, packed);
+    free(packed);
+    assert(copy != NULL);
+    return copy;
+}
+
+static void worker_task_on_done(void *arg, struct task_run *run, const Wire__TaskReport *report)
+{
+    struct worker_task *task = arg;
+    struct worker *worker = task->worker;
+    (void)run;
+    task->run = NULL;
+    if (worker->finishing)
+        return; /* too late: nobody reports any more */
+    output_reader_end(worker->reader, &task->item.key, report);
+    if (task->returning && report->phase == WIRE__TASK_PHASE__TASK_PHASE_CANCELLED)
+        worker_task_give_back(task, "its node was shut down");
+    else
+        worker_report_end(worker, task, worker_task_copy_report(report));
+    worker_task_pump(worker);
+    worker_check_stopped(worker);
+}
+
+static void worker_task_run(struct worker_task *task)
+{
+    struct worker *worker = task->worker;
+    static const struct task_run_callbacks functions = {.running = worker_task_on_running,
+                                                        .done = worker_task_on_done};
+    struct task_run_callbacks callbacks = functions;
+    callbacks.arg = task;
+    task_queue_run(&worker->queue, &task->item);
+    task->brief.phase = WIRE__TASK_PHASE__TASK_PHASE_RUNNING;
+    output_reader_begin(worker->reader, &task->item.key);
+    task->run = task_run_start(&worker->run_node, task->assign, &callbacks);
+}
+
+/* Starts what fits and sees to what waits. */
+static void worker_task_pump(struct worker *worker)
+{
+    struct task_queue_item *item;
+    while ((item = task_queue_next(&worker->queue)) != NULL)
+        worker_task_run((struct worker_task *)item);
+    int64_t due_ms = task_queue_due_ms(&worker->queue);
+    if (due_ms == INT64_MAX)
+        loop_timer_stop(&worker->hold_timer);
+    else if (!loop_timer_is_running(&worker->hold_timer))
+        loop_timer_start_at(&worker->hold_timer, due_ms);
+}
+
+static void worker_task_on_hold_timer(void *arg)
+{
+    struct worker *worker = arg;
+    int64_t now_ms = loop_now_ms(node_loop(worker->node));
+    struct task_queue_item *item;
+    while ((item = task_queue_overdue(&worker->queue, now_ms)) != NULL)
+        worker_task_give_back((struct worker_task *)item, "it could not start soon");
+    worker_task_pump(worker);
+}
+
+/* ---- what the leader wants --------------------------------------------------------------------*/
+
+static Wire__AssignTask *worker_task_copy_assign(const Wire__AssignTask *assign)
+{
+    size_t len = wire__assign_task__get_packed_size(assign);
+    uint8_t *packed = mem_alloc(len);
+    (void)wire__assign_task__pack(assign, packed);
+    Wire__AssignTask *copy = wire__assign_task__unpack(NULL, len, packed);
+    free(packed);
+    assert(copy != NULL);
+    return copy;
+}
+
+struct worker_task *worker_task_new(struct worker *worker, const struct task_key *key)
+{
+    struct worker_task *task = mem_zalloc(sizeof *task);
+    task->worker = worker;
+    task->item.key = *key;
+    task_key_write(&task->item.key, &task->brief_key);
+    wire__task_report__init(&task->brief);
+    task->brief.key = &task->brief_key;
+    task->brief.phase = WIRE__TASK_PHASE__TASK_PHASE_QUEUED;
+    return task;
+}
+
+static void worker_task_take(struct worker *worker, const struct task_key *key,
+                             const Wire__AssignTask *assign)
+{
+    if (!worker_report_has_room(worker)) {
+        worker_report_note(worker, key, WIRE__TASK_PHASE__TASK_PHASE_RETURNED,
+                           "its node holds too many unacknowledged results");
+        return;
+    }
+    struct worker_task *task = worker_task_new(worker, key);
+    task->item.cpus = assign->spec->cpus;
+    int err = task_queue_add(&worker->queue, &task->item, loop_now_ms(node_loop(worker->node)));
+    if (err < 0) {
+        worker_task_free(task);
+        worker_report_note(worker, key, WIRE__TASK_PHASE__TASK_PHASE_RETURNED,
+                           err == ERR_TOO_LARGE ? "it needs more slots than its node has"
+                                                : "its node has no room for it");
+        return;
+    }
+    task->assign = worker_task_copy_assign(assign);
+    worker_task_pump(worker);
+}
+
+void worker_on_assign(void *self, uint64_t from, const ProtobufCMessage *message)
+{
+    struct worker *worker = self;
+    const Wire__AssignTask *assign = (const Wire__AssignTask *)message;
+    struct task_key key;
+    if (!worker_report_is_told(worker, from) || assign->term != worker->term) {
+        log_debug(&worker_log, "an assignment by %s is from before it knew what is held here",
+                  node_member_name(worker->node, from));
+        return;
+    }
+    if (task_key_read(assign->key, &key) < 0 || assign->spec == NULL) {
+        log_warn(&worker_log, "%s sent an assignment that is incomplete",
+                 node_member_name(worker->node, from));
+        return;
+    }
+    struct worker_task *held = worker_task_find(worker, &key);
+    if (held != NULL)
+        worker_report_queue(worker, held);
+    else if (worker->stopping)
+        worker_report_note(worker, &key, WIRE__TASK_PHASE__TASK_PHASE_RETURNED,
+                           "its node was shut down");
+    else
+        worker_task_take(worker, &key, assign);
+}
+
+/* One that never ran: its end is known at once. */
+static void worker_task_cancel_queued(struct worker_task *task, enum task_code code,
+                                      const char *reason)
+{
+    struct worker *worker = task->worker;
+    Wire__TaskReport report = task->brief;
+    report.phase = WIRE__TASK_PHASE__TASK_PHASE_CANCELLED;
+    report.code = code;
+    report.text = (char *)(uintptr_t)reason;
+    report.exit_code = -1;
+    report.ended_ms = (uint64_t)loop_wall_ms(node_loop(worker->node));
+    worker_report_end(worker, task, worker_task_copy_report(&report));
+    worker_task_pump(worker);
+}
+
+void worker_on_cancel(void *self, uint64_t from, const ProtobufCMessage *message)
+{
+    struct worker *worker = self;
+    const Wire__CancelTask *cancel = (const Wire__CancelTask *)message;
+    enum task_code code = cancel->superseded ? TASK_CODE_SUPERSEDED : TASK_CODE_CANCELLED;
+    struct task_key key;
+    if (!worker_report_is_told(worker, from) || task_key_read(cancel->key, &key) < 0)
+        return;
+    struct worker_task *task = worker_task_find(worker, &key);
+    if (task == NULL) {
+        worker_report_note(worker, &key, WIRE__TASK_PHASE__TASK_PHASE_UNKNOWN, "");
+    } else if (task->item.state == TASK_QUEUE_RUNNING) {
+        task->returning = false;
+        task_run_cancel(task->run, code, cancel->reason, false);
+    } else if (task->item.state == TASK_QUEUE_QUEUED) {
+        worker_task_cancel_queued(task, code, cancel->reason);
+    } else {
+        worker_report_queue(worker, task);
+    }
+}
+
+/* ---- life -------------------------------------------------------------------------------------*/
+
+void worker_task_return_all(struct worker *worker)
+{
+    struct task_queue_item *item;
+    while ((item = TAILQ_FIRST(&worker->queue.lists[TASK_QUEUE_QUEUED])) != NULL)
+        worker_task_give_back((struct worker_task *)item, "its node was shut down");
+    loop_timer_stop(&worker->hold_timer);
+    TAILQ_FOREACH (item, &worker->queue.lists[TASK_QUEUE_RUNNING], link) {
+        struct worker_task *task = (struct worker_task *)item;
+        task->returning = true;
+        task_run_cancel(task->run, TASK_CODE_CANCELLED, "its node was shut down", false);
+    }
+}
+
+void worker_task_kill_all(struct worker *worker)
+{
+    struct task_queue_item *item;
+    TAILQ_FOREACH (item, &worker->queue.lists[TASK_QUEUE_RUNNING], link)
+        task_run_cancel(((struct worker_task *)item)->run, TASK_CODE_CANCELLED,
+                        "its node was shut down", true);
+}
+
+int worker_task_start(struct worker *worker, struct error *e)
+{
+    struct node *node = worker->node;
+    const struct node_options *options = node_options(node);
+    worker->tasks_dir = mem_printf("%s/tasks", options->data_dir);
+    if (mkdir(worker->tasks_dir, 0700) != 0 && errno != EEXIST)
+        return error_set(e, -errno, "cannot create %s: %s", worker->tasks_dir, strerror(errno));
+    task_queue_init(&worker->queue, options->slots);
+    loop_timer_init(&worker->hold_timer, node_loop(node), worker_task_on_hold_timer, worker);
+    worker->run_node = (struct task_run_node){
+        .loop = loop_uv(node_loop(node)),
+        .spawn = node_spawn(node),
+        .http = node_http(node),
+        .files = file_fetch_for_tasks(node),
+        .name = options->name,
+        .tasks_dir = worker->tasks_dir,
+        .output_bytes_max = options->output_bytes_max,
+    };
+    return 0;
+}
+
+void worker_task_done(struct worker *worker)
+{
+    loop_timer_stop(&worker->hold_timer);
+    for (unsigned state = 0; state <= TASK_QUEUE_ENDED; state++) {
+        struct task_queue_item *item;
+        while ((item = TAILQ_FIRST(&worker->queue.lists[state])) != NULL) {
+            task_queue_remove(&worker->queue, item);
+            worker_task_free((struct worker_task *)item);
+        }
+    }
+    free(worker->tasks_dir);
+}
