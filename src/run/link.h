@@ -81,16 +81,17 @@ struct link_set_options {
     struct loop *loop;
     struct link_identity identity;
     const struct link_tls_options *tls; /* NULL: plain TCP */
-    const struct link_ops *ops;         /* borrowed for the life of the set */
-    void *arg;                          /* for the ops */
-    size_t frame_bytes_max;             /* body of a frame that is accepted */
-    size_t queue_bytes_max;             /* of each link; one frame is always taken */
-    unsigned links_max;                 /* connections in all; further ones are not accepted */
-    unsigned pending_max;               /* accepted connections before their Hello */
-    unsigned handshake_timeout_ms;      /* from the connection to the Hello */
-    unsigned ping_interval_ms;          /* silence after which a link is probed */
-    unsigned silence_timeout_ms;        /* after which it counts as dead */
-    unsigned backoff_min_ms;            /* between attempts to connect */
+    const char *secret; /* both sides prove that they know it; "" or NULL: nothing is proved */
+    const struct link_ops *ops;    /* borrowed for the life of the set */
+    void *arg;                     /* for the ops */
+    size_t frame_bytes_max;        /* body of a frame that is accepted */
+    size_t queue_bytes_max;        /* of each link; one frame is always taken */
+    unsigned links_max;            /* connections in all; further ones are not accepted */
+    unsigned pending_max;          /* accepted connections before their Hello */
+    unsigned handshake_timeout_ms; /* from the connection to the Hello */
+    unsigned ping_interval_ms;     /* silence after which a link is probed */
+    unsigned silence_timeout_ms;   /* after which it counts as dead */
+    unsigned backoff_min_ms;       /* between attempts to connect */
     unsigned backoff_max_ms;
 };
 

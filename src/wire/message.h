@@ -22,6 +22,7 @@ enum { WIRE_PROTOCOL = 1 };
     X(WIRE_PING, 2, ping)                                                                          \
     X(WIRE_PONG, 3, pong)                                                                          \
     X(WIRE_GOODBYE, 4, goodbye)                                                                    \
+    X(WIRE_PROOF, 5, proof)                                                                        \
     X(WIRE_JOIN_REQUEST, 10, join_request)                                                         \
     X(WIRE_JOIN_REPLY, 11, join_reply)                                                             \
     X(WIRE_MEMBERS, 12, members)                                                                   \

@@ -1,0 +1,177 @@
+/* The handshake of a link.
+ *
+ *     A (connected)                 B (accepted)
+ *     Hello {nonce a}         ->
+ *                             <-    Hello {nonce b, mac(B, a, b)}     or Goodbye
+ *     Proof {mac(A, a, b)}    ->                                      or Goodbye
+ *
+ * mac(X, a, b) is HMAC-SHA-256 (RFC 2104) over X's side, both nonces and X's data directory id,
+ * with the cluster's secret as key: a challenge and response in both directions, so neither a
+ * stranger nor a replay gets a link. */
+#include <assert.h>
+#include <gnutls/crypto.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/uuid.h"
+#include "run/link_internal.h"
+
+static bool link_hello_has_secret(const struct link_set *set)
+{
+    return set->secret[0] != '\0';
+}
+
+/* The mac that the connected (or accepted) side of this link gives. */
+static void link_hello_mac(const struct link *link, bool connected_side,
+                           uint8_t mac[static LINK_MAC_BYTES])
+{
+    const struct link_set *set = link->set;
+    bool ours = connected_side == link->outgoing;
+    const uint8_t *theirs = link->peer->nonce.data;
+    const char *uuid = ours ? set->node_uuid : link->peer->node_uuid;
+    struct buf text;
+    buf_init(&text, 1024);
+    (void)buf_append_str(&text, connected_side ? "clusterd connect" : "clusterd accept");
+    (void)buf_append(&text, link->outgoing ? link->nonce : theirs, LINK_NONCE_BYTES);
+    (void)buf_append(&text, link->outgoing ? theirs : link->nonce, LINK_NONCE_BYTES);
+    (void)buf_append_str(&text, uuid);
+    if (gnutls_hmac_fast(GNUTLS_MAC_SHA256, set->secret, strlen(set->secret), text.data, text.len,
+                         mac) != 0)
+        abort();
+    buf_done(&text);
+}
+
+static bool link_hello_verify(const struct link *link, bool connected_side,
+                              ProtobufCBinaryData given)
+{
+    uint8_t mac[LINK_MAC_BYTES];
+    if (!link_hello_has_secret(link->set))
+        return true;
+    if (given.len != LINK_MAC_BYTES)
+        return false;
+    link_hello_mac(link, connected_side, mac);
+    uint8_t difference = 0;
+    for (unsigned i = 0; i < LINK_MAC_BYTES; i++)
+        difference |= (uint8_t)(mac[i] ^ given.data[i]);
+    return difference == 0;
+}
+
+static void link_hello_send(struct link *link)
+{
+    const struct link_set *set = link->set;
+    uint8_t mac[LINK_MAC_BYTES];
+    Wire__Hello hello = WIRE__HELLO__INIT;
+    hello.protocol = WIRE_PROTOCOL;
+    hello.cluster_id = set->cluster_id;
+    hello.node_id = set->node_id;
+    hello.node_uuid = set->node_uuid;
+    hello.name = set->name;
+    hello.version = set->version;
+    hello.peer_address = set->peer_address;
+    hello.api_address = set->api_address;
+    hello.boot = set->boot;
+    hello.nonce.data = link->nonce;
+    hello.nonce.len = sizeof link->nonce;
+    if (!link->outgoing && link_hello_has_secret(set)) {
+        link_hello_mac(link, false, mac);
+        hello.mac.data = mac;
+        hello.mac.len = sizeof mac;
+    }
+    link_io_send(link, WIRE_HELLO, &hello.base);
+}
+
+void link_hello_begin(struct link *link)
+{
+    random_bytes(link->nonce, sizeof link->nonce);
+    link->state = LINK_HELLO;
+    if (link->outgoing)
+        link_hello_send(link);
+}
+
+static int link_hello_check(struct link *link, const Wire__Hello *hello, struct error *e)
+{
+    const struct link_set *set = link->set;
+    struct uuid uuid;
+    if (hello->protocol != WIRE_PROTOCOL)
+        return error_set(e, ERR_VERSION, "%s speaks protocol %u (clusterd %s), this node %d",
+                         hello->name, hello->protocol, hello->version, WIRE_PROTOCOL);
+    if (uuid_parse(hello->node_uuid, &uuid) < 0 || hello->nonce.len != LINK_NONCE_BYTES)
+        return error_set(e, ERR_PROTOCOL, "malformed Hello");
+    if (strcmp(hello->node_uuid, set->node_uuid) == 0)
+        return error_set(e, ERR_CONFLICT, "this is the node itself");
+    if (hello->cluster_id[0] != '\0' && set->cluster_id[0] != '\0' &&
+        strcmp(hello->cluster_id, set->cluster_id) != 0)
+        return error_set(e, ERR_WRONG_CLUSTER, "%s belongs to cluster %.36s, this node to %s",
+                         hello->name, hello->cluster_id, set->cluster_id);
+    if (link->dial != NULL && link->dial->node_id != 0 && hello->node_id != link->dial->node_id)
+        return error_set(e, ERR_CONFLICT, "node %llu answers at %s, not node %llu",
+                         (unsigned long long)hello->node_id, link->dial->address,
+                         (unsigned long long)link->dial->node_id);
+    return set->options.ops->on_hello == NULL
+               ? 0
+               : set->options.ops->on_hello(set->options.arg, link, hello, e);
+}
+
+static Wire__Hello *link_hello_copy(const Wire__Hello *hello)
+{
+    size_t len = wire__hello__get_packed_size(hello);
+    uint8_t *packed = malloc(len);
+    if (packed == NULL)
+        abort();
+    (void)wire__hello__pack(hello, packed);
+    Wire__Hello *copy = wire__hello__unpack(NULL, len, packed);
+    free(packed);
+    if (copy == NULL)
+        abort();
+    return copy;
+}
+
+static void link_hello_refuse(struct link *link, int code, const char *reason)
+{
+    link->set->stats.refused++;
+    link_close(link, code, reason);
+}
+
+static void link_hello_take_hello(struct link *link, const Wire__Hello *hello)
+{
+    struct error e;
+    if (link_hello_check(link, hello, &e) < 0) {
+        link_hello_refuse(link, e.code, e.text);
+        return;
+    }
+    link->peer = link_hello_copy(hello);
+    link->node_id = hello->node_id;
+    if (!link->outgoing) {
+        link_hello_send(link);
+        link->state = LINK_PROOF;
+        return;
+    }
+    if (!link_hello_verify(link, false, hello->mac)) {
+        link_hello_refuse(link, ERR_UNAUTHORIZED, "does not know the cluster's join token");
+        return;
+    }
+    uint8_t mac[LINK_MAC_BYTES];
+    Wire__Proof proof = WIRE__PROOF__INIT;
+    if (link_hello_has_secret(link->set)) {
+        link_hello_mac(link, true, mac);
+        proof.mac.data = mac;
+        proof.mac.len = sizeof mac;
+    }
+    link_io_send(link, WIRE_PROOF, &proof.base);
+    link_set_up(link);
+}
+
+void link_hello_take(struct link *link, enum wire_type type, const ProtobufCMessage *message)
+{
+    if (type == WIRE_HELLO && link->state == LINK_HELLO) {
+        link_hello_take_hello(link, (const Wire__Hello *)message);
+    } else if (type == WIRE_PROOF && link->state == LINK_PROOF) {
+        if (link_hello_verify(link, true, ((const Wire__Proof *)message)->mac))
+            link_set_up(link);
+        else
+            link_hello_refuse(link, ERR_UNAUTHORIZED, "does not know the cluster's join token");
+    } else {
+        link->set->stats.protocol_errors++;
+        link_close(link, ERR_PROTOCOL, "say Hello first");
+    }
+}
