@@ -55,8 +55,13 @@ void http_conn_wake(struct http_conn *conn)
 
 void http_conn_kill(struct http_conn *conn)
 {
-    conn->kill = true;
-    (void)shutdown(conn->fd, SHUT_RDWR);
+    if (!conn->kill) {
+        conn->kill = true;
+        (void)shutdown(conn->fd, SHUT_RDWR);
+        /* Our own shutdown of a Unix socket raises no event here, the timeout does. */
+        if (!conn->suspended)
+            (void)MHD_set_connection_option(conn->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 1U);
+    }
     http_conn_wake(conn);
 }
 

@@ -28,6 +28,8 @@ static bool http_sweep_is_late(struct http_conn *conn, uint64_t now)
 {
     const struct http_server_options *o = &conn->listener->server->options;
     uint64_t age = now - conn->since_ms;
+    if (conn->hung_up && conn->phase == HTTP_CONN_IDLE)
+        return true; /* libmicrohttpd misses an end that came together with the last request */
     switch (conn->phase) {
     case HTTP_CONN_FRESH:
     case HTTP_CONN_HEAD:
@@ -61,17 +63,24 @@ static void http_sweep_say_timeout(const struct http_conn *conn)
     (void)send(conn->fd, answer, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+static void http_sweep_end(struct http_conn *conn)
+{
+    if (!conn->hung_up)
+        conn->listener->server->stats.timeouts++;
+    http_sweep_say_timeout(conn);
+    http_conn_kill(conn);
+}
+
 static void http_sweep_on_timer(uv_timer_t *timer)
 {
     struct http_server *server = timer->data;
     uint64_t now = uv_now(server->options.loop);
     struct http_conn *conn;
     TAILQ_FOREACH (conn, &server->conns, entry) {
-        if (conn->kill || !http_sweep_is_late(conn, now))
-            continue;
-        server->stats.timeouts++;
-        http_sweep_say_timeout(conn);
-        http_conn_kill(conn);
+        if (conn->kill)
+            http_server_wake(server, conn->listener); /* until it is gone */
+        else if (http_sweep_is_late(conn, now))
+            http_sweep_end(conn);
     }
     if (server->closing)
         http_server_wake(server, NULL);
