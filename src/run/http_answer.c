@@ -16,14 +16,19 @@
 #include "run/http_conn.h"
 #include "run/http_tls.h"
 
-enum { HTTP_CHUNK_SIZE = 16 * 1024 };
+enum {
+    HTTP_CHUNK_SIZE = 16 * 1024,
+    HTTP_READ_SIZE = 32 * 1024, /* that libmicrohttpd asks for at once */
+    HTTP_SMALL_BYTES_MAX =
+        64 * 1024 /* of an answer that the kernel takes at once or in one more go */
+};
 
 struct http_chunk {
     TAILQ_ENTRY(http_chunk) next;
     size_t read;
     size_t len;
     size_t cap;
-    uint8_t data[];
+    uint8_t *data; /* behind the struct, or a body that was taken */
 };
 
 struct http_stream {
@@ -35,21 +40,23 @@ struct http_stream {
     bool aborted;
 };
 
+static void http_chunk_free(struct http_stream *stream, struct http_chunk *chunk)
+{
+    TAILQ_REMOVE(&stream->chunks, chunk, next);
+    if (chunk->data != (uint8_t *)(chunk + 1))
+        free(chunk->data);
+    free(chunk);
+}
+
 void http_stream_free(struct http_stream *stream)
 {
     if (stream == NULL)
         return;
     struct http_chunk *chunk;
     while ((chunk = TAILQ_FIRST(&stream->chunks)) != NULL) {
-        TAILQ_REMOVE(&stream->chunks, chunk, next);
-        free(chunk);
+        http_chunk_free(stream, chunk);
     }
     free(stream);
-}
-
-bool http_stream_is_waiting(const struct http_stream *stream)
-{
-    return stream->bytes > 0;
 }
 
 static void http_answer_headers(struct MHD_Response *response, const struct http_request *req,
@@ -72,33 +79,15 @@ static void http_answer_detach(struct http_request *req)
 }
 
 static void http_answer_start(struct http_conn *conn, struct MHD_Response *response,
-                              unsigned status, uint64_t len)
+                              unsigned status)
 {
     if (response == NULL)
         abort(); /* out of memory */
     conn->response = response;
     conn->status = status;
-    conn->answer_len = len;
     http_conn_set_phase(conn, HTTP_CONN_REPLYING);
     if (!conn->in_callback)
         http_conn_wake(conn);
-}
-
-static void http_answer_whole(struct http_request *req, const struct http_whole *whole)
-{
-    struct http_conn *conn = req->conn;
-    if (conn != NULL) {
-        struct MHD_Response *response =
-            whole->owned ? MHD_create_response_from_buffer_with_free_callback(whole->body_len,
-                                                                              whole->body, free)
-                         : MHD_create_response_from_buffer(whole->body_len, whole->body,
-                                                           MHD_RESPMEM_MUST_COPY);
-        http_answer_start(conn, response, whole->status, whole->body_len);
-        http_answer_headers(response, req, whole->type);
-    } else if (whole->owned) {
-        free(whole->body);
-    }
-    http_answer_detach(req);
 }
 
 /* Gives libmicrohttpd up to `max` bytes. */
@@ -118,8 +107,7 @@ static ssize_t http_stream_read(void *cls, uint64_t pos, char *out, size_t max)
         len += n;
         chunk->read += n;
         if (chunk->read == chunk->len) {
-            TAILQ_REMOVE(&stream->chunks, chunk, next);
-            free(chunk);
+            http_chunk_free(stream, chunk);
         }
     }
     stream->bytes -= len;
@@ -139,6 +127,52 @@ static ssize_t http_stream_read(void *cls, uint64_t pos, char *out, size_t max)
     return 0;
 }
 
+static struct http_stream *http_stream_new(struct http_conn *conn)
+{
+    struct http_stream *stream = mem_zalloc(sizeof *stream);
+    stream->conn = conn;
+    TAILQ_INIT(&stream->chunks);
+    conn->stream = stream;
+    return stream;
+}
+
+static struct MHD_Response *http_answer_large(struct http_conn *conn,
+                                              const struct http_whole *whole)
+{
+    struct http_stream *stream = http_stream_new(conn);
+    struct http_chunk *chunk = mem_zalloc(sizeof *chunk);
+    chunk->data = whole->owned ? (uint8_t *)whole->body : mem_dup(whole->body, whole->body_len);
+    chunk->len = whole->body_len;
+    TAILQ_INSERT_TAIL(&stream->chunks, chunk, next);
+    stream->bytes = whole->body_len;
+    stream->ended = true;
+    return MHD_create_response_from_callback(whole->body_len, HTTP_READ_SIZE, http_stream_read,
+                                             stream, NULL);
+}
+
+static struct MHD_Response *http_answer_small(const struct http_whole *whole)
+{
+    return whole->owned ? MHD_create_response_from_buffer_with_free_callback(whole->body_len,
+                                                                             whole->body, free)
+                        : MHD_create_response_from_buffer(whole->body_len, whole->body,
+                                                          MHD_RESPMEM_MUST_COPY);
+}
+
+static void http_answer_whole(struct http_request *req, const struct http_whole *whole)
+{
+    struct http_conn *conn = req->conn;
+    if (conn != NULL) {
+        struct MHD_Response *response = whole->body_len > HTTP_SMALL_BYTES_MAX
+                                            ? http_answer_large(conn, whole)
+                                            : http_answer_small(whole);
+        http_answer_start(conn, response, whole->status);
+        http_answer_headers(response, req, whole->type);
+    } else if (whole->owned) {
+        free(whole->body);
+    }
+    http_answer_detach(req);
+}
+
 static void http_answer_stream_begin(struct http_request *req, unsigned status, const char *type,
                                      uint64_t len)
 {
@@ -152,7 +186,7 @@ static void http_answer_stream_begin(struct http_request *req, unsigned status, 
     struct MHD_Response *response =
         MHD_create_response_from_callback(len == HTTP_STREAM_CHUNKED ? MHD_SIZE_UNKNOWN : len,
                                           HTTP_CHUNK_SIZE, http_stream_read, stream, NULL);
-    http_answer_start(conn, response, status, 0);
+    http_answer_start(conn, response, status);
     http_answer_headers(response, req, type);
 }
 
@@ -171,9 +205,7 @@ static void http_stream_append(struct http_stream *stream, const uint8_t *data, 
         return;
     size_t cap = len < HTTP_CHUNK_SIZE ? (len < 1024 ? 1024 : HTTP_CHUNK_SIZE) : len;
     struct http_chunk *chunk = mem_alloc(sizeof *chunk + cap);
-    chunk->read = 0;
-    chunk->len = len;
-    chunk->cap = cap;
+    *chunk = (struct http_chunk){.len = len, .cap = cap, .data = (uint8_t *)(chunk + 1)};
     memcpy(chunk->data, data, len);
     TAILQ_INSERT_TAIL(&stream->chunks, chunk, next);
 }

@@ -101,6 +101,7 @@ void http_conn_notify(void *cls, struct MHD_Connection *mhd, void **context,
         http_server_request_free(server, conn->req);
     TAILQ_REMOVE(&server->conns, conn, entry);
     server->stats.connections--;
+    http_server_wake(server, listener); /* accepts again if it was at its limit */
     free(conn);
 }
 
@@ -174,20 +175,19 @@ static enum MHD_Result http_conn_complete(struct http_conn *conn)
 
 static enum MHD_Result http_conn_body(struct http_conn *conn, const char *data, size_t *size)
 {
-    struct http_request *req = conn->req;
     size_t len = *size;
     size_t taken = len;
     if (conn->refusal.status != 0) {
         conn->swallowed += len;
         if (conn->swallowed > HTTP_SWALLOW_BYTES_MAX)
             return MHD_NO;
-    } else if (conn->body_received + len > req->body.max) {
-        http_refusal_set(&conn->refusal, 413, NULL, "the body is longer than %zu bytes",
-                         req->body.max);
+    } else if (conn->body_received + len > conn->body_max) {
+        http_refusal_set(&conn->refusal, 413, NULL, "the body is longer than %llu bytes",
+                         (unsigned long long)conn->body_max);
     } else if (conn->upload != NULL) {
         taken = http_upload_write(conn, data, len);
     } else {
-        (void)buf_append(&req->body, data, len);
+        (void)buf_append(&conn->req->body, data, len);
     }
     conn->body_received += taken;
     *size = len - taken;

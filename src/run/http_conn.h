@@ -21,7 +21,6 @@ enum {
     HTTP_BODY_FIRST_BYTES = 64 * 1024,        /* reserved before a byte of a body has come */
     HTTP_SWALLOW_BYTES_MAX = 8 * 1024 * 1024, /* of the body of a refused request */
     HTTP_BODY_PROGRESS_BYTES_MIN = 1024,      /* in each body_timeout_ms */
-    HTTP_WRITE_BYTES_PER_MS_MIN = 16,         /* slowest client for a whole answer */
     HTTP_PEER_MAX = INET6_ADDRSTRLEN + 10
 };
 
@@ -63,11 +62,11 @@ struct http_conn {
     struct http_request *req;
     struct MHD_Response *response; /* to be queued */
     unsigned status;
-    uint64_t answer_len;
     struct http_refusal refusal;
     struct error target_error;
-    bool expects_continue;
+    bool impatient;    /* a refusal must not wait for the body */
     uint64_t body_len; /* UINT64_MAX: not known */
+    uint64_t body_max;
     uint64_t body_received;
     uint64_t body_mark; /* body_received at since_ms */
     uint64_t swallowed; /* of the body, after the refusal */
@@ -133,8 +132,6 @@ bool http_head_is_hopeless(const struct http_conn *conn);
 /* http_answer.c: how answers leave through a connection */
 extern const struct http_backend http_conn_backend;
 void http_stream_free(struct http_stream *stream);
-/* Whether data waits for the client to read. */
-bool http_stream_is_waiting(const struct http_stream *stream);
 
 /* http_server.c */
 struct http_request *http_server_request_new(struct http_server *server, struct http_conn *conn);

@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/str.h"
 #include "run/http_conn.h"
@@ -53,7 +54,7 @@ static void http_head_judge_body(struct http_conn *conn, const struct http_head 
     bool chunked = conn->body_len == UINT64_MAX;
     uint64_t len = chunked ? 0 : conn->body_len;
     uint64_t max = http_head_body_max(conn);
-    conn->req->body.max = max;
+    conn->body_max = max;
     if (len > max)
         http_refusal_set(refusal, 413, NULL, "the body has %llu bytes, more than %llu",
                          (unsigned long long)len, (unsigned long long)max);
@@ -62,6 +63,7 @@ static void http_head_judge_body(struct http_conn *conn, const struct http_head 
     if (refusal->status != 0)
         return;
     if ((route->flags & HTTP_ROUTE_UPLOAD) == 0) {
+        conn->req->body.max = max;
         (void)buf_reserve(&conn->req->body,
                           len < HTTP_BODY_FIRST_BYTES ? len : HTTP_BODY_FIRST_BYTES);
         return;
@@ -81,9 +83,10 @@ void http_head_judge(struct http_conn *conn, const char *method)
     struct http_head head = {.host = NULL};
     (void)MHD_get_connection_values(conn->mhd, MHD_HEADER_KIND, http_head_on_header, &head);
     (void)snprintf(req->method, sizeof req->method, "%s", method);
-    conn->expects_continue = head.expect != NULL;
+    const char *te = head.transfer_encoding;
+    conn->impatient = head.expect != NULL || (te != NULL && strcasecmp(te, "chunked") != 0);
     conn->body_len = UINT64_MAX;
-    if (head.transfer_encoding == NULL) {
+    if (te == NULL) {
         conn->body_len = 0;
         if (head.content_length != NULL)
             (void)str_parse_u64(head.content_length, 0, UINT64_MAX, &conn->body_len);
@@ -109,6 +112,6 @@ void http_head_judge(struct http_conn *conn, const char *method)
 bool http_head_is_hopeless(const struct http_conn *conn)
 {
     return conn->refusal.status != 0 &&
-           (conn->expects_continue ||
+           (conn->impatient ||
             (conn->body_len != UINT64_MAX && conn->body_len > HTTP_SWALLOW_BYTES_MAX));
 }

@@ -6,7 +6,7 @@
 
 #include "run/http_conn.h"
 
-enum { HTTP_SWEEP_MIN_MS = 10, HTTP_SWEEP_MAX_MS = 1000 };
+enum { HTTP_SWEEP_MIN_MS = 10, HTTP_SWEEP_MAX_MS = 1000, HTTP_SWEEP_LINGER_MS = 100 };
 
 /* Whether the body has brought enough since the last look that had a right to expect it. */
 static bool http_sweep_body_is_late(struct http_conn *conn, uint64_t now, unsigned timeout_ms)
@@ -28,8 +28,10 @@ static bool http_sweep_is_late(struct http_conn *conn, uint64_t now)
 {
     const struct http_server_options *o = &conn->listener->server->options;
     uint64_t age = now - conn->since_ms;
-    if (conn->hung_up && conn->phase == HTTP_CONN_IDLE)
-        return true; /* libmicrohttpd misses an end that came together with the last request */
+    bool no_request = conn->phase == HTTP_CONN_FRESH || conn->phase == HTTP_CONN_HEAD ||
+                      conn->phase == HTTP_CONN_IDLE;
+    if (conn->hung_up && no_request && age >= HTTP_SWEEP_LINGER_MS)
+        return true; /* libmicrohttpd misses an end that comes together with data */
     switch (conn->phase) {
     case HTTP_CONN_FRESH:
     case HTTP_CONN_HEAD:
@@ -37,9 +39,7 @@ static bool http_sweep_is_late(struct http_conn *conn, uint64_t now)
     case HTTP_CONN_BODY:
         return http_sweep_body_is_late(conn, now, o->body_timeout_ms);
     case HTTP_CONN_REPLYING:
-        if (conn->stream != NULL)
-            return !conn->suspended && age >= o->write_timeout_ms;
-        return age >= o->write_timeout_ms + conn->answer_len / HTTP_WRITE_BYTES_PER_MS_MIN;
+        return !conn->suspended && age >= o->write_timeout_ms;
     case HTTP_CONN_IDLE:
         return age >= o->idle_timeout_ms;
     case HTTP_CONN_HANDLING:

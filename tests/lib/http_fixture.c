@@ -111,9 +111,8 @@ static void raw_client_read(struct raw_client *raw)
 
 static void raw_client_on_poll(uv_poll_t *poll, int status, int events)
 {
-    (void)status;
     struct raw_client *raw = poll->data;
-    if (events & (UV_READABLE | UV_DISCONNECT))
+    if (status < 0 || (events & UV_READABLE) != 0)
         raw_client_read(raw);
     if (raw->ended)
         (void)uv_poll_stop(poll);
@@ -190,7 +189,7 @@ void raw_client_say(struct raw_client *raw, const char *fmt, ...)
     int len = vasprintf(&text, fmt, args);
     va_end(args);
     assert_true(len >= 0);
-    assert_int_equal(send(raw->fd, text, (size_t)len, MSG_NOSIGNAL), len);
+    (void)raw_client_send(raw, text, (size_t)len);
     free(text);
 }
 

@@ -42,9 +42,15 @@ tests_unit_job_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/selector_test
 tests_unit_selector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/http_limits_test
+tests_unit_http_limits_test_SOURCES = tests/unit/http_limits_test.c tests/lib/http_fixture.c tests/lib/http_fixture.h
+tests_unit_http_limits_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/http_server_test
 tests_unit_http_server_test_SOURCES = tests/unit/http_server_test.c tests/lib/http_fixture.c tests/lib/http_fixture.h
 tests_unit_http_server_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/http_upload_test
+tests_unit_http_upload_test_SOURCES = tests/unit/http_upload_test.c tests/lib/http_fixture.c tests/lib/http_fixture.h
+tests_unit_http_upload_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/unit/spawn_fixture.h
 unit_tests += tests/unit/spawn_test
 tests_unit_spawn_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
