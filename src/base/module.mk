@@ -4,6 +4,7 @@
 noinst_LIBRARIES += libbase.a
 
 libbase_a_SOURCES =
+libbase_a_SOURCES += src/base/base64.c src/base/base64.h
 libbase_a_SOURCES += src/base/buf.c src/base/buf.h
 libbase_a_SOURCES += src/base/clock.c src/base/clock.h
 libbase_a_SOURCES += src/base/error.c src/base/error.h

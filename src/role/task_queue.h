@@ -10,9 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "base/error.h"
+#include "base/hash.h"
 #include "wire/task_key.h"
 
 enum {

@@ -10,6 +10,8 @@ unit_tests =
 
 EXTRA_DIST += tests/unit/generated.h
 
+unit_tests += tests/unit/base64_test
+tests_unit_base64_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/buf_test
 tests_unit_buf_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/clock_test
@@ -61,6 +63,11 @@ tests_unit_client_test_SOURCES = tests/unit/client_test.c tests/lib/fake_api.c t
 tests_unit_client_test_LDADD = $(client_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/loop_test
 tests_unit_loop_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+
+unit_tests += tests/unit/report_journal_test
+tests_unit_report_journal_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/task_queue_test
+tests_unit_task_queue_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 
 check_PROGRAMS += $(unit_tests)
 
