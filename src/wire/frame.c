@@ -1,9 +1,17 @@
+/* Bytes are decoded where they were pushed as long as whole frames stand there. The beginning of an
+ * incomplete frame moves to `rest`, which is then topped up, by copying or by reading straight into
+ * it, until that frame is whole. What frame_decoder_keep() saves can be many frames: they are
+ * walked with rest_at and moved only when more has to come behind them. */
 #include "wire/frame.h"
 
 #include <assert.h>
 #include <string.h>
 
 #include "base/error.h"
+
+/* So much of an announced frame is reserved at least; then as much again as has come. A length
+ * alone costs its sender nothing, and must not cost us memory. */
+enum { FRAME_REST_FIRST_BYTES = 64 * 1024 };
 
 void frame_header_write(uint8_t out[static FRAME_HEADER_BYTES], uint16_t type, uint32_t body_len)
 {
@@ -30,18 +38,22 @@ int frame_append(struct buf *b, uint16_t type, const void *body, size_t body_len
 void frame_decoder_init(struct frame_decoder *d, size_t body_bytes_max)
 {
     *d = (struct frame_decoder){.body_bytes_max = body_bytes_max};
-    buf_init(&d->rest, 2 * (body_bytes_max + FRAME_HEADER_BYTES));
+    /* Bounded by what is pushed at once and by body_bytes_max, not by the buffer. */
+    buf_init(&d->rest, SIZE_MAX / 4);
 }
 
 void frame_decoder_done(struct frame_decoder *d)
 {
     buf_done(&d->rest);
+    d->rest_at = 0;
+    d->chunk = NULL;
+    d->chunk_len = 0;
 }
 
-static uint32_t frame_body_len(const uint8_t *header)
+static size_t frame_body_len(const uint8_t *header)
 {
-    return (uint32_t)header[0] | (uint32_t)header[1] << 8 | (uint32_t)header[2] << 16 |
-           (uint32_t)header[3] << 24;
+    return (size_t)header[0] | (size_t)header[1] << 8 | (size_t)header[2] << 16 |
+           (size_t)header[3] << 24;
 }
 
 static size_t frame_rest_len(const struct frame_decoder *d)
@@ -49,45 +61,44 @@ static size_t frame_rest_len(const struct frame_decoder *d)
     return d->rest.len - d->rest_at;
 }
 
-static void frame_rest_compact(struct frame_decoder *d)
+/* 1: a whole frame stands at `at`; 0: a part of one; an error. */
+static int frame_look(const struct frame_decoder *d, const uint8_t *at, size_t len,
+                      struct frame *out)
+{
+    if (len < FRAME_HEADER_BYTES)
+        return 0;
+    if (at[6] != 0 || at[7] != 0)
+        return ERR_PROTOCOL;
+    size_t body_len = frame_body_len(at);
+    if (body_len > d->body_bytes_max)
+        return ERR_TOO_LARGE;
+    if (len < FRAME_HEADER_BYTES + body_len)
+        return 0;
+    out->type = (uint16_t)(at[4] | at[5] << 8);
+    out->len = (uint32_t)body_len;
+    out->body = at + FRAME_HEADER_BYTES;
+    return 1;
+}
+
+/* The rest begins with the incomplete frame. */
+static void frame_compact(struct frame_decoder *d)
 {
     buf_consume(&d->rest, d->rest_at);
     d->rest_at = 0;
 }
 
-void frame_decoder_space(struct frame_decoder *d, void *scratch, size_t scratch_len, void **out,
-                         size_t *out_len)
+/* How many bytes the frame at the start of the rest still lacks: to the end of its header, then to
+ * its own. */
+static size_t frame_missing(const struct frame_decoder *d)
 {
-    *out = scratch;
-    *out_len = scratch_len;
-    if (frame_rest_len(d) < FRAME_HEADER_BYTES || d->chunk_len > 0)
-        return;
-    frame_rest_compact(d);
-    size_t whole = FRAME_HEADER_BYTES + (size_t)frame_body_len(d->rest.data);
-    if (whole <= d->rest.len || whole - d->rest.len < scratch_len ||
-        whole > d->body_bytes_max + FRAME_HEADER_BYTES ||
-        buf_reserve(&d->rest, whole - d->rest.len) < 0)
-        return;
-    *out = d->rest.data + d->rest.len;
-    *out_len = whole - d->rest.len;
+    if (d->rest.len < FRAME_HEADER_BYTES)
+        return FRAME_HEADER_BYTES - d->rest.len;
+    return FRAME_HEADER_BYTES + frame_body_len(d->rest.data) - d->rest.len;
 }
 
-void frame_decoder_push(struct frame_decoder *d, const void *data, size_t len)
+static void frame_top_up(struct frame_decoder *d)
 {
-    assert(d->chunk_len == 0);
-    if (d->rest.data != NULL && (const uint8_t *)data == d->rest.data + d->rest.len) {
-        d->rest.len += len; /* was read straight into place */
-        return;
-    }
-    d->chunk = data;
-    d->chunk_len = len;
-}
-
-/* Moves at most `want` bytes from the chunk behind the rest. */
-static void frame_top_up(struct frame_decoder *d, size_t want)
-{
-    size_t have = frame_rest_len(d);
-    size_t len = want > have ? want - have : 0;
+    size_t len = frame_missing(d);
     if (len > d->chunk_len)
         len = d->chunk_len;
     if (len == 0)
@@ -97,66 +108,78 @@ static void frame_top_up(struct frame_decoder *d, size_t want)
     d->chunk_len -= len;
 }
 
-static int frame_check(const struct frame_decoder *d, const uint8_t *header)
+void frame_decoder_space(struct frame_decoder *d, void *scratch, size_t scratch_len, void **out,
+                         size_t *out_len)
 {
-    if (header[6] != 0 || header[7] != 0)
-        return ERR_PROTOCOL;
-    return frame_body_len(header) > d->body_bytes_max ? ERR_TOO_LARGE : 0;
+    assert(scratch_len > 0 && d->chunk_len == 0);
+    *out = scratch;
+    *out_len = scratch_len;
+    struct frame frame;
+    if (frame_rest_len(d) < FRAME_HEADER_BYTES ||
+        frame_look(d, d->rest.data + d->rest_at, frame_rest_len(d), &frame) != 0)
+        return;
+    frame_compact(d);
+    size_t missing = frame_missing(d);
+    if (missing < scratch_len)
+        return;
+    size_t len = d->rest.len > FRAME_REST_FIRST_BYTES ? d->rest.len : FRAME_REST_FIRST_BYTES;
+    if (len > missing)
+        len = missing;
+    (void)buf_reserve(&d->rest, len);
+    *out = d->rest.data + d->rest.len;
+    *out_len = len;
 }
 
-static void frame_fill(struct frame *out, const uint8_t *at)
+void frame_decoder_push(struct frame_decoder *d, const void *data, size_t len)
 {
-    out->type = (uint16_t)(at[4] | at[5] << 8);
-    out->len = frame_body_len(at);
-    out->body = at + FRAME_HEADER_BYTES;
+    assert(d->chunk_len == 0);
+    if (d->rest.data != NULL && (const uint8_t *)data == d->rest.data + d->rest.len) {
+        assert(len <= d->rest.cap - d->rest.len);
+        d->rest.len += len;
+        return;
+    }
+    d->chunk = data;
+    d->chunk_len = len;
 }
 
-/* A frame whose beginning was kept. */
-static int frame_next_kept(struct frame_decoder *d, struct frame *out)
+static int frame_next_of_rest(struct frame_decoder *d, struct frame *out)
 {
-    frame_rest_compact(d);
-    frame_top_up(d, FRAME_HEADER_BYTES);
-    if (d->rest.len < FRAME_HEADER_BYTES)
-        return 0;
-    int err = frame_check(d, d->rest.data);
-    if (err < 0)
-        return err;
-    size_t whole = FRAME_HEADER_BYTES + (size_t)frame_body_len(d->rest.data);
-    frame_top_up(d, whole);
-    if (d->rest.len < whole)
-        return 0;
-    frame_fill(out, d->rest.data);
-    d->rest_at = whole;
-    return 1;
+    int found = frame_look(d, d->rest.data + d->rest_at, frame_rest_len(d), out);
+    if (found == 0 && d->chunk_len > 0) {
+        frame_compact(d);
+        frame_top_up(d); /* to the end of the header */
+        found = frame_look(d, d->rest.data, d->rest.len, out);
+        if (found == 0 && d->chunk_len > 0) {
+            frame_top_up(d);
+            found = frame_look(d, d->rest.data, d->rest.len, out);
+        }
+    }
+    if (found > 0)
+        d->rest_at += FRAME_HEADER_BYTES + out->len;
+    return found;
 }
 
 int frame_decoder_next(struct frame_decoder *d, struct frame *out)
 {
     if (frame_rest_len(d) > 0)
-        return frame_next_kept(d, out);
+        return frame_next_of_rest(d, out);
     d->rest.len = d->rest_at = 0;
-    if (d->chunk_len == 0) {
-        buf_done(&d->rest);
-        return 0;
+    int found = frame_look(d, d->chunk, d->chunk_len, out);
+    if (found > 0) {
+        d->chunk += FRAME_HEADER_BYTES + out->len;
+        d->chunk_len -= FRAME_HEADER_BYTES + out->len;
+    } else if (found == 0) {
+        frame_decoder_keep(d);
     }
-    if (d->chunk_len >= FRAME_HEADER_BYTES) {
-        int err = frame_check(d, d->chunk);
-        if (err < 0)
-            return err;
-        size_t whole = FRAME_HEADER_BYTES + (size_t)frame_body_len(d->chunk);
-        if (d->chunk_len >= whole) {
-            frame_fill(out, d->chunk);
-            d->chunk += whole;
-            d->chunk_len -= whole;
-            return 1;
-        }
-    }
-    frame_decoder_keep(d);
-    return 0;
+    return found;
 }
 
 void frame_decoder_keep(struct frame_decoder *d)
 {
+    if (frame_rest_len(d) == 0) {
+        d->rest_at = 0;
+        buf_done(&d->rest);
+    }
     if (d->chunk_len > 0)
         (void)buf_append(&d->rest, d->chunk, d->chunk_len);
     d->chunk = NULL;

@@ -37,6 +37,11 @@ tests_unit_str_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/uuid_test
 tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/frame_test
+tests_unit_frame_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/message_test
+tests_unit_message_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
+
 unit_tests += tests/unit/detector_test
 tests_unit_detector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/job_test
