@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "role/api_server.h"
 #include "role/coordinator.h"
 #include "role/files_index.h"
 #include "role/gateway.h"
@@ -72,8 +73,10 @@ static const struct log_about daemon_log = {.role = "daemon"};
 static void daemon_on_closed(void *arg)
 {
     struct daemon *d = arg;
-    if (--d->closing == 0)
-        loop_stop(d->loop);
+    if (--d->closing > 0)
+        return;
+    loop_timer_stop(&d->stop_timer);
+    loop_stop(d->loop);
 }
 
 /* Roles have stopped: what they stood on goes. */
@@ -291,6 +294,7 @@ static int daemon_listen_peers(struct daemon *d, struct error *e)
                                               .peer_address = config->peer.advertise,
                                               .api_address = d->api_address};
     options.tls = config->peer.tls_cert[0] != '\0' ? &tls : NULL;
+    options.secret = d->join_token;
     options.ops = node_link_ops();
     options.arg = d->node;
     d->links = link_set_new(&options, e);
@@ -416,6 +420,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
     bool works = (d->node_options.roles & WIRE__NODE_ROLE__NODE_ROLE_WORKER) != 0;
     const struct role *roles[] = {
         metadata ? &metadata_role : &join_relay_role,
+        &api_server_role,
         &coordinator_role,
         &join_role,
         works ? &worker_role : NULL,

@@ -52,7 +52,7 @@ static struct changes_batch *changes_batch_new(struct changes *changes)
 {
     struct changes_batch *batch = mem_zalloc(sizeof *batch);
     batch->changes = changes;
-    buf_init(&batch->bytes, SIZE_MAX / 2);
+    buf_init(&batch->bytes, SIZE_MAX / 4);
     uint8_t head[1 + CHANGES_VARINT_BYTES_MAX] = {CHANGES_TAG_AT};
     size_t n = changes_varint(head + 1, (uint64_t)clock_wall_ms());
     (void)buf_append(&batch->bytes, head, n + 1);

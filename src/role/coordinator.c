@@ -455,6 +455,7 @@ static void coordinator_drop_state(struct coordinator *c)
     coordinator_drop_kept(c);
     sched_update_done(&c->update);
     sched_free(c->sched);
+    detector_update_done(&c->detected);
     detector_free(c->detector);
     c->sched = NULL;
     c->detector = NULL;

@@ -4,6 +4,7 @@
 #include "role/heartbeat.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/uuid.h"
@@ -43,6 +44,7 @@ static void heartbeat_add_vitals(struct heartbeat *heartbeat, Wire__Vitals *out)
     out->disk_free_bytes = vitals.disk_free_bytes;
     out->rss_bytes = vitals.rss_bytes;
     out->rtt_us = node_rtt_us(node, node_leader(node));
+    out->pid = (uint64_t)getpid();
     out->uptime_ms = (uint64_t)(loop_now_ms(node_loop(node)) - heartbeat->started_ms);
     const struct node_work *work = node_work(node);
     if (work != NULL)

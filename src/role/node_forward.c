@@ -69,6 +69,9 @@ static void node_held_on_reply(void *arg, int code, const ProtobufCMessage *mess
 {
     struct node_held *held = arg;
     held->call = 0;
+    const Wire__ApiReply *early = (const Wire__ApiReply *)message;
+    if (early != NULL && early->status == 503 && held->until_ms > loop_now_ms(held->node->loop))
+        return; /* not done: the leader has just changed; the next sweep asks again */
     if (message != NULL) {
         const Wire__ApiReply *reply = (const Wire__ApiReply *)message;
         struct http_request *req = held->req;
