@@ -16,17 +16,17 @@ struct shell;
 struct command_call;
 
 enum {
-    COMMAND_OPTIONS_MAX = 32,
+    COMMAND_OPTIONS_MAX = 28,
     COMMAND_ARGUMENTS_MAX = 4,
-    COMMAND_EXAMPLES_MAX = 4,
-    COMMAND_WORDS_MAX = 4096, /* of one statement */
+    COMMAND_EXAMPLES_MAX = 5,
+    COMMAND_HINT_MAX = 256,
 };
 
 /* What a value is: decides how it is checked and how it is completed. */
 enum command_type {
     COMMAND_TYPE_FLAG, /* an option without a value */
     COMMAND_TYPE_TEXT,
-    COMMAND_TYPE_COUNT, /* 0 and up */
+    COMMAND_TYPE_COUNT, /* 0 to 2^32 - 1 */
     COMMAND_TYPE_NUMBER,
     COMMAND_TYPE_DURATION, /* number holds milliseconds */
     COMMAND_TYPE_BYTES,
@@ -43,8 +43,9 @@ enum command_type {
 enum command_count {
     COMMAND_COUNT_ONE,
     COMMAND_COUNT_OPTIONAL,
-    COMMAND_COUNT_MANY, /* one or more */
-    COMMAND_COUNT_ARGV, /* one or more, the rest of the line, usually behind "--" */
+    COMMAND_COUNT_MANY,          /* one or more */
+    COMMAND_COUNT_ARGV,          /* one or more: the rest of the words, usually behind "--" */
+    COMMAND_COUNT_ARGV_OPTIONAL, /* the same, or none */
     COMMAND_COUNT_LINE, /* meta-commands: the rest of the line as it stands, may be empty */
 };
 
@@ -76,6 +77,8 @@ struct command {
     const char *summary; /* one line, no full stop */
     const char *text;    /* further paragraphs, may be NULL */
     struct command_option options[COMMAND_OPTIONS_MAX]; /* a NULL name ends them */
+    const struct command_option *shared;                /* with other rows; may be NULL */
+    bool is_bare; /* does not take the common options (-o, --help) */
     struct command_argument arguments[COMMAND_ARGUMENTS_MAX];
     struct command_example examples[COMMAND_EXAMPLES_MAX];
     /* Returns an exit status: enum shell_status, or what the command it ran gave. */
@@ -85,40 +88,50 @@ struct command {
 /* One given option or argument, checked against its type. */
 struct command_value {
     const char *text;
+    size_t at;       /* which of the words it was: tells the order of different options */
     uint64_t number; /* COUNT, DURATION (ms), BYTES */
     int64_t integer; /* NUMBER */
+};
+
+struct command_values {
+    struct command_value *values;
+    size_t n;
+    size_t cap;
 };
 
 /* A statement that fits its row. Texts are borrowed from the words it was parsed from. */
 struct command_call {
     const struct command *command;
-    size_t n_words; /* of the command's name */
-    struct {
-        struct command_value *values;
-        size_t n;
-        size_t cap;
-    } options[COMMAND_OPTIONS_MAX]; /* as the row's options */
-    struct {
-        struct command_value *values;
-        size_t n;
-        size_t cap;
-    } arguments[COMMAND_ARGUMENTS_MAX];
-    bool help; /* --help was among the options; nothing else was checked */
+    struct command_values options[COMMAND_OPTIONS_MAX];     /* as command_option_at numbers them */
+    struct command_values arguments[COMMAND_ARGUMENTS_MAX]; /* as the row's arguments */
+    bool help; /* --help was given: nothing behind it was checked */
 };
 
 extern const struct command *const command_table[]; /* in the order of `help`; NULL ends it */
 
 /* Finds the row for the first words: each is a unique prefix of a word of the name, an exact word
- * wins. Sets *n_words to how many words the name took. ERR_NOT_FOUND ("unknown command: …, did you
- * mean …"), ERR_CONFLICT ("ambiguous command: …, could be: …"). */
+ * wins. *n_words is how many words the name took. ERR_NOT_FOUND ("unknown command: …"),
+ * ERR_CONFLICT ("ambiguous command: …, could be: …"), ERR_INVALID for a group without a command
+ * ("node needs a command: list, …"). `hint` gets what to do next. */
 int command_find(const char *const *words, size_t n, const struct command **command,
-                 size_t *n_words, struct error *e);
+                 size_t *n_words, struct error *e, char hint[static COMMAND_HINT_MAX]);
 
-/* Parses words (the command's name included). ERR_INVALID and what is wrong with it in `e`. `call`
- * is initialised by this in any case: release it with command_call_done. */
-int command_parse(const struct command *command, size_t n_words, const char *const *words, size_t n,
-                  struct command_call *call, struct error *e);
+/* True for names that begin with a backslash. */
+bool command_is_meta(const struct command *command);
+
+/* The row's `index`-th option: its own, the shared ones, then the common ones, which meta-commands
+ * and bare rows don't take. NULL behind the last. */
+const struct command_option *command_option_at(const struct command *command, size_t index);
+
+/* Parses the words behind the command's name. `line` is the text behind the first word of a
+ * statement, for rows that take it as it stands; NULL when words came as program arguments.
+ * ERR_INVALID and what is wrong in `e`. Sets `call` in any case: release with command_call_done. */
+int command_parse(const struct command *command, const char *const *words, size_t n,
+                  const char *line, struct command_call *call, struct error *e);
 void command_call_done(struct command_call *call);
+
+/* True when `text` is one of "a|b|c". */
+bool command_choices_has(const char *choices, const char *text);
 
 /* The option's last value, NULL when it was not given. Asserts that the row has such an option. */
 const struct command_value *command_option(const struct command_call *call, const char *name);

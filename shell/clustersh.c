@@ -1,0 +1,189 @@
+/* clustersh: options, then one command, statements, or the prompt. */
+#include <errno.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "shell/command_help.h"
+#include "shell/interrupt.h"
+#include "shell/program.h"
+#include "shell/repl.h"
+#include "shell/shell.h"
+#include "shell/text.h"
+
+static void clustersh_apply(struct shell *shell, const struct command_call *call)
+{
+    static const char *const colors[] = {"auto", "always", "never"};
+    struct shell_settings *settings = &shell->settings;
+    const char *format = command_option_text(call, "output");
+    const char *color = command_option_text(call, "color");
+    const char *consistency = command_option_text(call, "consistency");
+    if (format != NULL)
+        (void)format_parse(format, &settings->format);
+    for (size_t i = 0; color != NULL && i < MEM_COUNT(colors); i++) {
+        if (strcmp(color, colors[i]) == 0)
+            shell->output.color = (enum output_color)i;
+    }
+    if (consistency != NULL && strcmp(consistency, "linearizable") != 0)
+        settings->consistency = consistency;
+    settings->tuples_only = command_option_given(call, "tuples-only");
+    settings->keep_going = command_option_given(call, "keep-going");
+    settings->has_timing = command_option_given(call, "timing");
+    if (command_option_given(call, "expanded"))
+        settings->expanded = SHELL_EXPANDED_ON;
+}
+
+static int clustersh_run_file(struct shell *shell, const char *path)
+{
+    if (strcmp(path, "-") == 0)
+        return shell_run_stream(shell, stdin, NULL);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) {
+        shell_error(shell, "%s: %s", path, strerror(errno));
+        return SHELL_STATUS_USAGE;
+    }
+    int status = shell_run_stream(shell, file, path);
+    (void)fclose(file);
+    return status;
+}
+
+/* -c and -f, in the order in which they stand. */
+static int clustersh_run_statements(struct shell *shell, const struct command_call *call)
+{
+    size_t n_texts;
+    size_t n_files;
+    const struct command_value *texts = command_option_all(call, "command", &n_texts);
+    const struct command_value *files = command_option_all(call, "file", &n_files);
+    int first = SHELL_STATUS_OK;
+    size_t t = 0;
+    size_t f = 0;
+    while ((t < n_texts || f < n_files) && !shell->wants_quit) {
+        bool is_text = f == n_files || (t < n_texts && texts[t].at < files[f].at);
+        int status = is_text ? shell_run_text(shell, texts[t++].text)
+                             : clustersh_run_file(shell, files[f++].text);
+        if (first == SHELL_STATUS_OK)
+            first = status;
+        if (status == SHELL_STATUS_INTERRUPTED ||
+            (status != SHELL_STATUS_OK && !shell->settings.keep_going))
+            break;
+    }
+    return first;
+}
+
+static int clustersh_run_arguments(struct shell *shell, const struct command_value *values,
+                                   size_t n)
+{
+    const char **words = mem_calloc(n, sizeof *words);
+    for (size_t i = 0; i < n; i++)
+        words[i] = values[i].text;
+    int status = shell_run_words(shell, words, n, NULL);
+    free(words);
+    return status;
+}
+
+static char *clustersh_rc_file(const struct command_call *call)
+{
+    const char *config = getenv("XDG_CONFIG_HOME");
+    const char *home = getenv("HOME");
+    if (command_option_given(call, "no-rc"))
+        return NULL;
+    if (config != NULL && config[0] == '/')
+        return mem_printf("%s/clustersh/rc", config);
+    return home != NULL ? mem_printf("%s/.config/clustersh/rc", home) : NULL;
+}
+
+static int clustersh_run(struct shell *shell, const struct command_call *call)
+{
+    size_t n;
+    const struct command_value *words = command_argument_all(call, 0, &n);
+    bool has_statements =
+        command_option_given(call, "command") || command_option_given(call, "file");
+    if (n > 0 && has_statements) {
+        shell_error(shell, "give either a command or -c and -f, not both");
+        return SHELL_STATUS_USAGE;
+    }
+    if (n > 0)
+        return clustersh_run_arguments(shell, words, n);
+    if (has_statements)
+        return clustersh_run_statements(shell, call);
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+        return shell_run_stream(shell, stdin, NULL);
+    (void)signal(SIGPIPE, SIG_IGN);
+    char *rc_file = clustersh_rc_file(call);
+    int status = repl_run(shell, rc_file);
+    free(rc_file);
+    return status;
+}
+
+static int clustersh_help(struct shell *shell)
+{
+    (void)command_help_one(shell, &program_row);
+    (void)fputs("\ncommands:\n", stdout);
+    return command_help_all(shell);
+}
+
+static int clustersh_dump(void (*print)(const struct command *, struct buf *))
+{
+    struct buf b;
+    buf_init(&b, COMMAND_HELP_BYTES_MAX);
+    print(&program_row, &b);
+    (void)fwrite(b.data, 1, b.len, stdout);
+    buf_done(&b);
+    return fflush(stdout) == 0 ? SHELL_STATUS_OK : SHELL_STATUS_USAGE;
+}
+
+static void clustersh_connection(const struct command_call *call, struct client_options *options)
+{
+    const struct command_value *retry = command_option(call, "retry");
+    options->endpoints = command_option_text(call, "server");
+    options->token_file = command_option_text(call, "token-file");
+    options->ca_file = command_option_text(call, "ca");
+    options->cert_file = command_option_text(call, "cert");
+    options->key_file = command_option_text(call, "key");
+    if (retry != NULL) {
+        options->retry_ms = retry->number < UINT32_MAX ? (unsigned)retry->number : UINT32_MAX;
+        options->retry_ms += options->retry_ms == 0;
+        options->retry_first = true;
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct command_call call;
+    struct client_options connection = {0};
+    struct shell shell;
+    struct error e = {0};
+    int status;
+    (void)setlocale(LC_ALL, "");
+    text_set_locale();
+    interrupt_init();
+    int rc = command_parse(&program_row, (const char *const *)argv + 1,
+                           argc > 0 ? (size_t)argc - 1 : 0, NULL, &call, &e);
+    if (rc == 0)
+        clustersh_connection(&call, &connection);
+    shell_init(&shell, &connection);
+    if (rc != 0) {
+        shell_error(&shell, "%s", e.text);
+        shell_hint(&shell, "clustersh --help");
+        status = SHELL_STATUS_USAGE;
+    } else if (call.help) {
+        status = clustersh_help(&shell);
+    } else if (command_option_given(&call, "version")) {
+        status =
+            printf("clustersh %s\n", PACKAGE_VERSION) > 0 ? SHELL_STATUS_OK : SHELL_STATUS_USAGE;
+    } else if (command_option_given(&call, "dump-commands")) {
+        status = clustersh_dump(command_docs_json);
+    } else if (command_option_given(&call, "dump-markdown")) {
+        status = clustersh_dump(command_docs_markdown);
+    } else {
+        clustersh_apply(&shell, &call);
+        status = clustersh_run(&shell, &call);
+    }
+    shell_done(&shell);
+    command_call_done(&call);
+    return status;
+}

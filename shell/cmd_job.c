@@ -1,0 +1,249 @@
+/* job list, show, tasks, cancel, retry */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "shell/commands.h"
+#include "shell/jobs.h"
+#include "shell/request.h"
+#include "shell/shell.h"
+
+enum { CMD_JOB_LIST_DEFAULT = 20 };
+
+static char *cmd_job_done(const json_t *row)
+{
+    return mem_printf("%lld/%lld", (long long)json_integer_value(json_object_get(row, "completed")),
+                      (long long)json_integer_value(json_object_get(row, "elements")));
+}
+
+/* The command line, or the commands one after the other. */
+static char *cmd_job_command(const json_t *row)
+{
+    const json_t *argv = json_object_get(row, "argv");
+    const json_t *words = json_array_size(argv) > 0 ? argv : json_object_get(row, "commands");
+    return jobs_join(words, words == argv ? " " : "; ");
+}
+
+const struct column cmd_job_columns[] = {
+    {"id", NULL, COLUMN_KIND_ID, false, NULL},
+    {"name", NULL, COLUMN_KIND_TEXT, false, NULL},
+    {"state", NULL, COLUMN_KIND_STATE, false, NULL},
+    {"completed", "done", COLUMN_KIND_COUNT, false, cmd_job_done},
+    {"running", NULL, COLUMN_KIND_COUNT, false, NULL},
+    {"failed", NULL, COLUMN_KIND_COUNT, false, NULL},
+    {"pending", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {"cancelled", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {"elements", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {"submitted_at", "age", COLUMN_KIND_TIME, false, NULL},
+    {"wall_ms", "time", COLUMN_KIND_DURATION, false, NULL},
+    {"user", NULL, COLUMN_KIND_TEXT, false, NULL},
+    {"reason", NULL, COLUMN_KIND_TEXT, false, NULL},
+    {"started_at", "started", COLUMN_KIND_TIME, true, NULL},
+    {"ended_at", "ended", COLUMN_KIND_TIME, true, NULL},
+    {"commands", "command", COLUMN_KIND_LIST, true, cmd_job_command},
+    {"array", NULL, COLUMN_KIND_TEXT, true, NULL},
+    {"array_limit", "at once", COLUMN_KIND_COUNT, true, NULL},
+    {"after", NULL, COLUMN_KIND_LIST, true, NULL},
+    {"priority", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {"selector", NULL, COLUMN_KIND_TEXT, true, NULL},
+    {"cpus", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {"memory_bytes", "memory", COLUMN_KIND_BYTES, true, NULL},
+    {"time_limit_ms", "time limit", COLUMN_KIND_DURATION, true, NULL},
+    {"retries", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {"idempotency_key", "idempotency key", COLUMN_KIND_TEXT, true, NULL},
+    {"seq", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {.key = NULL},
+};
+
+const struct column cmd_job_task_columns[] = {
+    {"id", NULL, COLUMN_KIND_TEXT, true, NULL},
+    {"job", NULL, COLUMN_KIND_ID, true, NULL},
+    {"index", "element", COLUMN_KIND_COUNT, false, NULL},
+    {"attempt", NULL, COLUMN_KIND_COUNT, false, NULL},
+    {"state", NULL, COLUMN_KIND_STATE, false, NULL},
+    {"node", NULL, COLUMN_KIND_TEXT, false, NULL},
+    {"exit_code", "exit", COLUMN_KIND_COUNT, false, jobs_exit_text},
+    {"signal", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {"wall_ms", "time", COLUMN_KIND_DURATION, false, NULL},
+    {"user_ms", "user", COLUMN_KIND_DURATION, true, NULL},
+    {"system_ms", "system", COLUMN_KIND_DURATION, true, NULL},
+    {"rss_max_bytes", "memory", COLUMN_KIND_BYTES, false, NULL},
+    {"stdout_bytes", "stdout", COLUMN_KIND_BYTES, true, NULL},
+    {"stderr_bytes", "stderr", COLUMN_KIND_BYTES, true, NULL},
+    {"code", NULL, COLUMN_KIND_TEXT, true, NULL},
+    {"text", NULL, COLUMN_KIND_TEXT, true, NULL},
+    {"reason", NULL, COLUMN_KIND_TEXT, false, NULL},
+    {"assigned_at", "assigned", COLUMN_KIND_TIME, true, NULL},
+    {"started_at", "started", COLUMN_KIND_TIME, true, NULL},
+    {"ended_at", "ended", COLUMN_KIND_TIME, true, NULL},
+    {.key = NULL},
+};
+
+/* job list */
+
+static int cmd_job_list_run(struct shell *shell, const struct command_call *call)
+{
+    const struct command_value *limit_value = command_option(call, "limit");
+    bool is_all = command_option_given(call, "all");
+    uint64_t limit = limit_value != NULL ? limit_value->number : CMD_JOB_LIST_DEFAULT;
+    struct client_path path;
+    json_t *jobs;
+    (void)client_path(&path, "jobs", NULL);
+    (void)client_path_param(&path, "state", command_option_text(call, "state"));
+    (void)client_path_param(&path, "user", command_option_text(call, "user"));
+    (void)client_path_param(&path, "name", command_option_text(call, "name"));
+    int status = jobs_fetch_pages(shell, &path, "seq", is_all ? UINT64_MAX : limit, &jobs);
+    if (status != 0)
+        return status;
+    shell_print_rows(shell, cmd_job_columns, jobs);
+    bool may_be_more = !is_all && limit_value == NULL && json_array_size(jobs) == limit;
+    if (may_be_more && output_is_terminal(&shell->output) && !format_is_json(shell->format))
+        shell_hint(shell, "these are the newest %d; --all lists every job", CMD_JOB_LIST_DEFAULT);
+    json_decref(jobs);
+    return SHELL_STATUS_OK;
+}
+
+const struct command cmd_job_list = {
+    .name = "job list",
+    .summary = "List jobs, newest first",
+    .options = {{"state", 0, COMMAND_TYPE_CHOICE, "STATE",
+                 "pending|running|completed|failed|cancelled", false,
+                 "pending, running, completed, failed or cancelled"},
+                {"user", 'u', COMMAND_TYPE_TEXT, "USER", NULL, false, "only this user's"},
+                {"name", 0, COMMAND_TYPE_TEXT, "NAME", NULL, false, "only those of this name"},
+                {"limit", 'n', COMMAND_TYPE_COUNT, "N", NULL, false, "how many; default 20"},
+                {"all", 'a', COMMAND_TYPE_FLAG, NULL, NULL, false, "every job there is"}},
+    .examples = {{"job list --state failed -o csv", "for a spreadsheet"},
+                 {"job list \\watch 2", "again every two seconds"}},
+    .run = cmd_job_list_run,
+};
+
+/* job show */
+
+static int cmd_job_show_run(struct shell *shell, const struct command_call *call)
+{
+    struct client_path path;
+    json_t *job;
+    (void)client_path(&path, "jobs", command_argument_text(call, 0), NULL);
+    int status = request_get(shell, &path, &job);
+    if (status != 0)
+        return status;
+    shell_print_object(shell, cmd_job_columns, job);
+    json_decref(job);
+    return SHELL_STATUS_OK;
+}
+
+const struct command cmd_job_show = {
+    .name = "job show",
+    .summary = "Show everything about a job, and why it waits if it does",
+    .arguments = {{"JOB", COMMAND_TYPE_JOB, COMMAND_COUNT_ONE, NULL,
+                   "its id, a unique beginning of it, or last"}},
+    .examples = {{"job show last", "the job that you submitted last"}},
+    .run = cmd_job_show_run,
+};
+
+/* job tasks */
+
+static int cmd_job_tasks_run(struct shell *shell, const struct command_call *call)
+{
+    struct client_path path;
+    json_t *tasks;
+    const struct command_value *limit = command_option(call, "limit");
+    (void)client_path(&path, "jobs", command_argument_text(call, 0), "tasks", NULL);
+    (void)client_path_param(&path, "state", command_option_text(call, "state"));
+    (void)client_path_param(&path, "attempts",
+                            command_option_given(call, "attempts") ? "all" : NULL);
+    int status =
+        jobs_fetch_pages(shell, &path, "index", limit != NULL ? limit->number : UINT64_MAX, &tasks);
+    if (status != 0)
+        return status;
+    shell_print_rows(shell, cmd_job_task_columns, tasks);
+    json_decref(tasks);
+    return SHELL_STATUS_OK;
+}
+
+const struct command cmd_job_tasks = {
+    .name = "job tasks",
+    .summary = "List the elements of a job: where each ran and how it ended",
+    .options = {{"state", 0, COMMAND_TYPE_CHOICE, "STATE",
+                 "pending|assigned|running|completed|failed|cancelled|lost", false,
+                 "only elements in this state"},
+                {"attempts", 'a', COMMAND_TYPE_FLAG, NULL, NULL, false,
+                 "every attempt, not only the latest of each element"},
+                {"limit", 'n', COMMAND_TYPE_COUNT, "N", NULL, false, "at most so many"}},
+    .arguments = {{"JOB", COMMAND_TYPE_JOB, COMMAND_COUNT_ONE, NULL, "the job"}},
+    .run = cmd_job_tasks_run,
+};
+
+/* job cancel, retry */
+
+/* Splits "UUID_7" into the job and its element. */
+static void cmd_job_split(const char *text, char **job, const char **element)
+{
+    const char *underscore = strchr(text, '_');
+    *job = underscore != NULL ? mem_strndup(text, (size_t)(underscore - text)) : mem_strdup(text);
+    *element = underscore != NULL ? underscore + 1 : NULL;
+}
+
+static int cmd_job_change(struct shell *shell, const struct command_call *call, const char *verb,
+                          const char *elements, const char *reason)
+{
+    size_t n;
+    const struct command_value *values = command_argument_all(call, 0, &n);
+    json_t *changed = json_array();
+    int first = SHELL_STATUS_OK;
+    for (size_t i = 0; i < n; i++) {
+        struct client_path path;
+        char *id;
+        const char *element;
+        json_t *job;
+        cmd_job_split(values[i].text, &id, &element);
+        (void)client_path(&path, "jobs", id, verb, NULL);
+        json_t *body = json_object();
+        if (element != NULL || elements != NULL)
+            (void)json_object_set_new(body, "elements",
+                                      json_string(elements != NULL ? elements : element));
+        if (reason != NULL)
+            (void)json_object_set_new(body, "reason", json_string(reason));
+        int status = request_change(shell, "POST", path.text, body, &job);
+        if (status == SHELL_STATUS_OK)
+            (void)json_array_append_new(changed, job);
+        else if (first == SHELL_STATUS_OK)
+            first = status;
+        free(id);
+    }
+    if (json_array_size(changed) > 0)
+        shell_print_rows(shell, cmd_job_columns, changed);
+    json_decref(changed);
+    return first;
+}
+
+static int cmd_job_cancel_run(struct shell *shell, const struct command_call *call)
+{
+    return cmd_job_change(shell, call, "cancel", command_option_text(call, "elements"),
+                          command_option_text(call, "reason"));
+}
+
+const struct command cmd_job_cancel = {
+    .name = "job cancel",
+    .summary = "Stop jobs: what runs is killed, what waits never starts",
+    .options = {{"elements", 'e', COMMAND_TYPE_TEXT, "SET", NULL, false,
+                 "only these elements: 0-3,7"},
+                {"reason", 'r', COMMAND_TYPE_TEXT, "TEXT", NULL, false, "why"}},
+    .arguments = {{"JOB", COMMAND_TYPE_JOB, COMMAND_COUNT_MANY, NULL,
+                   "jobs, or single elements as ID_7"}},
+    .run = cmd_job_cancel_run,
+};
+
+static int cmd_job_retry_run(struct shell *shell, const struct command_call *call)
+{
+    return cmd_job_change(shell, call, "retry", NULL, NULL);
+}
+
+const struct command cmd_job_retry = {
+    .name = "job retry",
+    .summary = "Run the failed and cancelled elements of jobs again, the completed ones not",
+    .arguments = {{"JOB", COMMAND_TYPE_JOB, COMMAND_COUNT_MANY, NULL, "the jobs"}},
+    .run = cmd_job_retry_run,
+};

@@ -1,0 +1,196 @@
+/* node list, show, drain, resume, remove */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/nodeset.h"
+#include "base/str.h"
+#include "shell/commands.h"
+#include "shell/nodes.h"
+#include "shell/request.h"
+#include "shell/shell.h"
+
+static char *cmd_node_leader(const json_t *row)
+{
+    return json_is_true(json_object_get(row, "leader")) ? mem_strdup("*") : NULL;
+}
+
+static char *cmd_node_slots(const json_t *row)
+{
+    return mem_printf("%lld/%lld",
+                      (long long)json_integer_value(json_object_get(row, "slots_used")),
+                      (long long)json_integer_value(json_object_get(row, "slots")));
+}
+
+static char *cmd_node_memory(const json_t *row)
+{
+    char available[STR_SHORT_MAX];
+    json_int_t total = json_integer_value(json_object_get(row, "memory_total_bytes"));
+    json_int_t left = json_integer_value(json_object_get(row, "memory_available_bytes"));
+    if (total <= 0)
+        return NULL;
+    return mem_printf("%s (%d%%)", str_format_bytes(left > 0 ? (uint64_t)left : 0, available),
+                      (int)(left * 100 / total));
+}
+
+static const struct column cmd_node_columns[] = {
+    {"name", NULL, COLUMN_KIND_TEXT, false, NULL},
+    {"state", NULL, COLUMN_KIND_STATE, false, NULL},
+    {"leader", NULL, COLUMN_KIND_FLAG, false, cmd_node_leader},
+    {"roles", NULL, COLUMN_KIND_LIST, false, NULL},
+    {"slots_used", "slots", COLUMN_KIND_COUNT, false, cmd_node_slots},
+    {"slots", "all slots", COLUMN_KIND_COUNT, true, NULL},
+    {"tasks_running", "running", COLUMN_KIND_COUNT, false, NULL},
+    {"tasks_queued", "queued", COLUMN_KIND_COUNT, true, NULL},
+    {"cpu_percent", "cpu", COLUMN_KIND_PERCENT, false, NULL},
+    {"load", NULL, COLUMN_KIND_FLOAT, false, NULL},
+    {"memory_available_bytes", "free memory", COLUMN_KIND_BYTES, false, cmd_node_memory},
+    {"memory_total_bytes", "memory", COLUMN_KIND_BYTES, true, NULL},
+    {"disk_free_bytes", "free disk", COLUMN_KIND_BYTES, true, NULL},
+    {"disk_total_bytes", "disk", COLUMN_KIND_BYTES, true, NULL},
+    {"rtt_ms", "round trip ms", COLUMN_KIND_FLOAT, true, NULL},
+    {"last_seen", "seen", COLUMN_KIND_TIME, false, NULL},
+    {"address", NULL, COLUMN_KIND_TEXT, false, NULL},
+    {"api_address", "api", COLUMN_KIND_TEXT, true, NULL},
+    {"labels", NULL, COLUMN_KIND_LIST, true, NULL},
+    {"drain_reason", "drain reason", COLUMN_KIND_TEXT, true, NULL},
+    {"kind", NULL, COLUMN_KIND_TEXT, true, NULL},
+    {"version", NULL, COLUMN_KIND_TEXT, true, NULL},
+    {"pid", NULL, COLUMN_KIND_COUNT, true, NULL},
+    {"uptime_ms", "uptime", COLUMN_KIND_DURATION, true, NULL},
+    {"joined_at", "joined", COLUMN_KIND_TIME, true, NULL},
+    {"id", NULL, COLUMN_KIND_ID, true, NULL},
+    {.key = NULL},
+};
+
+static int cmd_node_list_run(struct shell *shell, const struct command_call *call)
+{
+    (void)call;
+    struct client_path path;
+    json_t *nodes;
+    (void)client_path(&path, "nodes", NULL);
+    int status = request_get(shell, &path, &nodes);
+    if (status != 0)
+        return status;
+    client_learn(shell->client, nodes);
+    shell_print_rows(shell, cmd_node_columns, nodes);
+    json_decref(nodes);
+    return SHELL_STATUS_OK;
+}
+
+const struct command cmd_node_list = {
+    .name = "node list",
+    .summary = "List the nodes of the cluster and how they are",
+    .examples = {{"node list", "state, leader, load and free memory of every node"},
+                 {"node list -o json", "every key that the API knows"}},
+    .run = cmd_node_list_run,
+};
+
+static int cmd_node_show_run(struct shell *shell, const struct command_call *call)
+{
+    struct client_path path;
+    json_t *node;
+    (void)client_path(&path, "nodes", command_argument_text(call, 0), NULL);
+    int status = request_get(shell, &path, &node);
+    if (status != 0)
+        return status;
+    shell_print_object(shell, cmd_node_columns, node);
+    const json_t *running = json_object_get(node, "running");
+    if (json_array_size(running) > 0 && !format_is_json(shell->format)) {
+        shell_say(shell, "\nrunning:");
+        shell_print_rows(shell, cmd_job_task_columns, running);
+    }
+    json_decref(node);
+    return SHELL_STATUS_OK;
+}
+
+const struct command cmd_node_show = {
+    .name = "node show",
+    .summary = "Show everything about one node and what runs on it",
+    .arguments = {{"NODE", COMMAND_TYPE_NODE, COMMAND_COUNT_ONE, NULL, "its name"}},
+    .run = cmd_node_show_run,
+};
+
+/* Sends POST /api/nodes/NODE/VERB for every node given, and prints what they are now. */
+static int cmd_node_change(struct shell *shell, const struct command_call *call, const char *verb,
+                           const json_t *body, bool force)
+{
+    size_t n;
+    const struct command_value *values = command_argument_all(call, 0, &n);
+    struct nodeset set;
+    int status = SHELL_STATUS_OK;
+    json_t *changed = json_array();
+    nodeset_init(&set);
+    for (size_t i = 0; i < n && status == SHELL_STATUS_OK; i++)
+        status = nodes_expand(shell, values[i].text, &set);
+    for (size_t i = 0; i < set.n && status == SHELL_STATUS_OK; i++) {
+        struct client_path path;
+        json_t *node;
+        (void)client_path(&path, "nodes", set.names[i], verb, NULL);
+        (void)client_path_param(&path, "force", force ? "true" : NULL);
+        status = request_change(shell, "POST", path.text, json_deep_copy(body), &node);
+        if (status == SHELL_STATUS_OK)
+            (void)json_array_append_new(changed, node);
+    }
+    if (json_array_size(changed) > 0)
+        shell_print_rows(shell, cmd_node_columns, changed);
+    json_decref(changed);
+    nodeset_done(&set);
+    return status;
+}
+
+static int cmd_node_drain_run(struct shell *shell, const struct command_call *call)
+{
+    const char *reason = command_option_text(call, "reason");
+    const struct command_value *deadline = command_option(call, "deadline");
+    json_t *body = json_pack("{s:s}", "reason", reason != NULL ? reason : "");
+    if (deadline != NULL)
+        (void)json_object_set_new(body, "deadline_ms", json_integer((json_int_t)deadline->number));
+    int status = cmd_node_change(shell, call, "drain", body, false);
+    json_decref(body);
+    return status;
+}
+
+const struct command cmd_node_drain = {
+    .name = "node drain",
+    .summary = "Give nodes no new work",
+    .text =
+        "What runs there goes on; with --deadline what is left by then is given to other nodes. "
+        "node resume ends it.",
+    .options = {{"reason", 'r', COMMAND_TYPE_TEXT, "TEXT", NULL, false,
+                 "why, for whoever looks at node list"},
+                {"deadline", 'd', COMMAND_TYPE_DURATION, "TIME", NULL, false,
+                 "how long running work may go on, such as 10m"}},
+    .arguments = {{"NODES", COMMAND_TYPE_NODES, COMMAND_COUNT_MANY, NULL,
+                   "names or sets: n1, n[2-4], @label=old"}},
+    .examples = {{"node drain n3 --reason 'new disk' --deadline 10m",
+                  "empties n3 within ten minutes"}},
+    .run = cmd_node_drain_run,
+};
+
+static int cmd_node_resume_run(struct shell *shell, const struct command_call *call)
+{
+    return cmd_node_change(shell, call, "resume", NULL, false);
+}
+
+const struct command cmd_node_resume = {
+    .name = "node resume",
+    .summary = "Give drained nodes work again",
+    .arguments = {{"NODES", COMMAND_TYPE_NODES, COMMAND_COUNT_MANY, NULL, "names or sets"}},
+    .run = cmd_node_resume_run,
+};
+
+static int cmd_node_remove_run(struct shell *shell, const struct command_call *call)
+{
+    return cmd_node_change(shell, call, "remove", NULL, command_option_given(call, "force"));
+}
+
+const struct command cmd_node_remove = {
+    .name = "node remove",
+    .summary = "Take nodes out of the cluster for good",
+    .text = "A node must be offline or drained first, unless --force is given.",
+    .options = {{"force", 'f', COMMAND_TYPE_FLAG, NULL, NULL, false,
+                 "also when it is up; its work is given to others"}},
+    .arguments = {{"NODES", COMMAND_TYPE_NODES, COMMAND_COUNT_MANY, NULL, "names or sets"}},
+    .run = cmd_node_remove_run,
+};

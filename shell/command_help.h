@@ -1,0 +1,32 @@
+/* Help and reference documentation, all from the rows. */
+#ifndef SHELL_COMMAND_HELP_H
+#define SHELL_COMMAND_HELP_H
+
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "shell/command.h"
+
+struct shell;
+
+enum { COMMAND_HELP_BYTES_MAX = 4 * 1024 * 1024, COMMAND_HELP_WIDTH = 80 };
+
+/* "job show [OPTION]... JOB" */
+void command_help_usage(const struct command *command, struct buf *b);
+/* Usage, what it does, arguments, options, examples, within `width` columns. */
+void command_help_text(const struct command *command, size_t width, struct buf *b);
+/* One line for each command whose name begins with `prefix` ("" for all), meta-commands last. */
+void command_help_list(const char *prefix, size_t width, struct buf *b);
+
+/* Print one of them; return an exit status. */
+int command_help_one(struct shell *shell, const struct command *command);
+int command_help_all(struct shell *shell);
+/* `words` may be a group such as "job", a command, or neither, which is said. */
+int command_help_group(struct shell *shell, const char *const *words, size_t n);
+
+/* The whole table: as JSON for completions and man pages, as Markdown for docs/commands.md.
+ * `program` is the row of the program's own options. */
+void command_docs_json(const struct command *program, struct buf *b);
+void command_docs_markdown(const struct command *program, struct buf *b);
+
+#endif

@@ -1,0 +1,55 @@
+/* The rows, each defined in the file of its command (cmd_*.c), and columns that several share. */
+#ifndef SHELL_COMMANDS_H
+#define SHELL_COMMANDS_H
+
+#include "shell/column.h"
+#include "shell/command.h"
+
+extern const struct command cmd_audit;
+extern const struct command cmd_exec;
+extern const struct command cmd_exit;
+extern const struct command cmd_file_upload;
+extern const struct command cmd_help;
+extern const struct command cmd_job_cancel;
+extern const struct command cmd_job_list;
+extern const struct command cmd_job_logs;
+extern const struct command cmd_job_results;
+extern const struct command cmd_job_retry;
+extern const struct command cmd_job_run;
+extern const struct command cmd_job_show;
+extern const struct command cmd_job_submit;
+extern const struct command cmd_job_tasks;
+extern const struct command cmd_job_wait;
+extern const struct command cmd_kv_delete;
+extern const struct command cmd_kv_get;
+extern const struct command cmd_kv_list;
+extern const struct command cmd_kv_put;
+extern const struct command cmd_node_drain;
+extern const struct command cmd_node_list;
+extern const struct command cmd_node_remove;
+extern const struct command cmd_node_resume;
+extern const struct command cmd_node_show;
+extern const struct command cmd_quit;
+extern const struct command cmd_raft_add;
+extern const struct command cmd_raft_remove;
+extern const struct command cmd_raft_status;
+extern const struct command cmd_raft_transfer;
+extern const struct command cmd_status;
+
+extern const struct command cmd_meta_connect;
+extern const struct command cmd_meta_echo;
+extern const struct command cmd_meta_expanded;
+extern const struct command cmd_meta_help;
+extern const struct command cmd_meta_include;
+extern const struct command cmd_meta_output;
+extern const struct command cmd_meta_pset;
+extern const struct command cmd_meta_quit;
+extern const struct command cmd_meta_shell;
+extern const struct command cmd_meta_timing;
+extern const struct command cmd_meta_tuples;
+extern const struct command cmd_meta_watch;
+
+extern const struct column cmd_job_columns[];
+extern const struct column cmd_job_task_columns[];
+
+#endif

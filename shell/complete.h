@@ -1,0 +1,47 @@
+/* What may stand at the cursor: words of commands, options, their values, names from the cluster.
+ */
+#ifndef SHELL_COMPLETE_H
+#define SHELL_COMPLETE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { COMPLETE_ITEMS_MAX = 1000 };
+
+enum complete_names {
+    COMPLETE_NAMES_NODES,  /* node names */
+    COMPLETE_NAMES_GROUPS, /* "@all", "@worker", ... */
+    COMPLETE_NAMES_JOBS,
+    COMPLETE_NAMES_KEYS,
+};
+
+struct complete_item {
+    char *text;  /* the word as it would stand, unquoted */
+    char *about; /* a few words for people, may be NULL */
+};
+
+struct complete {
+    struct complete_item *items; /* sorted, unique */
+    size_t n;
+    size_t cap;
+    size_t from;  /* where in the line the word begins that an item replaces */
+    bool is_open; /* more may follow without a space: a folder, a set of nodes, an option's '=' */
+    char *prefix; /* unquoted text of that word, which every item begins with */
+};
+
+/* Adds the names that the cluster has now; `add` ignores those that don't fit. May add nothing. */
+typedef void (*complete_names_fn)(void *arg, enum complete_names kind, struct complete *complete);
+
+/* Completes the word that ends at `point` bytes of `text`, which may hold several statements.
+ * Release with complete_done. */
+void complete_line(struct complete *complete, const char *text, size_t point,
+                   complete_names_fn names, void *arg);
+void complete_done(struct complete *complete);
+
+/* For complete_names_fn: adds a name that begins with the prefix. */
+void complete_add(struct complete *complete, const char *text, const char *about);
+
+/* Malloc'ed longest beginning that all items share; NULL without items. */
+char *complete_common(const struct complete *complete);
+
+#endif

@@ -1,0 +1,97 @@
+#include "shell/complete_values.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "shell/format.h"
+
+static void complete_choices(struct complete *complete, const char *choices)
+{
+    while (choices != NULL && *choices != '\0') {
+        size_t n = strcspn(choices, "|");
+        char *text = mem_strndup(choices, n);
+        complete_add(complete, text, NULL);
+        free(text);
+        choices += n + (choices[n] == '|');
+    }
+}
+
+static bool complete_is_folder(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+static void complete_files(struct complete *complete)
+{
+    const char *slash = strrchr(complete->prefix, '/');
+    size_t len = slash != NULL ? (size_t)(slash - complete->prefix) + 1 : 0;
+    const char *base = complete->prefix + len;
+    char *folder = len > 0 ? mem_strndup(complete->prefix, len) : mem_strdup(".");
+    DIR *dir = opendir(folder);
+    struct dirent *entry;
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        bool is_hidden = entry->d_name[0] == '.';
+        if ((is_hidden && base[0] != '.') || strcmp(entry->d_name, ".") == 0 ||
+            strcmp(entry->d_name, "..") == 0)
+            continue;
+        char *path = mem_printf("%.*s%s", (int)len, complete->prefix, entry->d_name);
+        char *shown = complete_is_folder(path) ? mem_printf("%s/", path) : mem_strdup(path);
+        complete_add(complete, shown, NULL);
+        free(shown);
+        free(path);
+    }
+    if (dir != NULL)
+        (void)closedir(dir);
+    free(folder);
+    complete->is_open = complete->n == 1 && str_ends_with(complete->items[0].text, "/");
+}
+
+/* The last item of a set: behind the last ',', '!' or '&'. */
+static void complete_nodes(struct complete *complete, complete_names_fn names, void *arg)
+{
+    size_t len = strlen(complete->prefix);
+    while (len > 0 && strchr(",!&", complete->prefix[len - 1]) == NULL)
+        len--;
+    struct complete item = {.prefix = mem_strdup(complete->prefix + len)};
+    names(arg, COMPLETE_NAMES_NODES, &item);
+    names(arg, COMPLETE_NAMES_GROUPS, &item);
+    for (size_t i = 0; i < item.n; i++) {
+        char *text = mem_printf("%.*s%s", (int)len, complete->prefix, item.items[i].text);
+        complete_add(complete, text, item.items[i].about);
+        free(text);
+    }
+    complete_done(&item);
+}
+
+void complete_values(struct complete *complete, enum command_type type, const char *choices,
+                     complete_names_fn names, void *arg)
+{
+    switch (type) {
+    case COMMAND_TYPE_FORMAT:
+        complete_choices(complete, format_choices);
+        break;
+    case COMMAND_TYPE_NODE:
+        names(arg, COMPLETE_NAMES_NODES, complete);
+        break;
+    case COMMAND_TYPE_NODES:
+        complete_nodes(complete, names, arg);
+        break;
+    case COMMAND_TYPE_JOB:
+        names(arg, COMPLETE_NAMES_JOBS, complete);
+        break;
+    case COMMAND_TYPE_KEY:
+        names(arg, COMPLETE_NAMES_KEYS, complete);
+        break;
+    case COMMAND_TYPE_FILE:
+        complete_files(complete);
+        break;
+    default:
+        complete_choices(complete, choices);
+        break;
+    }
+}

@@ -1,0 +1,17 @@
+/* Node sets as people write them, resolved against the cluster. */
+#ifndef SHELL_NODES_H
+#define SHELL_NODES_H
+
+#include "base/nodeset.h"
+#include "shell/shell.h"
+
+/* Adds the nodes that `text` names ("n[1-3]", "@worker,!n2"). Groups: @all, @online, @label=L, and
+ * the roles and kinds of nodes. Asks the cluster only when there is a group. 0, or an exit status
+ * after saying what is wrong. `set` is initialised by the caller. */
+int nodes_expand(struct shell *shell, const char *text, struct nodeset *set);
+
+/* Adds the members of group `name` (without '@') among `nodes`, an answer of GET /api/nodes.
+ * ERR_NOT_FOUND when there is no such group. */
+int nodes_resolve_group(const json_t *nodes, const char *name, struct nodeset *set);
+
+#endif

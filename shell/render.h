@@ -1,0 +1,41 @@
+/* Rows as text in every format. Nothing here writes anywhere. */
+#ifndef SHELL_RENDER_H
+#define SHELL_RENDER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "base/buf.h"
+#include "shell/column.h"
+#include "shell/format.h"
+
+enum { RENDER_COLUMNS_MAX = 48, RENDER_SHRINK_TO = 6 };
+
+struct render {
+    enum format format;
+    bool tuples_only; /* no header, no footer */
+    bool has_color;
+    size_t width;   /* of the terminal; 0: no limit */
+    int64_t now_ms; /* for ages */
+};
+
+/* Appends `rows`, an array of objects. JSON formats give the objects whole, with every key that the
+ * API sent. A table that does not fit `width` even when its text columns are cut is shown
+ * vertically. ERR_TOO_LARGE when `b` is full. */
+int render_rows(const struct render *r, const struct column *columns, const json_t *rows,
+                struct buf *b);
+
+/* One object: as render_rows, but a table is the list of its keys and values. */
+int render_object(const struct render *r, const struct column *columns, const json_t *object,
+                  struct buf *b);
+
+/* A table or vertical records for people. False from the table: it does not fit. */
+bool render_table(const struct render *r, const struct column *columns, const json_t *rows,
+                  struct buf *b);
+void render_vertical(const struct render *r, const struct column *columns, const json_t *rows,
+                     bool with_header, struct buf *b);
+
+#endif

@@ -1,0 +1,212 @@
+/* Tab: a single completion is put in; several are put in as far as they agree, and shown when the
+ * key comes again. Names from the cluster are waited for LIVE_WAIT_MS at most. */
+#include "shell/repl_complete.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <readline/readline.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "shell/complete.h"
+#include "shell/jobs.h"
+#include "shell/statement.h"
+#include "shell/text.h"
+
+enum { REPL_COMPLETE_SHOWN_MAX = 200, REPL_COMPLETE_ID_BYTES = 8 };
+
+static struct shell *repl_complete_shell;
+static const struct buf *repl_complete_pending;
+
+/* Names */
+
+static void repl_complete_add_groups(const json_t *nodes, struct complete *complete)
+{
+    size_t i;
+    size_t k;
+    json_t *node;
+    json_t *item;
+    complete_add(complete, "@all", "every node");
+    complete_add(complete, "@online", "nodes that are up");
+    json_array_foreach(nodes, i, node)
+    {
+        json_array_foreach(json_object_get(node, "roles"), k, item)
+        {
+            char *text = mem_printf("@%s", json_is_string(item) ? json_string_value(item) : "");
+            complete_add(complete, text, "role");
+            free(text);
+        }
+        json_array_foreach(json_object_get(node, "labels"), k, item)
+        {
+            char *text =
+                mem_printf("@label=%s", json_is_string(item) ? json_string_value(item) : "");
+            complete_add(complete, text, "label");
+            free(text);
+        }
+    }
+}
+
+static void repl_complete_add_jobs(const json_t *jobs, struct complete *complete)
+{
+    size_t i;
+    json_t *job;
+    complete_add(complete, "last", "the job that you submitted last");
+    json_array_foreach(jobs, i, job)
+    {
+        const char *id = jobs_text(job, "id");
+        bool is_long = strlen(complete->prefix) > REPL_COMPLETE_ID_BYTES;
+        char *text = is_long ? mem_strdup(id) : mem_printf("%.*s", REPL_COMPLETE_ID_BYTES, id);
+        char *about =
+            mem_printf("%s%s%s", jobs_text(job, "name"),
+                       jobs_text(job, "name")[0] != '\0' ? " " : "", jobs_text(job, "state"));
+        complete_add(complete, text, about);
+        free(about);
+        free(text);
+    }
+}
+
+static void repl_complete_names(void *arg, enum complete_names kind, struct complete *complete)
+{
+    struct shell *shell = arg;
+    size_t i;
+    json_t *row;
+    static const enum live_kind kinds[] = {
+        [COMPLETE_NAMES_NODES] = LIVE_NODES,
+        [COMPLETE_NAMES_GROUPS] = LIVE_NODES,
+        [COMPLETE_NAMES_JOBS] = LIVE_JOBS,
+        [COMPLETE_NAMES_KEYS] = LIVE_KEYS,
+    };
+    const json_t *rows = live_get(&shell->live, kinds[kind], LIVE_WAIT_MS);
+    if (kind == COMPLETE_NAMES_GROUPS) {
+        repl_complete_add_groups(rows, complete);
+    } else if (kind == COMPLETE_NAMES_JOBS) {
+        repl_complete_add_jobs(rows, complete);
+    } else {
+        json_array_foreach(rows, i, row)
+        {
+            bool is_node = kind == COMPLETE_NAMES_NODES;
+            complete_add(complete, jobs_text(row, is_node ? "name" : "key"),
+                         is_node ? jobs_text(row, "state") : NULL);
+        }
+    }
+}
+
+/* The line */
+
+/* Replaces the word in front of the cursor by `text`. */
+static void repl_complete_put(const struct complete *complete, size_t skip, const char *text,
+                              bool is_whole)
+{
+    int from = (int)(complete->from - skip);
+    char *quoted = statement_quote(text);
+    /* A part that needs quotes stays open for the rest. */
+    size_t len = strlen(quoted);
+    if (!is_whole && len > 0 && quoted[len - 1] == '\'' && quoted[0] == '\'')
+        quoted[len - 1] = '\0';
+    if (text[0] == '\\') {
+        free(quoted);
+        quoted = mem_strdup(text);
+    }
+    rl_begin_undo_group();
+    (void)rl_delete_text(from, rl_point);
+    rl_point = from;
+    (void)rl_insert_text(quoted);
+    if (is_whole && !complete->is_open && rl_line_buffer[rl_point] != ' ')
+        (void)rl_insert_text(" ");
+    rl_end_undo_group();
+    free(quoted);
+}
+
+static void repl_complete_show_lines(const struct complete *complete)
+{
+    size_t widest = 0;
+    for (size_t i = 0; i < complete->n && i < REPL_COMPLETE_SHOWN_MAX; i++) {
+        size_t width = text_width(complete->items[i].text);
+        widest = width > widest ? width : widest;
+    }
+    output_measure(&repl_complete_shell->output);
+    size_t width = repl_complete_shell->output.width;
+    for (size_t i = 0; i < complete->n && i < REPL_COMPLETE_SHOWN_MAX; i++) {
+        const struct complete_item *item = &complete->items[i];
+        char *line = mem_printf("%s%*s  %s", item->text, (int)(widest - text_width(item->text)), "",
+                                item->about != NULL ? item->about : "");
+        char *clean = text_clean(line, strlen(line), false);
+        char *cut = text_cut(clean, width > 1 ? width - 1 : OUTPUT_WIDTH_DEFAULT);
+        (void)fprintf(rl_outstream, "%s\n", cut);
+        free(cut);
+        free(clean);
+        free(line);
+    }
+    if (complete->n > REPL_COMPLETE_SHOWN_MAX)
+        (void)fprintf(rl_outstream, "... and %zu more\n", complete->n - REPL_COMPLETE_SHOWN_MAX);
+}
+
+static void repl_complete_show_columns(const struct complete *complete)
+{
+    size_t n = complete->n < REPL_COMPLETE_SHOWN_MAX ? complete->n : REPL_COMPLETE_SHOWN_MAX;
+    char **matches = mem_calloc(n + 2, sizeof *matches);
+    size_t widest = 0;
+    matches[0] = mem_strdup(complete->prefix);
+    for (size_t i = 0; i < n; i++) {
+        const char *text = complete->items[i].text;
+        matches[i + 1] = text_clean(text, strlen(text), false);
+        widest = strlen(matches[i + 1]) > widest ? strlen(matches[i + 1]) : widest;
+    }
+    rl_display_match_list(matches, (int)n, (int)widest);
+    for (size_t i = 0; i <= n; i++)
+        free(matches[i]);
+    free(matches);
+}
+
+static void repl_complete_show(const struct complete *complete)
+{
+    bool has_about = false;
+    for (size_t i = 0; i < complete->n; i++)
+        has_about = has_about || complete->items[i].about != NULL;
+    (void)rl_crlf();
+    if (has_about)
+        repl_complete_show_lines(complete);
+    else
+        repl_complete_show_columns(complete);
+    (void)rl_on_new_line();
+    (void)rl_forced_update_display();
+}
+
+static int repl_complete_key(int count, int key)
+{
+    (void)count;
+    (void)key;
+    bool is_again = rl_last_func == repl_complete_key;
+    size_t skip = repl_complete_pending->len;
+    char *text =
+        mem_printf("%.*s%.*s", (int)skip, skip > 0 ? (const char *)repl_complete_pending->data : "",
+                   rl_point, rl_line_buffer);
+    struct complete complete;
+    complete_line(&complete, text, strlen(text), repl_complete_names, repl_complete_shell);
+    char *common = complete_common(&complete);
+    if (complete.n == 0 || complete.from < skip) {
+        (void)rl_ding();
+    } else if (complete.n == 1) {
+        repl_complete_put(&complete, skip, complete.items[0].text, true);
+    } else if (strlen(common) > strlen(complete.prefix)) {
+        repl_complete_put(&complete, skip, common, false);
+    } else if (is_again) {
+        repl_complete_show(&complete);
+    } else {
+        (void)rl_ding();
+    }
+    free(common);
+    complete_done(&complete);
+    free(text);
+    return 0;
+}
+
+void repl_complete_install(struct shell *shell, const struct buf *pending)
+{
+    repl_complete_shell = shell;
+    repl_complete_pending = pending;
+    (void)rl_bind_key_in_map('\t', repl_complete_key, emacs_standard_keymap);
+    (void)rl_bind_key_in_map('\t', repl_complete_key, vi_insertion_keymap);
+}

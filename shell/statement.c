@@ -1,0 +1,261 @@
+#include "shell/statement.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+static bool statement_is_space(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static bool statement_is_watch(const char *text, size_t left)
+{
+    static const char watch[] = "\\watch";
+    size_t len = sizeof watch - 1;
+    return left >= len && memcmp(text, watch, len) == 0 &&
+           (left == len || strchr(" \t\r\n;", text[len]) != NULL);
+}
+
+/* Where a scan over one statement stands. */
+struct statement_scan {
+    const char *text;
+    size_t len;
+    size_t at;
+    char quote;
+    bool in_word;
+};
+
+enum statement_token {
+    STATEMENT_TOKEN_BYTE,   /* the byte at `at` belongs to a word */
+    STATEMENT_TOKEN_SYNTAX, /* a quote, or the backslash before an escaped byte */
+    STATEMENT_TOKEN_JOIN,   /* backslash and newline */
+    STATEMENT_TOKEN_SPACE,  /* between words */
+    STATEMENT_TOKEN_COMMENT,
+    STATEMENT_TOKEN_SEPARATOR, /* ';' or newline */
+    STATEMENT_TOKEN_WATCH,     /* \watch follows; nothing was taken */
+};
+
+static enum statement_token statement_scan_quoted(struct statement_scan *s, size_t *n)
+{
+    char c = s->text[s->at];
+    char next = s->at + 1 < s->len ? s->text[s->at + 1] : '\0';
+    *n = 1;
+    if (c == s->quote) {
+        s->quote = '\0';
+        return STATEMENT_TOKEN_SYNTAX;
+    }
+    if (s->quote == '"' && c == '\\' && next == '\n') {
+        *n = 2;
+        return STATEMENT_TOKEN_JOIN;
+    }
+    if (s->quote == '"' && c == '\\' && (next == '"' || next == '\\'))
+        return STATEMENT_TOKEN_SYNTAX;
+    return STATEMENT_TOKEN_BYTE;
+}
+
+/* Classifies what stands at s->at; *n is how many bytes it takes. A SYNTAX backslash leaves the
+ * escaped byte to the caller. */
+static enum statement_token statement_scan_next(struct statement_scan *s, size_t *n)
+{
+    char c = s->text[s->at];
+    char next = s->at + 1 < s->len ? s->text[s->at + 1] : '\0';
+    if (s->quote != '\0')
+        return statement_scan_quoted(s, n);
+    *n = 1;
+    if (c == ';' || c == '\n')
+        return STATEMENT_TOKEN_SEPARATOR;
+    if (statement_is_space(c))
+        return STATEMENT_TOKEN_SPACE;
+    if (c == '\\' && next == '\n') {
+        *n = 2;
+        return STATEMENT_TOKEN_JOIN;
+    }
+    if (!s->in_word && c == '#') {
+        const char *end = memchr(s->text + s->at, '\n', s->len - s->at);
+        *n = end != NULL ? (size_t)(end - (s->text + s->at)) : s->len - s->at;
+        return STATEMENT_TOKEN_COMMENT;
+    }
+    if (!s->in_word && s->at > 0 && statement_is_watch(s->text + s->at, s->len - s->at))
+        return STATEMENT_TOKEN_WATCH;
+    if (c == '\'' || c == '"') {
+        s->quote = c;
+        return STATEMENT_TOKEN_SYNTAX;
+    }
+    return c == '\\' && next != '\0' ? STATEMENT_TOKEN_SYNTAX : STATEMENT_TOKEN_BYTE;
+}
+
+static size_t statement_skip_space(const char *text, size_t len)
+{
+    size_t n = 0;
+    while (n < len && (statement_is_space(text[n]) || text[n] == '\n' || text[n] == ';'))
+        n++;
+    return n;
+}
+
+static bool statement_is_meta(const char *text, size_t len)
+{
+    return len >= 2 && text[0] == '\\' && text[1] != '\n';
+}
+
+enum statement_end statement_next(const char *text, size_t *len)
+{
+    size_t all = strlen(text);
+    size_t start = statement_skip_space(text, all);
+    const char *newline = strchr(text + start, '\n');
+    if (statement_is_meta(text + start, all - start)) {
+        *len = newline != NULL ? (size_t)(newline + 1 - text) : all;
+        return STATEMENT_END_COMPLETE;
+    }
+
+    /* The scan begins at the statement: a \watch there was a meta-command above. */
+    struct statement_scan s = {.text = text + start, .len = all - start};
+    bool joined = false;
+    while (s.at < s.len) {
+        size_t n;
+        enum statement_token token = statement_scan_next(&s, &n);
+        joined = token == STATEMENT_TOKEN_JOIN;
+        if (token == STATEMENT_TOKEN_SEPARATOR || token == STATEMENT_TOKEN_WATCH) {
+            *len = start + s.at + (token == STATEMENT_TOKEN_SEPARATOR);
+            return STATEMENT_END_COMPLETE;
+        }
+        if (token == STATEMENT_TOKEN_SYNTAX && s.text[s.at] == '\\')
+            n = 2;
+        s.in_word = token == STATEMENT_TOKEN_BYTE || token == STATEMENT_TOKEN_SYNTAX ||
+                    (token == STATEMENT_TOKEN_JOIN && s.in_word);
+        s.at += n;
+    }
+    *len = all;
+    if (s.quote != '\0')
+        return s.quote == '"' ? STATEMENT_END_QUOTE_DOUBLE : STATEMENT_END_QUOTE_SINGLE;
+    return joined ? STATEMENT_END_JOINED : STATEMENT_END_COMPLETE;
+}
+
+/* Takes the word that begins at s->at. */
+static void statement_take_word(struct statement_scan *s, struct statement_word *word)
+{
+    struct buf b;
+    buf_init(&b, s->len + 1);
+    *word = (struct statement_word){.from = s->at};
+    while (s->at < s->len) {
+        size_t n;
+        s->in_word = s->at > word->from;
+        enum statement_token token = statement_scan_next(s, &n);
+        bool is_part = token == STATEMENT_TOKEN_BYTE || token == STATEMENT_TOKEN_SYNTAX ||
+                       token == STATEMENT_TOKEN_JOIN;
+        if (!is_part)
+            break;
+        if (token == STATEMENT_TOKEN_BYTE) {
+            (void)buf_append_byte(&b, (uint8_t)s->text[s->at]);
+        } else if (token == STATEMENT_TOKEN_SYNTAX) {
+            word->quoted = true;
+            if (s->text[s->at] == '\\' && s->at + 1 < s->len)
+                (void)buf_append_byte(&b, (uint8_t)s->text[s->at + n++]);
+        }
+        s->at += n;
+    }
+    word->to = s->at;
+    word->in_quote = s->quote;
+    word->text = buf_steal(&b, NULL);
+}
+
+static int statement_add_word(struct statement *s, const struct statement_word *word,
+                              struct error *e)
+{
+    if (s->n == STATEMENT_WORDS_MAX) {
+        free(word->text);
+        return error_set(e, ERR_TOO_LARGE, "a statement has at most %d words", STATEMENT_WORDS_MAX);
+    }
+    MEM_GROW(s->words, s->cap, s->n + 1);
+    s->words[s->n++] = *word;
+    return 0;
+}
+
+/* The first word of a meta-command, backslash and all. */
+static int statement_take_meta(struct statement *s, struct statement_scan *scan, struct error *e)
+{
+    size_t from = scan->at;
+    while (scan->at < scan->len && !statement_is_space(scan->text[scan->at]) &&
+           scan->text[scan->at] != '\n')
+        scan->at++;
+    struct statement_word word = {
+        .text = mem_strndup(scan->text + from, scan->at - from), .from = from, .to = scan->at};
+    return statement_add_word(s, &word, e);
+}
+
+int statement_split(struct statement *s, const char *text, size_t len, bool partial,
+                    struct error *e)
+{
+    *s = (struct statement){0};
+    struct statement_scan scan = {.text = text, .len = len};
+    size_t start = statement_skip_space(text, len);
+    bool is_meta = statement_is_meta(text + start, len - start);
+    int rc = 0;
+    if (is_meta) {
+        scan.at = start;
+        rc = statement_take_meta(s, &scan, e);
+    }
+    while (rc == 0 && scan.at < len) {
+        size_t n;
+        scan.in_word = false;
+        enum statement_token token = statement_scan_next(&scan, &n);
+        if (token == STATEMENT_TOKEN_WATCH) {
+            rc = statement_take_meta(s, &scan, e);
+        } else if (token == STATEMENT_TOKEN_BYTE || token == STATEMENT_TOKEN_SYNTAX) {
+            struct statement_word word;
+            scan.quote = '\0';
+            statement_take_word(&scan, &word);
+            rc = statement_add_word(s, &word, e);
+        } else {
+            scan.at += n;
+        }
+    }
+    if (rc == 0 && scan.quote != '\0' && !partial && !is_meta)
+        rc = error_set(e, ERR_INVALID, "a %c quote is not closed", scan.quote);
+    s->texts = mem_calloc(s->n + 1, sizeof *s->texts);
+    for (size_t i = 0; i < s->n; i++)
+        s->texts[i] = s->words[i].text;
+    return rc;
+}
+
+void statement_done(struct statement *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        free(s->words[i].text);
+    free(s->words);
+    free(s->texts);
+    *s = (struct statement){0};
+}
+
+char *statement_rest(const char *text, size_t len)
+{
+    size_t at = statement_skip_space(text, len);
+    while (at < len && !statement_is_space(text[at]) && text[at] != '\n')
+        at++;
+    while (at < len && statement_is_space(text[at]))
+        at++;
+    while (len > at && (statement_is_space(text[len - 1]) || text[len - 1] == '\n'))
+        len--;
+    return mem_strndup(text + at, len - at);
+}
+
+char *statement_quote(const char *word)
+{
+    bool is_plain = word[0] != '\0' && word[0] != '#' && strpbrk(word, " \t\r\n;'\"\\") == NULL;
+    if (is_plain)
+        return mem_strdup(word);
+    struct buf b;
+    buf_init(&b, 5 * strlen(word) + 3);
+    (void)buf_append_byte(&b, '\'');
+    for (; *word != '\0'; word++) {
+        if (*word == '\'')
+            (void)buf_append_str(&b, "'\\''");
+        else
+            (void)buf_append_byte(&b, (uint8_t)*word);
+    }
+    (void)buf_append_byte(&b, '\'');
+    return buf_steal(&b, NULL);
+}
