@@ -1,4 +1,5 @@
-/* Requests are appended to the channel's buffer and sent when the loop is about to wait. The
+/* Requests are appended to the channel's buffer and sent before the loop waits again (an active idle
+ * handle keeps it from waiting, also when a request comes after the other callbacks of a turn). The
  * spawner's records become callbacks.
  *
  * The spawner dies: what is still in the buffer was not sent and waits for the next one; every
@@ -57,7 +58,7 @@ struct spawn {
     char *spare;
     struct spawn_child *child; /* NULL between two */
     struct spawn_channel channel;
-    uv_prepare_t flush;
+    uv_idle_t flush;
     uv_timer_t timer; /* next start, or patience while closing */
     struct spawn_job *jobs;
     uint64_t last_id;
@@ -139,16 +140,16 @@ static void spawn_flush(struct spawn *s)
 {
     int rc = s->child ? spawn_channel_flush(&s->channel) : 1;
 
-    uv_prepare_stop(&s->flush);
+    uv_idle_stop(&s->flush);
     if (rc < 0)
         spawn_lose_child(s, "it doesn't listen any more");
     else if (s->child)
         uv_poll_start(&s->child->poll, UV_READABLE | (rc > 0 ? UV_WRITABLE : 0), spawn_on_poll);
 }
 
-static void spawn_on_prepare(uv_prepare_t *prepare)
+static void spawn_on_idle(uv_idle_t *idle)
 {
-    spawn_flush(prepare->data);
+    spawn_flush(idle->data);
 }
 
 static void spawn_on_poll(uv_poll_t *poll, int status, int events)
@@ -411,7 +412,7 @@ int spawn_new(uv_loop_t *loop, const struct spawn_options *options, struct spawn
         .spare = options->tasks_dir ? mem_printf("%s/%s", options->tasks_dir, DIR_POOL_NAME) : NULL,
     };
     spawn_channel_init(&s->channel, -1, SPAWN_OUT_BYTES_MAX + SPAWN_OUT_EXTRA_BYTES_MAX);
-    uv_prepare_init(loop, &s->flush);
+    uv_idle_init(loop, &s->flush);
     uv_timer_init(loop, &s->timer);
     s->flush.data = s->timer.data = s;
     int err = spawn_start(s);
@@ -431,7 +432,7 @@ void spawn_close(struct spawn *s, void (*closed)(void *arg), void *arg)
     s->is_closing = true;
     s->closed = closed;
     s->closed_arg = arg;
-    uv_prepare_stop(&s->flush);
+    uv_idle_stop(&s->flush);
     if (!s->child) {
         spawn_finish_close(s);
         return;
@@ -453,7 +454,7 @@ int spawn_run(struct spawn *s, const struct spawn_command *command,
     job->id = ++s->last_id;
     job->callbacks = *callbacks;
     HASH_ADD(hh, s->jobs, id, sizeof job->id, job);
-    uv_prepare_start(&s->flush, spawn_on_prepare);
+    uv_idle_start(&s->flush, spawn_on_idle);
     *id = job->id;
     return 0;
 }
@@ -468,7 +469,7 @@ void spawn_kill(struct spawn *s, uint64_t id, uint64_t grace_ms)
         return;
     spawn_message_put(&s->channel.out, &m, sizeof m);
     spawn_message_end(&s->channel.out);
-    uv_prepare_start(&s->flush, spawn_on_prepare);
+    uv_idle_start(&s->flush, spawn_on_idle);
 }
 
 int spawn_pid(const struct spawn *s)

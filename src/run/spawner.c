@@ -9,11 +9,9 @@
  * process ends. Nothing is logged here; what the daemon must know is in the records. */
 #include "run/spawner.h"
 
-#include <assert.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/queue.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,11 +22,12 @@
 #include "run/spawner_memory.h"
 #include "run/spawner_orphan.h"
 #include "run/spawner_setup.h"
-#include "run/spawner_task.h"
+#include "run/spawner_tasks.h"
 
 enum {
     SPAWNER_OUT_BYTES_MAX = 1024 * 1024 * 1024, /* results while the daemon is stopped */
     SPAWNER_PACKETS_PER_TURN = 16,
+    SPAWNER_RESCAN_US = 2000,        /* for orphans that can't be told yet */
     SPAWNER_STARTED_DELAY_US = 2000, /* a short command's "started" goes with its "ended" */
     SPAWNER_END_MS_MAX = 5000,       /* for the last children to be gone */
 };
@@ -36,104 +35,15 @@ enum {
 struct spawner {
     struct spawn_channel channel;
     struct spawner_task_means means;
+    struct spawner_tasks tasks;
     struct spawner_orphans orphans;
     struct spawner_memory memory;
-    struct spawner_task *by_id;  /* all */
-    struct spawner_task *by_pid; /* those whose process has not ended */
-    uint64_t newest;             /* last id that was started */
-    TAILQ_HEAD(, spawner_task) leaving;
-    size_t limited;  /* tasks with a limit that must be looked at */
-    int64_t next_us; /* not later than the first deadline */
-    int64_t next_check_us;
-    int64_t flush_us; /* when to send what waits; INT64_MAX: nothing waits */
-    bool is_full;     /* the daemon doesn't read at the moment */
+    int64_t next_check_us; /* of the limits */
+    int64_t rescan_us;     /* for orphans; INT64_MAX: when a child ends */
+    int64_t flush_us;      /* when to send what waits; INT64_MAX: nothing waits */
+    bool is_full;          /* the daemon doesn't read at the moment */
     bool is_over;
 };
-
-/* ---- tasks ---- */
-
-static struct spawner_task *spawner_find(struct spawner *sp, uint64_t id)
-{
-    struct spawner_task *t;
-
-    HASH_FIND(by_id, sp->by_id, &id, sizeof id, t);
-    return t;
-}
-
-static struct spawner_task *spawner_find_pid(struct spawner *sp, pid_t pid)
-{
-    struct spawner_task *t;
-
-    HASH_FIND(by_pid, sp->by_pid, &pid, sizeof pid, t);
-    return t;
-}
-
-static bool spawner_is_limited(const struct spawner_task *t)
-{
-    return t->output_bytes_max > 0 || t->memory_bytes_max > 0;
-}
-
-static void spawner_wake_at(struct spawner *sp, int64_t at_us)
-{
-    if (at_us < sp->next_us)
-        sp->next_us = at_us;
-}
-
-static void spawner_add(struct spawner *sp, struct spawner_task *t)
-{
-    HASH_ADD(by_id, sp->by_id, id, sizeof t->id, t);
-    HASH_ADD(by_pid, sp->by_pid, pid, sizeof t->pid, t);
-    if (spawner_is_limited(t) && sp->limited++ == 0)
-        sp->next_check_us = t->started_us + SPAWNER_TASK_CHECK_MS * 1000;
-    spawner_wake_at(sp, t->deadline_us);
-}
-
-static void spawner_remove(struct spawner *sp, struct spawner_task *t)
-{
-    assert(t->is_leaving);
-    HASH_DELETE(by_id, sp->by_id, t);
-    TAILQ_REMOVE(&sp->leaving, t, leaving);
-    if (spawner_is_limited(t))
-        sp->limited--;
-    spawner_task_free(t);
-}
-
-/* ---- what the orphans ask ---- */
-
-static bool spawner_is_main(void *arg, pid_t pid)
-{
-    return spawner_find_pid(arg, pid) != NULL;
-}
-
-static uint64_t spawner_by_session(void *arg, pid_t session)
-{
-    struct spawner *sp = arg;
-    struct spawner_task *t = spawner_find_pid(sp, session);
-
-    if (!t) {
-        TAILQ_FOREACH (t, &sp->leaving, leaving) {
-            if (t->pid == session)
-                break;
-        }
-    }
-    return t ? t->id : 0;
-}
-
-static uint64_t spawner_newest(void *arg)
-{
-    struct spawner *sp = arg;
-
-    return sp->newest;
-}
-
-static bool spawner_found_orphan(void *arg, uint64_t id)
-{
-    struct spawner_task *t = spawner_find(arg, id);
-
-    if (t)
-        t->orphans++;
-    return t != NULL;
-}
 
 /* ---- requests ---- */
 
@@ -156,15 +66,16 @@ static int spawner_start(struct spawner *sp, const struct spawn_message_run *run
     struct spawner_task *t;
     const char *what;
 
-    if (spawner_find(sp, run->id))
+    if (run->id <= sp->tasks.newest)
         return ERR_PROTOCOL;
     int err = spawner_task_start(&sp->means, run, dir, argv, env, &t, &what);
     if (err < 0) {
         sp->flush_us = 0;
         return spawner_task_report_failed(run->id, err, what, &sp->channel.out);
     }
-    sp->newest = run->id;
-    spawner_add(sp, t);
+    if (sp->tasks.limited == 0)
+        sp->next_check_us = t->started_us + SPAWNER_TASK_CHECK_MS * 1000;
+    spawner_tasks_add(&sp->tasks, t);
     spawner_send_started(sp, t);
     return 0;
 }
@@ -194,10 +105,10 @@ static int spawner_on_kill(struct spawner *sp, struct spawn_message_cursor body)
     int err = spawn_message_get(&body, &m, sizeof m);
     if (err < 0)
         return err;
-    struct spawner_task *t = spawner_find(sp, m.id);
+    struct spawner_task *t = spawner_tasks_find(&sp->tasks, m.id);
     if (t) {
         spawner_task_terminate(t, SPAWN_REASON_KILL, m.grace_ms);
-        spawner_wake_at(sp, t->deadline_us);
+        spawner_tasks_wake_at(&sp->tasks, t->deadline_us);
     }
     return 0;
 }
@@ -238,54 +149,30 @@ static int spawner_on_message(void *arg, enum spawn_message_type type,
 
 /* ---- ends of children ---- */
 
-static void spawner_set_leaving(struct spawner *sp, struct spawner_task *t, int status,
-                                const struct rusage *usage)
+static void spawner_set_over(struct spawner *sp, struct spawner_task *t)
 {
-    HASH_DELETE(by_pid, sp->by_pid, t);
-    t->is_leaving = true;
-    t->status = status;
-    t->usage = *usage;
-    t->ended_us = clock_mono_us();
-    t->ended_ms = clock_wall_ms();
-    TAILQ_INSERT_TAIL(&sp->leaving, t, leaving);
-}
-
-/* Oldest task that is not over. */
-static uint64_t spawner_oldest(const struct spawner *sp)
-{
-    uint64_t oldest = UINT64_MAX;
-
-    for (const struct spawner_task *t = sp->by_id; t; t = t->by_id.next)
-        oldest = t->id < oldest ? t->id : oldest;
-    return oldest;
+    (void)spawner_task_report(t, &sp->means, &sp->channel.out);
+    sp->flush_us = 0;
+    spawner_tasks_remove(&sp->tasks, t);
 }
 
 /* Its process has ended: reports it if nothing else is left of it, else ends that. */
 static void spawner_see_off(struct spawner *sp, struct spawner_task *t)
 {
-    bool is_late = clock_mono_us() >= t->deadline_us;
+    int64_t now_us = clock_mono_us();
+    bool is_late = now_us >= t->deadline_us;
 
-    if (t->orphans == 0 || (t->stage == SPAWNER_TASK_STAGE_KILL && is_late)) {
-        (void)spawner_task_report(t, &sp->means, &sp->channel.out);
-        sp->flush_us = 0;
-        spawner_remove(sp, t);
-        return;
-    }
-    if (t->stage == SPAWNER_TASK_STAGE_TERM && !is_late)
-        return; /* the grace is for all of them */
-    if (t->stage != SPAWNER_TASK_STAGE_KILL)
-        spawner_task_kill(t);
-    spawner_orphans_kill(&sp->orphans, t->id, t->pid);
-    spawner_wake_at(sp, t->deadline_us);
-}
-
-static void spawner_see_off_all(struct spawner *sp)
-{
-    struct spawner_task *next;
-
-    for (struct spawner_task *t = TAILQ_FIRST(&sp->leaving); t; t = next) {
-        next = TAILQ_NEXT(t, leaving);
-        spawner_see_off(sp, t);
+    if (t->stage == SPAWNER_TASK_STAGE_KILL && is_late) {
+        spawner_set_over(sp, t);
+    } else if (!spawner_orphans_are_settled(&sp->orphans, t)) {
+        sp->rescan_us = now_us + SPAWNER_RESCAN_US;
+    } else if (t->orphans == 0) {
+        spawner_set_over(sp, t);
+    } else if (t->stage != SPAWNER_TASK_STAGE_TERM || is_late) { /* the grace is for all of them */
+        if (t->stage != SPAWNER_TASK_STAGE_KILL)
+            spawner_task_kill(t);
+        spawner_orphans_kill(&sp->orphans, t);
+        spawner_tasks_wake_at(&sp->tasks, t->deadline_us);
     }
 }
 
@@ -294,25 +181,25 @@ static void spawner_reap(struct spawner *sp)
     struct rusage usage;
     int status;
     pid_t pid;
-    bool is_news = false;
+    bool is_news = sp->rescan_us != INT64_MAX && clock_mono_us() >= sp->rescan_us;
 
     while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
-        struct spawner_task *t = spawner_find_pid(sp, pid);
+        struct spawner_task *t = spawner_tasks_find_pid(&sp->tasks, pid);
         is_news = true;
-        if (t) {
-            spawner_set_leaving(sp, t, status, &usage);
-            continue;
-        }
-        t = spawner_find(sp, spawner_orphans_reaped(&sp->orphans, pid));
         if (t)
-            t->orphans--;
+            spawner_tasks_set_leaving(&sp->tasks, t, status, &usage);
+        else
+            spawner_orphans_reaped(&sp->orphans, pid);
     }
     if (!is_news)
         return;
+    sp->rescan_us = INT64_MAX;
     spawner_orphans_scan(&sp->orphans);
-    spawner_see_off_all(sp);
-    if (sp->orphans.unclaimed > 0)
-        spawner_orphans_kill_unclaimed(&sp->orphans, spawner_oldest(sp));
+    struct spawner_task *next;
+    for (struct spawner_task *t = TAILQ_FIRST(&sp->tasks.leaving); t; t = next) {
+        next = TAILQ_NEXT(t, leaving);
+        spawner_see_off(sp, t);
+    }
 }
 
 /* ---- deadlines ---- */
@@ -333,24 +220,24 @@ static void spawner_expire(struct spawner *sp, int64_t now_us)
 {
     struct spawner_task *t, *next;
 
-    if (now_us < sp->next_us)
+    if (now_us < sp->tasks.next_us)
         return;
-    HASH_ITER (by_id, sp->by_id, t, next) {
+    HASH_ITER (by_id, sp->tasks.by_id, t, next) {
         if (t->deadline_us <= now_us)
             spawner_on_deadline(sp, t);
     }
-    sp->next_us = INT64_MAX;
-    for (t = sp->by_id; t; t = t->by_id.next)
-        spawner_wake_at(sp, t->deadline_us);
+    sp->tasks.next_us = INT64_MAX;
+    for (t = sp->tasks.by_id; t; t = t->by_id.next)
+        spawner_tasks_wake_at(&sp->tasks, t->deadline_us);
 }
 
 /* The task that a process belongs to by what is known of itself. */
 static uint64_t spawner_task_of(void *arg, const struct proc_stat *st)
 {
     struct spawner *sp = arg;
-    uint64_t id = spawner_by_session(sp, st->session);
+    const struct spawner_task *t = spawner_tasks_find_session(&sp->tasks, st->session);
 
-    return id ? id : spawner_orphans_task_of(&sp->orphans, st->pid);
+    return t ? t->id : spawner_orphans_task_of(&sp->orphans, st->pid);
 }
 
 static void spawner_check_memory(struct spawner *sp)
@@ -358,7 +245,7 @@ static void spawner_check_memory(struct spawner *sp)
     struct spawner_task *t;
     bool has_scanned = false;
 
-    for (t = sp->by_id; t; t = t->by_id.next) {
+    for (t = sp->tasks.by_id; t; t = t->by_id.next) {
         if (t->memory_bytes_max == 0 || (t->cgroup_fd >= 0 && sp->means.cgroup.has_memory))
             continue;
         if (!has_scanned)
@@ -371,10 +258,10 @@ static void spawner_check_memory(struct spawner *sp)
 
 static void spawner_check(struct spawner *sp, int64_t now_us)
 {
-    if (sp->limited == 0 || now_us < sp->next_check_us)
+    if (sp->tasks.limited == 0 || now_us < sp->next_check_us)
         return;
     sp->next_check_us = now_us + SPAWNER_TASK_CHECK_MS * 1000;
-    for (struct spawner_task *t = sp->by_id; t; t = t->by_id.next) {
+    for (struct spawner_task *t = sp->tasks.by_id; t; t = t->by_id.next) {
         if (spawner_task_is_over_output(t))
             spawner_task_terminate(t, SPAWN_REASON_OUTPUT_LIMIT, 0);
     }
@@ -385,18 +272,15 @@ static void spawner_check(struct spawner *sp, int64_t now_us)
 
 static int spawner_init(struct spawner *sp, int fd)
 {
-    struct spawner_orphan_tasks tasks = {spawner_is_main, spawner_by_session, spawner_newest,
-                                         spawner_found_orphan, sp};
-
-    *sp = (struct spawner){.next_us = INT64_MAX, .flush_us = INT64_MAX};
-    TAILQ_INIT(&sp->leaving);
+    *sp = (struct spawner){.rescan_us = INT64_MAX, .flush_us = INT64_MAX};
     sp->means.cgroup.fd = -1;
     sp->means.dirs.fd = -1;
     int err = spawner_setup(fd, &sp->means.null_fd, &sp->means.files_max);
     if (err < 0)
         return err;
     (void)cgroup_open(&sp->means.cgroup);
-    spawner_orphans_init(&sp->orphans, &tasks);
+    spawner_tasks_init(&sp->tasks);
+    spawner_orphans_init(&sp->orphans, &sp->tasks);
     spawner_memory_init(&sp->memory);
     spawn_channel_init(&sp->channel, fd, SPAWNER_OUT_BYTES_MAX);
     return 0;
@@ -404,9 +288,11 @@ static int spawner_init(struct spawner *sp, int fd)
 
 static int spawner_timeout(const struct spawner *sp, struct timespec *out)
 {
-    int64_t at_us = sp->next_us;
+    int64_t at_us = sp->tasks.next_us;
 
-    if (sp->limited > 0 && sp->next_check_us < at_us)
+    if (sp->rescan_us < at_us)
+        at_us = sp->rescan_us;
+    if (sp->tasks.limited > 0 && sp->next_check_us < at_us)
         at_us = sp->next_check_us;
     if (!sp->is_full && sp->flush_us < at_us)
         at_us = sp->flush_us;
@@ -448,12 +334,6 @@ static void spawner_turn(struct spawner *sp)
     spawner_flush(sp, now_us);
 }
 
-static void spawner_kill_child(void *arg, pid_t pid)
-{
-    (void)arg;
-    (void)kill(pid, SIGKILL);
-}
-
 /* Kills and waits until there is no descendant left, or time is over. */
 static void spawner_end(struct spawner *sp)
 {
@@ -461,16 +341,17 @@ static void spawner_end(struct spawner *sp)
     struct timespec pause = {0, 50 * 1000 * 1000};
     struct spawner_task *t, *next;
     sigset_t none;
+    pid_t pid;
 
     sigemptyset(&none);
-    HASH_ITER (by_id, sp->by_id, t, next) {
+    HASH_ITER (by_id, sp->tasks.by_id, t, next) {
         spawner_task_kill(t);
     }
     while (clock_mono_us() < until_us) {
-        pid_t pid;
-        (void)proc_fs_children(sp->orphans.children_fd, spawner_kill_child, NULL);
-        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0)
-            ;
+        spawner_orphans_kill_children(&sp->orphans);
+        do {
+            pid = waitpid(-1, NULL, WNOHANG);
+        } while (pid > 0);
         if (pid < 0)
             break;
         (void)ppoll(NULL, 0, &pause, &none); /* until the next SIGCHLD */
@@ -479,15 +360,7 @@ static void spawner_end(struct spawner *sp)
 
 static void spawner_done(struct spawner *sp)
 {
-    struct spawner_task *t, *next;
-
-    HASH_CLEAR(by_pid, sp->by_pid);
-    HASH_ITER (by_id, sp->by_id, t, next) {
-        HASH_DELETE(by_id, sp->by_id, t);
-        if (t->cgroup_fd >= 0)
-            cgroup_remove(&sp->means.cgroup, t->id, t->cgroup_fd);
-        spawner_task_free(t);
-    }
+    spawner_tasks_done(&sp->tasks, &sp->means);
     spawner_orphans_done(&sp->orphans);
     spawner_memory_done(&sp->memory);
     spawn_channel_done(&sp->channel);

@@ -23,12 +23,13 @@ struct spawner_orphan {
     pid_t pid;
     uint64_t task;   /* 0: unclaimed */
     uint64_t newest; /* last task started when it was found */
+    int64_t found_ms;
     UT_hash_handle hh;
 };
 
-void spawner_orphans_init(struct spawner_orphans *o, const struct spawner_orphan_tasks *tasks)
+void spawner_orphans_init(struct spawner_orphans *o, struct spawner_tasks *tasks)
 {
-    *o = (struct spawner_orphans){.children_fd = proc_fs_children_open(), .tasks = *tasks};
+    *o = (struct spawner_orphans){.tasks = tasks, .children_fd = proc_fs_children_open()};
     spawner_orphans_set_owner(o, "");
 }
 
@@ -107,20 +108,33 @@ void spawner_orphans_token(const struct spawner_orphans *o, uint64_t task,
 }
 
 /* The task that a process belongs to, 0 when it doesn't show. */
-static uint64_t spawner_orphan_task(const struct spawner_orphans *o, pid_t pid)
+static uint64_t spawner_orphan_identify(const struct spawner_orphans *o, pid_t pid)
 {
     char task[SPAWNER_ORPHAN_TOKEN_MAX];
     struct proc_stat st;
-    uint64_t id = 0;
+    const struct spawner_task *t = NULL;
 
     if (proc_fs_stat(pid, &st) == 0) {
-        id = o->tasks.by_session(o->tasks.arg, st.session);
-        if (id == 0)
-            id = o->tasks.by_session(o->tasks.arg, st.group);
+        t = spawner_tasks_find_session(o->tasks, st.session);
+        if (!t)
+            t = spawner_tasks_find_session(o->tasks, st.group);
     }
-    if (id == 0 && proc_fs_find_env(pid, o->prefix, task, sizeof task))
-        id = strtoull(task, NULL, 10);
-    return id;
+    if (t)
+        return t->id;
+    return proc_fs_find_env(pid, o->prefix, task, sizeof task) ? strtoull(task, NULL, 10) : 0;
+}
+
+static void spawner_orphan_claim(struct spawner_orphans *o, struct spawner_orphan *orphan,
+                                 uint64_t task)
+{
+    struct spawner_task *t = spawner_tasks_find(o->tasks, task);
+
+    orphan->task = task;
+    o->unclaimed--;
+    if (t)
+        t->orphans++;
+    else
+        (void)kill(orphan->pid, SIGKILL); /* its task is over */
 }
 
 static void spawner_orphan_meet(void *arg, pid_t pid)
@@ -128,25 +142,59 @@ static void spawner_orphan_meet(void *arg, pid_t pid)
     struct spawner_orphans *o = arg;
     struct spawner_orphan *orphan;
 
-    if (o->tasks.is_main(o->tasks.arg, pid))
+    if (spawner_tasks_find_pid(o->tasks, pid))
         return;
     HASH_FIND_INT(o->by_pid, &pid, orphan);
     if (orphan)
         return;
     orphan = mem_zalloc(sizeof *orphan);
     orphan->pid = pid;
-    orphan->task = spawner_orphan_task(o, pid);
-    orphan->newest = o->tasks.newest(o->tasks.arg);
+    orphan->newest = o->tasks->newest;
+    orphan->found_ms = clock_mono_ms();
     HASH_ADD_INT(o->by_pid, pid, orphan);
-    if (orphan->task == 0)
-        o->unclaimed++;
-    else if (!o->tasks.found(o->tasks.arg, orphan->task))
-        (void)kill(pid, SIGKILL);
+    o->unclaimed++;
+}
+
+/* Finds the task of one that nobody claims yet; when all are over that it could be of, it goes with
+ * the last of them. */
+static void spawner_orphan_settle(struct spawner_orphans *o, struct spawner_orphan *orphan,
+                                  uint64_t oldest)
+{
+    uint64_t task = spawner_orphan_identify(o, orphan->pid);
+
+    if (task == 0 && oldest > orphan->newest) {
+        const struct spawner_task *t = spawner_tasks_leaving_before(o->tasks, orphan->newest);
+        task = t ? t->id : orphan->newest;
+    }
+    if (task > 0)
+        spawner_orphan_claim(o, orphan, task);
 }
 
 void spawner_orphans_scan(struct spawner_orphans *o)
 {
+    struct spawner_orphan *orphan, *next;
+
     (void)proc_fs_children(o->children_fd, spawner_orphan_meet, o);
+    if (o->unclaimed == 0)
+        return;
+    uint64_t oldest = spawner_tasks_oldest(o->tasks);
+    HASH_ITER (hh, o->by_pid, orphan, next) {
+        if (orphan->task == 0)
+            spawner_orphan_settle(o, orphan, oldest);
+    }
+}
+
+void spawner_orphans_reaped(struct spawner_orphans *o, pid_t pid)
+{
+    struct spawner_orphan *orphan;
+
+    HASH_FIND_INT(o->by_pid, &pid, orphan);
+    if (!orphan)
+        return;
+    struct spawner_task *t = spawner_tasks_find(o->tasks, orphan->task);
+    if (t)
+        t->orphans--;
+    spawner_orphan_drop(o, orphan);
 }
 
 uint64_t spawner_orphans_task_of(const struct spawner_orphans *o, pid_t pid)
@@ -157,43 +205,43 @@ uint64_t spawner_orphans_task_of(const struct spawner_orphans *o, pid_t pid)
     return orphan ? orphan->task : 0;
 }
 
-uint64_t spawner_orphans_reaped(struct spawner_orphans *o, pid_t pid)
+bool spawner_orphans_are_settled(const struct spawner_orphans *o, const struct spawner_task *t)
 {
-    struct spawner_orphan *orphan;
+    int64_t now_ms = o->unclaimed > 0 ? clock_mono_ms() : 0;
 
-    HASH_FIND_INT(o->by_pid, &pid, orphan);
-    if (!orphan)
-        return 0;
-    uint64_t task = orphan->task;
-    spawner_orphan_drop(o, orphan);
-    return task;
+    for (struct spawner_orphan *orphan = o->unclaimed > 0 ? o->by_pid : NULL; orphan;
+         orphan = orphan->hh.next) {
+        if (orphan->task == 0 && orphan->newest >= t->id &&
+            now_ms - orphan->found_ms < SPAWNER_ORPHAN_SETTLE_MS)
+            return false;
+    }
+    return true;
 }
 
-void spawner_orphans_kill(struct spawner_orphans *o, uint64_t task, pid_t group)
+void spawner_orphans_kill(struct spawner_orphans *o, const struct spawner_task *t)
 {
     struct spawner_orphan *orphan, *next;
     struct proc_stat st;
     bool in_group = false;
 
     HASH_ITER (hh, o->by_pid, orphan, next) {
-        if (orphan->task != task)
+        if (orphan->task != t->id)
             continue;
-        if (!in_group && proc_fs_stat(orphan->pid, &st) == 0 && st.group == group) {
+        if (!in_group && proc_fs_stat(orphan->pid, &st) == 0 && st.group == t->pid) {
             in_group = true; /* so the group's number is still its own */
-            (void)kill(-group, SIGKILL);
+            (void)kill(-t->pid, SIGKILL);
         }
         (void)kill(orphan->pid, SIGKILL);
     }
 }
 
-void spawner_orphans_kill_unclaimed(struct spawner_orphans *o, uint64_t oldest)
+static void spawner_orphan_kill_child(void *arg, pid_t pid)
 {
-    struct spawner_orphan *orphan, *next;
+    (void)arg;
+    (void)kill(pid, SIGKILL);
+}
 
-    if (o->unclaimed == 0)
-        return;
-    HASH_ITER (hh, o->by_pid, orphan, next) {
-        if (orphan->task == 0 && orphan->newest < oldest)
-            (void)kill(orphan->pid, SIGKILL);
-    }
+void spawner_orphans_kill_children(const struct spawner_orphans *o)
+{
+    (void)proc_fs_children(o->children_fd, spawner_orphan_kill_child, NULL);
 }

@@ -194,6 +194,11 @@ static uint64_t spawner_task_stream_bytes(int fd)
     return fd >= 0 && fstat(fd, &st) == 0 ? (uint64_t)st.st_size : 0;
 }
 
+bool spawner_task_is_limited(const struct spawner_task *t)
+{
+    return t->output_bytes_max > 0 || t->memory_bytes_max > 0;
+}
+
 bool spawner_task_is_over_output(const struct spawner_task *t)
 {
     return t->output_bytes_max > 0 &&

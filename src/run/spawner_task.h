@@ -85,6 +85,9 @@ void spawner_task_terminate(struct spawner_task *t, enum spawn_reason reason, ui
 /* SIGKILL to its process (while running) with its whole group; sets the deadline for leaving. */
 void spawner_task_kill(struct spawner_task *t);
 
+/* Whether its limits must be looked at while it runs. */
+bool spawner_task_is_limited(const struct spawner_task *t);
+
 /* Whether a stream has grown past its limit. */
 bool spawner_task_is_over_output(const struct spawner_task *t);
 
