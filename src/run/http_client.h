@@ -43,7 +43,9 @@ struct http_answer {
 typedef void (*http_answer_fn)(void *arg, const struct http_answer *answer);
 typedef void (*http_progress_fn)(void *arg, uint64_t received, uint64_t total);
 
-/* All is copied except descriptors, which are borrowed until on_done. Zero means the default. */
+/* All is copied except descriptors: `body_fd` is borrowed until on_done; `out_fd` is taken and
+ * closed, before on_done, and after a cancel once no write to it is under way. Zero means the
+ * default. */
 struct http_call_options {
     const char *method; /* default GET, or POST with a body */
     const char *url;

@@ -26,6 +26,10 @@ struct retention_stats {
     uint64_t bytes_removed;
 };
 
+/* What was written less than this ago stays whatever its size: it may have begun after `keep` was
+ * made. */
+enum { RETENTION_FRESH_MS = 60 * 1000 };
+
 /* Sweeps once, blocking. `keep` are the attempts that may not go: running, or not yet acknowledged;
  * they count towards the size. What is no attempt's directory is left alone. `now_ms` is the wall
  * clock. */
