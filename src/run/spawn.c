@@ -1,6 +1,6 @@
-/* Requests are appended to the channel's buffer and sent before the loop waits again (an active idle
- * handle keeps it from waiting, also when a request comes after the other callbacks of a turn). The
- * spawner's records become callbacks.
+/* Requests are appended to the channel's buffer and sent before the loop waits again (an active
+ * idle handle keeps it from waiting, also when a request comes after the other callbacks of a
+ * turn). The spawner's records become callbacks.
  *
  * The spawner dies: what is still in the buffer was not sent and waits for the next one; every
  * other command is reported as lost. Several deaths in a row make the pauses longer. */

@@ -527,7 +527,8 @@ static void a_daemon_without_environment_ends_when_all_ended_that_ran_with_it(vo
     spawn_fixture_begin(f, SPAWN_FIXTURE_SHELL("sleep 1000"), &later);
     spawn_fixture_wait(f, spawn_fixture_has_started, &later);
     spawn_kill(f->spawn, other.id, 0);
-    spawn_fixture_wait(f, spawn_fixture_is_gone, &daemon);
+    spawn_fixture_wait(f, spawn_fixture_has_ended, &other);
+    assert_true(spawn_fixture_is_gone(&daemon));
     assert_false(later.has_ended);
     spawn_fixture_run_done(&other);
     spawn_fixture_run_done(&r);
