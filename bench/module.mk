@@ -1,5 +1,5 @@
-# Measurements: `make bench` prints one table and keeps the figures as JSON under bench/out.
-# A load program is noinst; lines add one:
+# Measurements: `make bench` prints one table and keeps the figures as JSON under bench/out; bench/run says how.
+# Its programs are built by `make check` too, so that none falls behind. Lines add one:
 #
 #   bench_programs += bench/bin/commit_load
 #   bench_bin_commit_load_SOURCES = bench/commit_load.c
@@ -7,8 +7,21 @@
 
 bench_programs =
 
+bench_programs += bench/bin/http_load
+bench_bin_http_load_SOURCES = bench/http_load.c
+bench_bin_http_load_LDADD = $(base_libs)
+
 bench_programs += bench/bin/spawn_bench
 bench_bin_spawn_bench_SOURCES = bench/spawn_bench.c
 bench_bin_spawn_bench_LDADD = $(run_libs)
 
-EXTRA_PROGRAMS = $(bench_programs)
+check_PROGRAMS += $(bench_programs)
+
+EXTRA_DIST += bench/run
+EXTRA_DIST += bench/etcd_load/main.go
+
+bench: all
+	@$(MAKE) $(AM_MAKEFLAGS) $(bench_programs)
+	@TOP_SRCDIR='$(abs_top_srcdir)' TOP_BUILDDIR='$(abs_top_builddir)' $(srcdir)/bench/run $(SECTIONS)
+
+.PHONY: bench

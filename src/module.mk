@@ -4,4 +4,4 @@
 #   bin_PROGRAMS += clusterd
 #   clusterd_SOURCES =
 #   clusterd_SOURCES += src/clusterd.c
-#   clusterd_LDADD = $(role_libs) $(CYAML_LIBS)
+#   clusterd_LDADD = $(role_libs) $(YAML_LIBS)

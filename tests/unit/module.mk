@@ -86,6 +86,6 @@ check_PROGRAMS += $(unit_tests)
 
 unit_tests += tests/unit/config_test
 tests_unit_config_test_SOURCES = tests/unit/config_test.c src/config.c src/config_print.c src/config_yaml.c
-tests_unit_config_test_LDADD = $(base_libs) $(CYAML_LIBS) -lyaml $(CMOCKA_LIBS)
+tests_unit_config_test_LDADD = $(base_libs) $(YAML_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/state_store_test
 tests_unit_state_store_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
