@@ -14,6 +14,9 @@ bench_bin_http_load_LDADD = $(base_libs)
 bench_programs += bench/bin/spawn_bench
 bench_bin_spawn_bench_SOURCES = bench/spawn_bench.c
 bench_bin_spawn_bench_LDADD = $(run_libs)
+bench_programs += bench/bin/wal_bench
+bench_bin_wal_bench_SOURCES = bench/wal_bench.c
+bench_bin_wal_bench_LDADD = $(run_libs)
 
 check_PROGRAMS += $(bench_programs)
 

@@ -76,6 +76,25 @@ unit_tests += tests/unit/unpack_test
 tests_unit_unpack_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/vitals_test
 tests_unit_vitals_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+wal_fixture = tests/unit/wal_fixture.c tests/unit/wal_fixture.h
+
+raft_world = tests/unit/raft_world.c tests/unit/raft_world.h $(wal_fixture)
+
+unit_tests += tests/unit/raft_io_test
+tests_unit_raft_io_test_SOURCES = tests/unit/raft_io_test.c $(raft_world)
+tests_unit_raft_io_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/wal_fault_test
+tests_unit_wal_fault_test_SOURCES = tests/unit/wal_fault_test.c $(wal_fixture)
+tests_unit_wal_fault_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/wal_meta_test
+tests_unit_wal_meta_test_SOURCES = tests/unit/wal_meta_test.c $(wal_fixture)
+tests_unit_wal_meta_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/wal_power_test
+tests_unit_wal_power_test_SOURCES = tests/unit/wal_power_test.c $(wal_fixture)
+tests_unit_wal_power_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/wal_test
+tests_unit_wal_test_SOURCES = tests/unit/wal_test.c $(wal_fixture)
+tests_unit_wal_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 
 unit_tests += tests/unit/report_journal_test
 tests_unit_report_journal_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
