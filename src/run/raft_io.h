@@ -32,7 +32,7 @@
 
 enum {
     RAFT_IO_PATH_MAX = 512,
-    RAFT_IO_ENTRY_BYTES_MAX = 16 << 20,     /* of one entry; a larger one is refused */
+    RAFT_IO_ENTRY_BYTES_MAX = 7 << 20,      /* of one entry; fits into a frame of a link */
     RAFT_IO_MESSAGE_BYTES_MAX = 1 << 20,    /* of one message, unless a single entry is larger */
     RAFT_IO_CHUNK_BYTES = 256 << 10,        /* of a snapshot file */
     RAFT_IO_IN_FLIGHT_BYTES_MAX = 64 << 20, /* of log on its way to the disk */
@@ -76,7 +76,8 @@ struct raft_io_options {
 };
 
 /* Opens what is in `dir` and fills `io` for raft_init(). Blocks. `options` is copied, what its
- * pointers point to is not, except `dir`. On failure `io` is untouched. */
+ * pointers point to is not, except `dir`. On failure `io` is untouched, and the loop must turn for
+ * what was opened to be closed. */
 int raft_io_open(struct raft_io *io, const struct raft_io_options *options, struct error *e);
 
 /* Frees what the open made: after raft_close()'s callback. If raft_init() failed, raft_io_abandon()
