@@ -41,7 +41,7 @@ static const struct log_about metadata_log = {.role = "metadata"};
 
 static bool metadata_leads(const struct metadata *metadata)
 {
-    return metadata->replica.members != NULL && members_is_active(metadata->replica.members);
+    return node_is_active(metadata->node);
 }
 
 /* ---- the replica ----------------------------------------------------------------------------- */

@@ -142,6 +142,13 @@ static void end_get(struct raft_node *node, struct raft_io_snapshot_get *get)
     get->cb(get, snapshot, rv);
 }
 
+/* libraft asks for no answer to a TimeoutNow. */
+static void end_send(struct raft_io_send *send, int status)
+{
+    if (send->cb != NULL)
+        send->cb(send, status);
+}
+
 static void run_deferred(struct raft_node *node)
 {
     struct raft_deferred_list list = node->deferred;
@@ -149,7 +156,7 @@ static void run_deferred(struct raft_node *node)
     for (size_t i = 0; i < list.count; i++) {
         struct raft_deferred *item = &list.items[i];
         if (item->send != NULL)
-            item->send->cb(item->send, item->status);
+            end_send(item->send, item->status);
         else
             end_get(node, item->get);
     }

@@ -1,0 +1,172 @@
+#!/usr/bin/env bats
+# Jobs on real nodes through the deaths of leaders and workers: every element completes exactly once.
+
+load ../lib/cluster.bash
+
+teardown() { stop_cluster; }
+
+# Each element appends its name to a file of its own: a second completed run would show as a second line.
+marks() {
+    jq -cn --arg dir "$CLUSTER_DIR/marks" --arg array "$1" --arg sleep "${2:-0.05}" \
+        '{array: $array, retries: 2, commands: ["sleep " + $sleep + "; echo $CLUSTERD_ARRAY_INDEX; echo x >> " + $dir + "/$CLUSTERD_ARRAY_INDEX"]}'
+}
+
+# Every element is completed, by one attempt each, and its output is there.
+assert_all_completed() {
+    local job=$1 n=$2 node
+    node=$(up_node)
+    [ "$(api -n "$node" "/api/jobs/$job" | jq .completed)" = "$n" ]
+    [ "$(api -n "$node" "/api/jobs/$job/tasks?limit=10000&attempts=all&state=completed" | jq '[.[].index] | length')" = "$n" ]
+    [ "$(api -n "$node" "/api/jobs/$job/tasks?limit=10000&attempts=all&state=completed" | jq '[.[].index] | unique | length')" = "$n" ]
+    [ "$(api -n "$node" "/api/jobs/$job/tasks?limit=10000&output=true" | jq '[.[] | select(.stdout == "\(.index)\n")] | length')" = "$n" ]
+}
+
+@test "an array runs on all nodes and every element completes" {
+    start_cluster 3
+    mkdir "$CLUSTER_DIR/marks"
+    job=$(submit "$(marks 0-59)")
+    [ "$(job_end "$job")" = completed ]
+    assert_all_completed "$job" 60
+    [ "$(api "/api/jobs/$job/tasks?limit=100" | jq '[.[].node] | unique | length')" = 3 ]
+    [ "$(cat "$CLUSTER_DIR"/marks/* | wc -l)" = 60 ]
+}
+
+@test "the leader is killed while 200 elements run" {
+    start_cluster 3
+    mkdir "$CLUSTER_DIR/marks"
+    job=$(submit "$(marks 0-199)")
+    wait_until 20 test -e "$CLUSTER_DIR/marks/10"
+    kill_node "$(leader)"
+    [ "$(job_end "$job")" = completed ]
+    assert_all_completed "$job" 200
+}
+
+@test "a worker is killed: its elements run elsewhere" {
+    start_cluster 3
+    mkdir "$CLUSTER_DIR/marks"
+    victim=$(printf '%s\n' n1 n2 n3 | grep -v "$(leader)" | tail -n 1)
+    job=$(submit "$(marks 0-99 0.1)")
+    wait_until 20 test -e "$CLUSTER_DIR/marks/10"
+    kill_node "$victim"
+    [ "$(job_end "$job")" = completed ]
+    assert_all_completed "$job" 100
+}
+
+@test "a worker is stopped past the time limit and continued: nothing counts twice" {
+    start_cluster 3 -o jobs.offline_after=3200ms
+    mkdir "$CLUSTER_DIR/marks"
+    victim=$(printf '%s\n' n1 n2 n3 | grep -v "$(leader)" | tail -n 1)
+    job=$(submit "$(marks 0-59 0.1)")
+    wait_until 20 test -e "$CLUSTER_DIR/marks/5"
+    pid=$(node_pid "$victim")
+    kill -STOP "$pid"
+    wait_until 20 node_state_is "$victim" offline
+    kill -CONT "$pid"
+    [ "$(job_end "$job")" = completed ]
+    assert_all_completed "$job" 60
+    wait_until 20 node_state_is "$victim" online
+}
+
+@test "every server is restarted while a job runs" {
+    start_cluster 1
+    mkdir "$CLUSTER_DIR/marks"
+    job=$(submit "$(marks 0-39 0.1)")
+    wait_until 20 test -e "$CLUSTER_DIR/marks/5"
+    kill -9 "$CLUSTER_PID"
+    wait "$CLUSTER_PID" || true
+    clusterd run --config "$CLUSTER_DIR/n1/clusterd.yaml" >/dev/null 2>&1 3>&- &
+    STARTED_PIDS=$!
+    wait_until 20 api -f /api/nodes
+    [ "$(job_end "$job")" = completed ]
+    assert_all_completed "$job" 40
+}
+
+@test "a key submits once, however often it is repeated" {
+    start_cluster 3
+    first=$(submit '{"argv":["true"],"idempotency_key":"k"}')
+    [ "$(job_end "$first")" = completed ]
+    for node in n1 n2 n3; do
+        [ "$(api -n $node -d '{"argv":["true"],"idempotency_key":"k"}' /api/jobs | jq -r .id)" = "$first" ]
+    done
+    [ "$(api /api/jobs | jq length)" = 1 ]
+}
+
+@test "a dependency is waited for; one that can't be met cancels" {
+    start_cluster 1
+    good=$(submit '{"argv":["true"]}')
+    bad=$(submit '{"argv":["false"]}')
+    after_good=$(submit "{\"argv\":[\"true\"],\"after\":[\"ok:$good\"]}")
+    after_bad=$(submit "{\"argv\":[\"true\"],\"after\":[\"ok:$bad\"]}")
+    [ "$(job_end "$after_good")" = completed ]
+    [ "$(job_end "$after_bad")" = cancelled ]
+}
+
+@test "a failed element is retried, and the job says why it failed" {
+    start_cluster 1
+    job=$(submit '{"commands":["echo no >&2; exit 3"],"retries":2}')
+    [ "$(job_end "$job")" = failed ]
+    [ "$(api "/api/jobs/$job/tasks?attempts=all" | jq length)" = 3 ]
+    [ "$(api "/api/jobs/$job/tasks?output=true" | jq -r '.[0] | "\(.exit_code) \(.code) \(.stderr)"')" = "3 exit_nonzero no" ]
+}
+
+@test "a pending job says why it waits" {
+    start_cluster 1
+    job=$(submit '{"argv":["true"],"selector":"gpu=1"}')
+    api "/api/jobs/$job" | jq -re .reason | grep -q gpu
+    [ "$(api -f -X POST "/api/jobs/$job/cancel" | jq -r .state)" = cancelled ]
+}
+
+@test "cancel stops what runs, with all it started" {
+    start_cluster 1
+    job=$(submit "{\"commands\":[\"setsid sleep 1000 & echo \$! > $CLUSTER_DIR/pid; sleep 1000\"]}")
+    wait_until 20 test -s "$CLUSTER_DIR/pid"
+    api -f -X POST "/api/jobs/$job/cancel" >/dev/null
+    [ "$(job_end "$job")" = cancelled ]
+    wait_until 20 bash -c "! kill -0 $(cat "$CLUSTER_DIR/pid")"
+}
+
+@test "a time limit ends an element that ignores SIGTERM" {
+    start_cluster 1
+    job=$(submit '{"commands":["trap \"\" TERM; while :; do sleep 0.1; done"],"time_limit_ms":200,"kill_grace_ms":200}')
+    [ "$(job_end "$job")" = failed ]
+    [ "$(api "/api/jobs/$job/tasks" | jq -r '.[0].code')" = time_limit ]
+}
+
+@test "an agent in any language works through the polling API" {
+    start_cluster 3
+    worker=$(api -f -d '{"name":"agent1"}' /api/workers/register | jq -re .worker_id)
+    job=$(api -f -d '{"command":"echo hello","selector":"kind=agent"}' /api/jobs/create | jq -re .job_id)
+    got=$(api -n n2 -f "/api/jobs/get-job?worker_id=$worker")
+    [ "$(jq -r .job_id <<<"$got")" = "$job" ]
+    [ "$(api /api/workers/register | jq -r '.[0].state')" = busy ]
+    result="{\"worker_id\":\"$worker\",\"job_id\":\"$job\",\"exit_code\":0,\"stdout\":\"hello\\n\"}"
+    [ "$(api -n n3 -d "$result" /api/jobs/submit-result | jq -c .)" = '{"accepted":true,"duplicate":false}' ]
+    [ "$(api -n n1 -d "$result" /api/jobs/submit-result | jq -c .)" = '{"accepted":true,"duplicate":true}' ]
+    [ "$(api "/api/jobs/status?job_id=$job" | jq -r '"\(.state) \(.results[0].stdout)"')" = "completed hello" ]
+    other=$(api -f -d '{"name":"agent2"}' /api/workers/register | jq -re .worker_id)
+    [ "$(api -o /dev/null -w '%{http_code}' -d "${result/$worker/$other}" /api/jobs/submit-result)" = 403 ]
+    [ "$(api -f -d "{\"worker_id\":\"$worker\"}" /api/workers/register | jq -r .worker_id)" = "$worker" ]
+    [ "$(api -o /dev/null -w '%{http_code}' "/api/jobs/get-job?worker_id=$worker")" = 204 ]
+}
+
+@test "what is asked wrongly is refused with the right status and one clear error" {
+    start_cluster 1
+    status() { api -o "$CLUSTER_DIR/answer" -w '%{http_code}' "$@"; }
+    [ "$(status -d '{' /api/jobs)" = 400 ]
+    [ "$(status -d '{"argv":"true"}' /api/jobs)" = 400 ]
+    [ "$(status -d '{"argv":["true"],"frob":1}' /api/jobs)" = 400 ]
+    jq -e '.error | .code == "invalid" and (.message | contains("frob"))' "$CLUSTER_DIR/answer"
+    [ "$(status -d '{"argv":["true"],"array":"5-1"}' /api/jobs)" = 400 ]
+    [ "$(status -d '{"argv":["true"],"after":["ok:7"]}' /api/jobs)" = 400 ]
+    [ "$(status /api/jobs/abcdef)" = 404 ]
+    [ "$(status /api/nowhere)" = 404 ]
+    [ "$(status -X DELETE /api/jobs)" = 405 ]
+    [ "$(status -d '{"worker_id":"nobody"}' /api/workers/heartbeat)" = 404 ]
+    [ "$(status -d '{}' /api/jobs/submit-result)" = 400 ]
+    port=$(api /api/status | jq -r '.api[1]')
+    [ "$(curl -s -o /dev/null -w '%{http_code}' "$port/api/nodes")" = 401 ]
+    token=$(cat "$CLUSTER_DIR/n1/data/api.token")
+    [ "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $token" "$port/api/nodes")" = 200 ]
+    [ "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $token" -H 'Origin: http://evil' "$port/api/nodes")" = 403 ]
+    [ "$(curl -s -o /dev/null -w '%{http_code}' -H "Authorization: Bearer $token" -H 'Host: evil' "$port/api/nodes")" = 403 ]
+}

@@ -1,0 +1,108 @@
+# For tests/e2e: clusters of real processes on free ports of loopback, in a folder of their own.
+#
+#   start_cluster N [OPTION...]   `clusterd dev --nodes N`; sets CLUSTER_DIR, CLUSTER_PID, CLUSTERSH_ENDPOINT (node n1)
+#   api [-n NODE] CURL-ARGS PATH  a request to a node's API (default n1)
+#   node_pid NODE                 the process of a node
+#   start_node NODE               starts a node again that was killed
+#   leader                        name of the node that leads
+#   wait_until SECONDS COMMAND... until it succeeds; fails with what it was
+
+wait_until() {
+    local looks=$(($1 * 20))
+    shift
+    until "$@" >/dev/null 2>&1; do
+        if [ $((looks -= 1)) -le 0 ]; then
+            echo "never: $*" >&2
+            return 1
+        fi
+        sleep 0.05
+    done
+}
+
+start_cluster() {
+    local nodes=$1
+    shift
+    CLUSTER_DIR=$(mktemp -d /tmp/clusterd-test.XXXXXX)
+    CLUSTER_NODES=$nodes
+    clusterd dev --nodes "$nodes" --no-restart --data "$CLUSTER_DIR" -o peer.listen=127.0.0.1:0 \
+        -o api.listen=127.0.0.1:0 "$@" >"$CLUSTER_DIR/ready" 2>"$CLUSTER_DIR/log" 3>&- &
+    CLUSTER_PID=$!
+    wait_until 30 grep -q '^ready: ' "$CLUSTER_DIR/ready" || { cat "$CLUSTER_DIR/log" >&2; return 1; }
+    export CLUSTERSH_ENDPOINT=unix:$CLUSTER_DIR/n1/data/clusterd.sock
+    [ "$nodes" -lt 3 ] || wait_until 30 all_vote
+}
+
+stop_cluster() {
+    [ -n "${CLUSTER_PID:-}" ] || return 0
+    local pid
+    for pid in ${STARTED_PIDS:-}; do kill -CONT "$pid" 2>/dev/null; kill "$pid" 2>/dev/null; done
+    pkill -CONT -P "$CLUSTER_PID" 2>/dev/null
+    kill "$CLUSTER_PID" 2>/dev/null
+    wait "$CLUSTER_PID" 2>/dev/null
+    for pid in ${STARTED_PIDS:-}; do wait "$pid" 2>/dev/null; done
+    rm -rf "$CLUSTER_DIR"
+    CLUSTER_PID=
+    STARTED_PIDS=
+}
+
+socket_of() {
+    echo "$CLUSTER_DIR/$1/data/clusterd.sock"
+}
+
+api() {
+    local node=n1
+    if [ "$1" = -n ]; then
+        node=$2
+        shift 2
+    fi
+    curl -sS -m 60 --unix-socket "$(socket_of "$node")" "${@:1:$#-1}" "http://localhost${*: -1}"
+}
+
+# A node that answers: the first that isn't in $DOWN.
+up_node() {
+    local i
+    for ((i = 1; i <= CLUSTER_NODES; i++)); do
+        [[ " ${DOWN:-} " == *" n$i "* ]] || { echo "n$i"; return; }
+    done
+}
+
+leader() {
+    api -n "$(up_node)" /healthz | jq -re .leader
+}
+
+all_vote() {
+    [ "$(api -n "$(up_node)" /api/raft | jq '[.[] | select(.role == "voter" and .state == "online")] | length')" = "$CLUSTER_NODES" ]
+}
+
+node_state_is() {
+    [ "$(api -n "$(up_node)" /api/nodes | jq -r --arg n "$1" '.[] | select(.name == $n) | .state')" = "$2" ]
+}
+
+node_pid() {
+    pgrep -f -- "config $CLUSTER_DIR/$1/clusterd.yaml" | head -n 1
+}
+
+kill_node() {
+    DOWN="${DOWN:-} $1"
+    kill -9 "$(node_pid "$1")"
+}
+
+start_node() {
+    clusterd run --config "$CLUSTER_DIR/$1/clusterd.yaml" >/dev/null 2>&1 3>&- &
+    STARTED_PIDS="${STARTED_PIDS:-} $!"
+    DOWN=${DOWN/ $1/}
+}
+
+submit() {
+    api -n "$(up_node)" -f -d "$1" /api/jobs | jq -re .id
+}
+
+# Waits for a job to end and prints its state.
+job_end() {
+    local state
+    wait_until 100 job_has_ended "$1" || return 1
+    api -n "$(up_node)" "/api/jobs/$1" | jq -r .state
+}
+job_has_ended() {
+    api -n "$(up_node)" -f "/api/jobs/$1" | jq -e '.ended_at != null'
+}
