@@ -45,10 +45,13 @@ enum {
     SCHED_INDEX_MAX = 99999999,
     SCHED_DEPENDENCIES_MAX = 256,
     SCHED_RETRIES_MAX = 1000,
+    SCHED_CPUS_MAX = 65536, /* of an element; also the slots of a node */
     SCHED_LABELS_MAX = 64,
     SCHED_REASON_MAX = 256,
     SCHED_KEY_MAX = 256, /* bytes of an idempotency key */
 };
+
+#define SCHED_MEMORY_BYTES_MAX (UINT64_C(1) << 50) /* of an element */
 
 struct sched_config {
     uint32_t losses_max; /* 20 */
@@ -142,9 +145,9 @@ enum sched_event_type {
     /* job_id, elements (NULL: all), reason. 0 also when nothing was left to cancel. ERR_NOT_FOUND:
      * not in memory. ERR_INVALID: an element that the job doesn't have. */
     SCHED_EVENT_JOB_CANCEL,
-    /* job_id. Failed and cancelled elements are pending again, with all their retries; 0 also when
-     * there are none. ERR_NOT_FOUND: not in memory; if it has ended, give its rows (RESTORE_BEGIN
-     * to RESTORE_END) and repeat. */
+    /* job_id. Failed and cancelled elements are pending again, with all their retries, and wait for
+     * no dependency; 0 also when there are none. ERR_NOT_FOUND: not in memory; if it has ended,
+     * give its rows (RESTORE_BEGIN to RESTORE_END) and repeat. */
     SCHED_EVENT_JOB_RETRY,
 
     /* put: a node that is new or has changed. A new one has health UNKNOWN. ERR_INVALID. */
@@ -155,9 +158,10 @@ enum sched_event_type {
     SCHED_EVENT_NODE_LINK,
     /* node, session, reports: all that it holds (QUEUED, RUNNING, ended and not acknowledged). What
      * was assigned in earlier sessions and isn't in it is lost. Ignored unless `session` is its
-     * present one. */
+     * present one. Tell first that it is ALIVE. */
     SCHED_EVENT_NODE_HELD,
-    SCHED_EVENT_NODE_HEALTH, /* node, health */
+    SCHED_EVENT_NODE_HEALTH, /* node, health; after OFFLINE it needs a NODE_HELD again, unless an
+                                agent */
     SCHED_EVENT_NODE_VITALS, /* node, load_milli, memory_available_bytes (0: not known) */
     /* node, draining, drain_deadline_ms (monotonic, 0: none). No new work; at the deadline what is
      * left goes to others. draining false resumes. */
@@ -167,9 +171,10 @@ enum sched_event_type {
     /* node, reports. Never fails: what is stale is acknowledged, what should not run is cancelled.
      */
     SCHED_EVENT_REPORTS,
-    /* node (an agent), reports[0] with phase COMPLETED or FAILED. 0, reply.duplicate when the
-     * element had ended by this node already. ERR_NOT_FOUND: node, job or element not in memory (a
-     * job that has ended: ask the durable state). ERR_FORBIDDEN: the element isn't this node's. */
+    /* node (an agent), reports[0] with phase COMPLETED or FAILED. ERR_NOT_FOUND: node, job or
+     * element not in memory; ERR_EXISTS: the element has ended: in both cases the durable state
+     * says by whom, and whether this is a duplicate. ERR_FORBIDDEN: the element isn't this node's.
+     */
     SCHED_EVENT_RESULT,
     /* node (an agent). 0 and reply.assigned, or 0 without when there is nothing for it. An agent
      * with all its slots taken gets its oldest assignment once more: the answer must have been
@@ -287,7 +292,7 @@ struct sched_reply {
 
 /* Collects over the events of a loop turn. Starts zeroed. */
 struct sched_update {
-    uint64_t turn; /* 1, 2 ...: grows with each sched_update_clear */
+    uint64_t turn; /* grows with each sched_update_clear */
     struct sched_job_record *jobs;
     size_t jobs_n, jobs_cap;
     struct sched_task_record *tasks;
