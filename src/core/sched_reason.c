@@ -199,8 +199,11 @@ void sched_why_format(const struct sched *s, const struct sched_job *job,
         snprintf(out, SCHED_REASON_MAX, "waits for workers to report to the new leader");
         break;
     case SCHED_WHY_AGENTS:
-        snprintf(out, SCHED_REASON_MAX, "waits for one of %llu agents to ask for work",
-                 (unsigned long long)why->x);
+        if (why->x == 1)
+            snprintf(out, SCHED_REASON_MAX, "waits until the only agent asks for work");
+        else
+            snprintf(out, SCHED_REASON_MAX, "waits until one of %llu agents asks for work",
+                     (unsigned long long)why->x);
         break;
     case SCHED_WHY_BUSY:
         sched_why_format_nodes(job, why, "busy", out);

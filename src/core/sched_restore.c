@@ -5,7 +5,7 @@
  * sched_element.c. Elements without rows are fresh, or cancelled. A job that had not ended goes on;
  * one that had is only there to be retried.
  *
- * Rows that contradict each other end the restoration of their job with ERR_CORRUPT. */
+ * Rows that contradict each other end the restoration with ERR_CORRUPT. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -27,6 +27,7 @@ struct sched_fold {
 };
 
 struct sched_restore {
+    int err;               /* of an earlier row: nothing more is taken */
     struct sched_job *job; /* NULL between jobs */
     struct sched_dependency *after;
     enum job_state state;
@@ -45,6 +46,13 @@ static void sched_restore_drop_job(struct sched *s, struct sched_restore *r)
     free(r->reason);
     free(r->fold.past.lost);
     *r = (struct sched_restore){.last_seq = r->last_seq};
+}
+
+static int sched_restore_fail(struct sched *s, int err)
+{
+    sched_restore_drop_job(s, s->restore);
+    s->restore->err = err;
+    return err;
 }
 
 void sched_restore_free(struct sched *s)
@@ -254,11 +262,13 @@ int sched_restore_job(struct sched *s, const struct sched_event *event)
     const struct sched_job_row *row = event->job_row;
     struct sched_restore *r = s->restore;
     assert(r != NULL);
+    if (r->err < 0)
+        return r->err;
     int err = sched_restore_finish_job(s, r);
     if (err == 0)
         err = sched_restore_check_job(s, row);
     if (err < 0)
-        return err;
+        return sched_restore_fail(s, err);
     r->job = sched_job_new(&row->job);
     sched_restore_fill(r->job, row);
     r->state = row->state;
@@ -267,10 +277,11 @@ int sched_restore_job(struct sched *s, const struct sched_event *event)
     r->after = mem_calloc(row->job.after_n + 1, sizeof *r->after);
     for (size_t i = 0; i < row->job.after_n; i++)
         r->after[i] = row->job.after[i];
-    if (row->cancelled != NULL && !sched_set_ordinals(r->job, row->cancelled, &r->job->cancelled))
-        return sched_refuse(s, ERR_CORRUPT, "job %llu has cancelled elements that are not its own",
-                            (unsigned long long)row->seq);
-    return 0;
+    if (row->cancelled == NULL || sched_set_ordinals(r->job, row->cancelled, &r->job->cancelled))
+        return 0;
+    err = sched_refuse(s, ERR_CORRUPT, "job %llu has cancelled elements that are not its own",
+                       (unsigned long long)row->seq);
+    return sched_restore_fail(s, err);
 }
 
 static int sched_restore_check_task(struct sched *s, const struct sched_restore *r,
@@ -301,9 +312,9 @@ int sched_restore_task(struct sched *s, const struct sched_event *event)
     struct sched_restore *r = s->restore;
     assert(r != NULL);
     uint32_t ordinal = 0;
-    int err = sched_restore_check_task(s, r, row, &ordinal);
+    int err = r->err < 0 ? r->err : sched_restore_check_task(s, r, row, &ordinal);
     if (err < 0)
-        return err;
+        return sched_restore_fail(s, err);
     if (r->fold.some && r->fold.ordinal != ordinal)
         sched_restore_element(s, r);
     r->fold.some = true;
@@ -321,7 +332,7 @@ int sched_restore_end(struct sched *s, const struct sched_event *event)
 {
     (void)event;
     assert(s->restore != NULL);
-    int err = sched_restore_finish_job(s, s->restore);
+    int err = s->restore->err < 0 ? s->restore->err : sched_restore_finish_job(s, s->restore);
     sched_restore_free(s);
     if (err < 0)
         return err;

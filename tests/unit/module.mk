@@ -46,6 +46,12 @@ unit_tests += tests/unit/detector_test
 tests_unit_detector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/job_test
 tests_unit_job_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+EXTRA_DIST += tests/unit/sched_bed.h
+unit_tests += tests/unit/scheduler_test
+tests_unit_scheduler_test_SOURCES =
+tests_unit_scheduler_test_SOURCES += tests/sim/sched_rows.c tests/sim/sched_rows.h
+tests_unit_scheduler_test_SOURCES += tests/unit/scheduler_test.c
+tests_unit_scheduler_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/selector_test
 tests_unit_selector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 
