@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/rangeset.h"
@@ -122,6 +123,13 @@ static void api_json_set_stream(json_t *task, const char *key, uint64_t bytes,
     char *printable = str_printable((const char *)data.data, data.len, true);
     api_json_set(task, key, json_string(printable));
     free(printable);
+    struct buf base64;
+    buf_init(&base64, data.len * 2 + 4);
+    (void)base64_encode(&base64, data.data, data.len);
+    char *base64_key = mem_printf("%s_base64", key);
+    api_json_set(task, base64_key, json_string(buf_cstr(&base64)));
+    free(base64_key);
+    buf_done(&base64);
 }
 
 static void api_json_set_report(json_t *task, const Wire__TaskReport *report)
@@ -154,6 +162,7 @@ json_t *api_json_task(const struct node *node, const uint8_t job[16], const Wire
     json_t *task = json_object();
     api_json_set_identity(task, job, row->index);
     api_json_set_u64(task, "attempt", row->attempt);
+    api_json_set_u64(task, "round", row->round);
     api_json_set(task, "state", json_string(attempt_state_name((enum attempt_state)row->state)));
     api_json_set(task, "node", api_json_text(node_member_name(node, row->node_id)));
     api_json_set_u64(task, "node_id", row->node_id);
