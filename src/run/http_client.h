@@ -1,7 +1,8 @@
 /* HTTP client on libcurl's multi interface, driven by the loop.
  *
- * Nothing of libcurl is loaded or allocated before the first request. Only http and https are
- * spoken, also after redirects. Every size and time is bounded.
+ * Nothing of libcurl is set up before the first call. Only http and https are spoken, also after
+ * redirects. Every size and time is bounded. Files are read and written off the loop. The proxies
+ * of the environment are used, except by calls with a token or a unix_path.
  */
 #ifndef RUN_HTTP_CLIENT_H
 #define RUN_HTTP_CLIENT_H
@@ -13,6 +14,11 @@
 
 #include "base/error.h"
 
+enum {
+    HTTP_CLIENT_ERROR_BYTES_MAX = 64 * 1024,
+    HTTP_CLIENT_URL_BYTES_MAX = 8192,
+};
+
 struct http_client;
 struct http_call;
 
@@ -21,12 +27,15 @@ struct http_client_options {
     unsigned calls_max;          /* at once; further ones wait; default 64 */
     unsigned calls_per_host_max; /* default 8 */
     const char *ca_path;         /* PEM file; NULL: the system's */
+    const char *cert_path;       /* PEM files of a client certificate; NULL: none */
+    const char *key_path;
     const char *user_agent;
 };
 
 void http_client_options_init(struct http_client_options *options);
 struct http_client *http_client_new(const struct http_client_options *options);
-/* Cancels all calls without calling their on_done, then frees the client and calls `fn`. */
+/* Cancels all calls without calling their on_done, then frees the client and calls `fn` (NULL
+ * allowed; maybe from inside this). */
 void http_client_close(struct http_client *client, void (*fn)(void *arg), void *arg);
 
 /* What a call got. Borrowed for the call of on_done. */
@@ -35,35 +44,42 @@ struct http_answer {
     const char *text; /* says what went wrong, with the URL; "" when code is 0 */
     unsigned status;  /* 0 when none came */
     const char *type; /* content type, "" when none */
-    const char *body; /* NUL-terminated; "" when the body went to a descriptor */
+    const char *body; /* NUL-terminated; "" when the body went to a descriptor. Of an answer other
+                         than 2xx at most HTTP_CLIENT_ERROR_BYTES_MAX; the rest is dropped */
     size_t body_len;
     uint64_t bytes_received; /* of the body */
+    const struct http_call *call;
 };
+
+/* A header of the answer, NULL when absent; valid until the next one is asked for. */
+const char *http_answer_header(const struct http_answer *answer, const char *name);
 
 typedef void (*http_answer_fn)(void *arg, const struct http_answer *answer);
 typedef void (*http_progress_fn)(void *arg, uint64_t received, uint64_t total);
 
-/* All is copied except descriptors: `body_fd` is borrowed until on_done; `out_fd` is taken and
- * closed, before on_done, and after a cancel once no write to it is under way. Zero means the
- * default. */
+/* All is copied except descriptors: `body_fd` is duplicated; `out_fd` is taken and closed, before
+ * on_done, and after a cancel once no write to it is under way. Zero means the default. */
 struct http_call_options {
     const char *method; /* default GET, or POST with a body */
     const char *url;
-    const char *unix_path;      /* connect to this socket instead of the URL's host */
-    const char *const *headers; /* "Name: value", NULL-terminated */
-    const char *token;          /* sent as bearer token; never to another host after a redirect */
+    const char *unix_path; /* connect to this socket instead of the URL's host */
+    /* "Name: value", NULL-terminated. A body is application/json unless Content-Type is among them.
+     */
+    const char *const *headers;
+    const char *token; /* sent as bearer token; never to another host after a redirect */
     const void *body;
     size_t body_len;
-    int body_fd; /* when body_fd_len > 0: this many bytes from its present offset */
+    int body_fd; /* when body_fd_len > 0: so many bytes of it, from offset 0 */
     uint64_t body_fd_len;
     bool to_fd; /* the body of a 2xx answer goes to `out_fd`, any other to memory */
     int out_fd;
-    uint64_t body_max;            /* default 16 MiB in memory, 16 GiB to a descriptor */
-    unsigned connect_timeout_ms;  /* default 10 s */
-    unsigned idle_timeout_ms;     /* without a byte in either direction; default 30 s */
-    unsigned total_timeout_ms;    /* default none */
-    int redirects_max;            /* default 10; -1: none are followed */
-    http_progress_fn on_progress; /* at most 10 times a second; NULL allowed */
+    uint64_t body_max;           /* default 16 MiB in memory, 16 GiB to a descriptor */
+    unsigned connect_timeout_ms; /* default 10 s */
+    unsigned idle_timeout_ms;    /* without a byte either way; whole seconds; default 30 s */
+    unsigned total_timeout_ms;   /* default none */
+    int redirects_max;           /* default 10; -1: none are followed */
+    /* At most 10 times a second; must not start or cancel calls. `total` 0: not known. */
+    http_progress_fn on_progress;
     http_answer_fn on_done;
     void *arg;
 };

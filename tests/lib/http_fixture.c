@@ -12,12 +12,21 @@
 
 #include "base/mem.h"
 
-enum { HTTP_FIXTURE_PATIENCE_MS = 60000, RAW_CLIENT_BYTES_MAX = 64 << 20 };
+enum {
+    HTTP_FIXTURE_PATIENCE_MS = 60000,
+    HTTP_FIXTURE_TICK_MS = 2,
+    RAW_CLIENT_BYTES_MAX = 64 << 20
+};
 
 static void http_fixture_on_patience(uv_timer_t *timer)
 {
     (void)timer;
     fail_msg("what the test waits for did not come in %d ms", HTTP_FIXTURE_PATIENCE_MS);
+}
+
+static void http_fixture_on_tick(uv_timer_t *timer)
+{
+    (void)timer;
 }
 
 void http_fixture_options(struct http_fixture *f, struct http_server_options *options)
@@ -26,6 +35,9 @@ void http_fixture_options(struct http_fixture *f, struct http_server_options *op
     assert_int_equal(uv_loop_init(&f->loop), 0);
     (void)uv_timer_init(&f->loop, &f->patience);
     (void)uv_timer_start(&f->patience, http_fixture_on_patience, HTTP_FIXTURE_PATIENCE_MS, 0);
+    (void)uv_timer_init(&f->loop, &f->tick);
+    (void)uv_timer_start(&f->tick, http_fixture_on_tick, HTTP_FIXTURE_TICK_MS,
+                         HTTP_FIXTURE_TICK_MS);
     (void)strcpy(f->dir, "/tmp/http-test-XXXXXX");
     assert_non_null(mkdtemp(f->dir));
     (void)snprintf(f->socket_path, sizeof f->socket_path, "%s/api.sock", f->dir);
@@ -78,6 +90,7 @@ void http_fixture_stop(struct http_fixture *f)
         http_fixture_close_server(f);
     http_fixture_wait(f, &f->closed);
     uv_close((uv_handle_t *)&f->patience, NULL);
+    uv_close((uv_handle_t *)&f->tick, NULL);
     (void)uv_run(&f->loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&f->loop), 0);
     http_router_free(f->router);

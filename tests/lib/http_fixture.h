@@ -21,6 +21,7 @@
 struct http_fixture {
     uv_loop_t loop;
     uv_timer_t patience;
+    uv_timer_t tick; /* what happens before the loop polls is seen soon, too */
     struct http_router *router;
     struct http_server *server; /* NULL once closed */
     bool closed;

@@ -55,6 +55,10 @@ tests_unit_scheduler_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/selector_test
 tests_unit_selector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/http_client_test
+tests_unit_http_client_test_SOURCES = tests/unit/http_client_test.c tests/lib/http_fixture.c tests/lib/http_fixture.h
+tests_unit_http_client_test_SOURCES += tests/lib/test_certs.c tests/lib/test_certs.h
+tests_unit_http_client_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/http_limits_test
 tests_unit_http_limits_test_SOURCES = tests/unit/http_limits_test.c tests/lib/http_fixture.c tests/lib/http_fixture.h
 tests_unit_http_limits_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
