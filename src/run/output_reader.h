@@ -17,7 +17,7 @@
 enum {
     OUTPUT_READER_POLL_MS = 20,
     OUTPUT_READER_CHUNK_BYTES_MAX = 256 * 1024,
-    OUTPUT_READER_READS_MAX = 4096, /* under way or held */
+    OUTPUT_READER_READS_MAX = 4096, /* under way or held; one more ends with ERR_BUSY */
     OUTPUT_READER_RECENT_MAX =
         1024, /* ended tasks whose inline streams are remembered for followers */
 };
