@@ -311,7 +311,7 @@ void coordinator_when_durable(struct coordinator *c, coordinator_durable_fn fn, 
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static void coordinator_arm_timer(struct coordinator *c)
+void coordinator_arm_timer(struct coordinator *c)
 {
     int64_t due = c->sched_due_ms < c->detector_due_ms ? c->sched_due_ms : c->detector_due_ms;
     if (due == INT64_MAX)
@@ -336,6 +336,8 @@ static void coordinator_on_timer(void *arg)
 {
     struct coordinator *c = arg;
     int64_t now = loop_now_ms(node_loop(c->node));
+    if (!c->active)
+        return; /* coordinator_on_restored() steps both */
     if (now >= c->detector_due_ms)
         coordinator_detect(c, DETECTOR_EVENT_TICK, 0);
     if (now >= c->sched_due_ms) {
@@ -413,6 +415,8 @@ static void coordinator_on_restored(struct coordinator *c, int code)
         return;
     }
     c->active = true;
+    coordinator_sync_nodes(c); /* who came or went meanwhile */
+    coordinator_on_timer(c);
     struct sched_stats stats;
     sched_stats(c->sched, &stats);
     log_info(&coordinator_log, "coordinating: %u jobs, %llu elements wait, %u attempts are out",
@@ -482,7 +486,7 @@ static void coordinator_on_inactive(void *self)
 static void coordinator_on_members(void *self)
 {
     struct coordinator *c = self;
-    if (c->sched != NULL && members_is_active(node_replica(c->node)->members))
+    if (c->active)
         coordinator_sync_nodes(c);
 }
 

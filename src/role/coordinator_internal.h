@@ -94,6 +94,8 @@ struct coordinator {
 
 /* Steps the scheduler with `event` (its times are set here) and sees to what follows. */
 int coordinator_step(struct coordinator *c, struct sched_event *event);
+/* Sets the timer to the next deadline of scheduler and detector. */
+void coordinator_arm_timer(struct coordinator *c);
 /* Has `fn` called when what was stepped so far is durable. */
 void coordinator_when_durable(struct coordinator *c, coordinator_durable_fn fn, void *arg);
 /* Keeps a message (taken) until the turn at hand is in the log. */

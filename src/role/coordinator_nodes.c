@@ -81,9 +81,7 @@ void coordinator_detect(struct coordinator *c, enum detector_event_type type, ui
                  (long long)c->detected.stalled_ms);
     for (size_t i = 0; i < c->detected.n; i++)
         coordinator_on_change(c, &c->detected.changes[i]);
-    struct sched_event tick = {.type = SCHED_EVENT_TICK}; /* arms the timer */
-    if (type == DETECTOR_EVENT_WATCH)
-        (void)coordinator_step(c, &tick);
+    coordinator_arm_timer(c);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
