@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "role/api_json.h"
 #include "role/coordinator_internal.h"
+#include "role/exec_direct.h"
 #include "role/job_spec.h"
 #include "run/state_query.h"
 
@@ -502,11 +503,38 @@ static void coordinator_agent_create(struct http_request *req, void *arg)
     json_decref(body);
 }
 
+/* ---- execute --------------------------------------------------------------------------------- */
+
+/* "direct" is this node's own affair, "distributed" a job like any other. */
+static void coordinator_execute(struct http_request *req, void *arg)
+{
+    struct coordinator *c = arg;
+    struct error e;
+    Wire__JobSpec *spec = NULL;
+    json_t *body = api_json_body(req);
+    if (body == NULL)
+        return;
+    const char *mode = coordinator_string(body, "mode");
+    if (mode != NULL && strcmp(mode, "direct") == 0) {
+        exec_direct(c->node, req, body);
+    } else if (mode == NULL || strcmp(mode, "distributed") != 0) {
+        coordinator_refuse(req, ERR_INVALID, "\"mode\" must be direct or distributed", NULL);
+    } else if (coordinator_serves(c, req, coordinator_execute)) {
+        (void)json_object_del(body, "mode");
+        if (job_spec_parse(body, http_request_user(req), &spec, &e) < 0)
+            http_reply_failure(req, &e, NULL);
+        else
+            coordinator_submit(c, req, spec, true, "distributed");
+    }
+    json_decref(body);
+}
+
 const struct http_route coordinator_agent_routes[] = {
     {.method = "POST", .path = "/api/workers/register", .handler = coordinator_register},
     {.method = "GET", .path = "/api/workers/register", .handler = coordinator_agents_list},
     {.method = "POST", .path = "/api/workers/heartbeat", .handler = coordinator_agent_heartbeat},
     {.method = "POST", .path = "/api/jobs/create", .handler = coordinator_agent_create},
+    {.method = "POST", .path = "/api/execute", .handler = coordinator_execute},
     {.method = "GET", .path = "/api/jobs/get-job", .handler = coordinator_get_job},
     {.method = "POST",
      .path = "/api/jobs/submit-result",
