@@ -2,7 +2,8 @@
  *
  * A link_set is a node's end of all its links. It accepts on one address and keeps links to the
  * addresses that it was told to dial. The side that connected says Hello first, the other answers
- * with its own Hello, and the link is up; or with a Goodbye that says why not. Frames that are sent
+ * with its own Hello, and the first proves that it knows the cluster's secret (run/link_hello.c);
+ * then the link is up. Whoever does not want it says Goodbye, with the reason. Frames that are sent
  * within one turn of the loop leave in one write at its end, in the order they were sent.
  *
  * Between two nodes at most one link is up. When both connected, the one that the lower node id

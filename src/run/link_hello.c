@@ -13,8 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/str.h"
 #include "base/uuid.h"
 #include "run/link_internal.h"
+
+enum { LINK_NAME_MAX = 255 };
 
 static bool link_hello_has_secret(const struct link_set *set)
 {
@@ -58,7 +62,7 @@ static bool link_hello_verify(const struct link *link, bool connected_side,
 
 static void link_hello_send(struct link *link)
 {
-    const struct link_set *set = link->set;
+    struct link_set *set = link->set;
     uint8_t mac[LINK_MAC_BYTES];
     Wire__Hello hello = WIRE__HELLO__INIT;
     hello.protocol = WIRE_PROTOCOL;
@@ -67,7 +71,7 @@ static void link_hello_send(struct link *link)
     hello.node_uuid = set->node_uuid;
     hello.name = set->name;
     hello.version = set->version;
-    hello.peer_address = set->peer_address;
+    hello.peer_address = set->peer_address[0] != '\0' ? set->peer_address : set->address;
     hello.api_address = set->api_address;
     hello.boot = set->boot;
     hello.nonce.data = link->nonce;
@@ -83,73 +87,64 @@ static void link_hello_send(struct link *link)
 void link_hello_begin(struct link *link)
 {
     random_bytes(link->nonce, sizeof link->nonce);
-    link->state = LINK_HELLO;
     if (link->outgoing)
         link_hello_send(link);
 }
 
-static int link_hello_check(struct link *link, const Wire__Hello *hello, struct error *e)
+static int link_hello_check_form(const struct link *link, const Wire__Hello *hello, struct error *e)
 {
     const struct link_set *set = link->set;
     struct uuid uuid;
-    if (hello->protocol != WIRE_PROTOCOL)
-        return error_set(e, ERR_VERSION, "%s speaks protocol %u (clusterd %s), this node %d",
-                         hello->name, hello->protocol, hello->version, WIRE_PROTOCOL);
-    if (uuid_parse(hello->node_uuid, &uuid) < 0 || hello->nonce.len != LINK_NONCE_BYTES)
+    if (uuid_parse(hello->node_uuid, &uuid) < 0 || hello->nonce.len != LINK_NONCE_BYTES ||
+        strlen(hello->name) > LINK_NAME_MAX || !str_is_utf8(hello->name, strlen(hello->name)))
         return error_set(e, ERR_PROTOCOL, "malformed Hello");
     if (strcmp(hello->node_uuid, set->node_uuid) == 0)
         return error_set(e, ERR_CONFLICT, "this is the node itself");
+    return 0;
+}
+
+/* Names come from outside: the caller has checked that they are short. */
+static int link_hello_check(struct link *link, const Wire__Hello *hello, struct error *e)
+{
+    const struct link_set *set = link->set;
+    if (hello->protocol != WIRE_PROTOCOL)
+        return error_set(e, ERR_VERSION,
+                         "%.64s speaks protocol %u (clusterd %.32s), %s protocol %d (clusterd %s)",
+                         hello->name, hello->protocol, hello->version, set->name, WIRE_PROTOCOL,
+                         set->version);
+    int err = link_hello_check_form(link, hello, e);
+    if (err < 0)
+        return err;
     if (hello->cluster_id[0] != '\0' && set->cluster_id[0] != '\0' &&
         strcmp(hello->cluster_id, set->cluster_id) != 0)
-        return error_set(e, ERR_WRONG_CLUSTER, "%s belongs to cluster %.36s, this node to %s",
-                         hello->name, hello->cluster_id, set->cluster_id);
+        return error_set(e, ERR_WRONG_CLUSTER, "%s belongs to cluster %.36s, %s to %s", hello->name,
+                         hello->cluster_id, set->name, set->cluster_id);
     if (link->dial != NULL && link->dial->node_id != 0 && hello->node_id != link->dial->node_id)
         return error_set(e, ERR_CONFLICT, "node %llu answers at %s, not node %llu",
                          (unsigned long long)hello->node_id, link->dial->address,
                          (unsigned long long)link->dial->node_id);
+    if (hello->node_id != 0 && hello->node_id == set->node_id)
+        return error_set(e, ERR_CONFLICT, "%s and %s both are node %llu", hello->name, set->name,
+                         (unsigned long long)set->node_id);
+    if (set->check_name && !link_tls_has_name(link->tls, hello->name))
+        return error_set(e, ERR_UNAUTHORIZED, "the certificate does not carry the name \"%s\"",
+                         hello->name);
     return set->options.ops->on_hello == NULL
                ? 0
                : set->options.ops->on_hello(set->options.arg, link, hello, e);
 }
 
-static Wire__Hello *link_hello_copy(const Wire__Hello *hello)
-{
-    size_t len = wire__hello__get_packed_size(hello);
-    uint8_t *packed = malloc(len);
-    if (packed == NULL)
-        abort();
-    (void)wire__hello__pack(hello, packed);
-    Wire__Hello *copy = wire__hello__unpack(NULL, len, packed);
-    free(packed);
-    if (copy == NULL)
-        abort();
-    return copy;
-}
-
 static void link_hello_refuse(struct link *link, int code, const char *reason)
 {
+    char *printable = str_printable(reason, strlen(reason), false);
     link->set->stats.refused++;
-    link_close(link, code, reason);
+    log_info(LOG_ABOUT(.role = "link", .code = code), "refused a link: %s", printable);
+    link_close(link, code, printable);
+    free(printable);
 }
 
-static void link_hello_take_hello(struct link *link, const Wire__Hello *hello)
+static void link_hello_send_proof(struct link *link)
 {
-    struct error e;
-    if (link_hello_check(link, hello, &e) < 0) {
-        link_hello_refuse(link, e.code, e.text);
-        return;
-    }
-    link->peer = link_hello_copy(hello);
-    link->node_id = hello->node_id;
-    if (!link->outgoing) {
-        link_hello_send(link);
-        link->state = LINK_PROOF;
-        return;
-    }
-    if (!link_hello_verify(link, false, hello->mac)) {
-        link_hello_refuse(link, ERR_UNAUTHORIZED, "does not know the cluster's join token");
-        return;
-    }
     uint8_t mac[LINK_MAC_BYTES];
     Wire__Proof proof = WIRE__PROOF__INIT;
     if (link_hello_has_secret(link->set)) {
@@ -158,20 +153,39 @@ static void link_hello_take_hello(struct link *link, const Wire__Hello *hello)
         proof.mac.len = sizeof mac;
     }
     link_io_send(link, WIRE_PROOF, &proof.base);
-    link_set_up(link);
 }
 
-void link_hello_take(struct link *link, enum wire_type type, const ProtobufCMessage *message)
+static void link_hello_take_hello(struct link *link)
 {
-    if (type == WIRE_HELLO && link->state == LINK_HELLO) {
-        link_hello_take_hello(link, (const Wire__Hello *)message);
-    } else if (type == WIRE_PROOF && link->state == LINK_PROOF) {
-        if (link_hello_verify(link, true, ((const Wire__Proof *)message)->mac))
-            link_set_up(link);
-        else
-            link_hello_refuse(link, ERR_UNAUTHORIZED, "does not know the cluster's join token");
-    } else {
-        link->set->stats.protocol_errors++;
-        link_close(link, ERR_PROTOCOL, "say Hello first");
+    struct error e;
+    int err = link_hello_check(link, (const Wire__Hello *)link->message, &e);
+    if (err < 0) {
+        link_hello_refuse(link, err, e.text);
+        return;
     }
+    link->peer = (Wire__Hello *)link_take_message(link);
+    link->node_id = link->peer->node_id;
+    if (link_is_second(link)) {
+        link_close(link, ERR_EXISTS, "another link between these nodes is up");
+    } else if (!link->outgoing) {
+        link_set_state(link, LINK_STATE_PROOF);
+        link_hello_send(link);
+    } else if (!link_hello_verify(link, false, link->peer->mac)) {
+        link_hello_refuse(link, ERR_UNAUTHORIZED, "the peer does not know the cluster's secret");
+    } else {
+        link_hello_send_proof(link);
+        link_up(link);
+    }
+}
+
+void link_hello_take(struct link *link, enum wire_type type)
+{
+    if (type == WIRE_HELLO && link->state == LINK_STATE_HELLO)
+        link_hello_take_hello(link);
+    else if (type != WIRE_PROOF || link->state != LINK_STATE_PROOF)
+        link_refuse(link, ERR_PROTOCOL, "%s before the handshake", wire_type_name(type));
+    else if (link_hello_verify(link, true, ((const Wire__Proof *)link->message)->mac))
+        link_up(link);
+    else
+        link_hello_refuse(link, ERR_UNAUTHORIZED, "the peer does not know the cluster's secret");
 }

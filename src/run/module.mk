@@ -4,6 +4,7 @@
 noinst_LIBRARIES += librun.a
 
 librun_a_SOURCES =
+librun_a_SOURCES += src/run/address.c src/run/address.h
 librun_a_SOURCES += src/run/api_auth.c src/run/api_auth.h
 librun_a_SOURCES += src/run/atomic_file.c src/run/atomic_file.h
 librun_a_SOURCES += src/run/cgroup.c src/run/cgroup.h
@@ -30,9 +31,14 @@ librun_a_SOURCES += src/run/http_target.c src/run/http_target.h
 librun_a_SOURCES += src/run/http_tls.c src/run/http_tls.h
 librun_a_SOURCES += src/run/http_upload.c
 librun_a_SOURCES += src/run/link.c src/run/link.h
+librun_a_SOURCES += src/run/link_accept.c
+librun_a_SOURCES += src/run/link_dial.c
 librun_a_SOURCES += src/run/link_hello.c
 librun_a_SOURCES += src/run/link_internal.h
 librun_a_SOURCES += src/run/link_io.c
+librun_a_SOURCES += src/run/link_probe.c
+librun_a_SOURCES += src/run/link_set.c
+librun_a_SOURCES += src/run/link_tls.c src/run/link_tls.h
 librun_a_SOURCES += src/run/loop.c src/run/loop.h
 librun_a_SOURCES += src/run/loop_timer.c src/run/loop_timer.h
 librun_a_SOURCES += src/run/loop_work.c
