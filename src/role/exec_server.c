@@ -254,6 +254,14 @@ static void exec_server_on_started(void *arg, uint64_t id, int pid, int64_t star
     loop_hook_arm(&run->hook);
 }
 
+/* Nothing is added to the files any more. */
+static void exec_server_end_output(struct exec_server_run *run)
+{
+    Wire__TaskReport report = WIRE__TASK_REPORT__INIT;
+    report.output_kept = true;
+    output_reader_end(run->server->reader, &run->key, &report);
+}
+
 /* The whole stream came with the end: its file is gone. */
 static void exec_server_inline(struct exec_server_stream *stream, const char *data, size_t len)
 {
@@ -276,8 +284,7 @@ static void exec_server_on_ended(void *arg, uint64_t id, const struct spawn_resu
         exec_server_inline(&run->streams[0], result->stdout_data, (size_t)result->stdout_bytes);
         exec_server_inline(&run->streams[1], result->stderr_data, (size_t)result->stderr_bytes);
     }
-    Wire__TaskReport none = WIRE__TASK_REPORT__INIT;
-    output_reader_end(run->server->reader, &run->key, &none);
+    exec_server_end_output(run);
     if (run->server->closing && !run->quiet) {
         exec_server_refuse(run->server, &run->id, ERR_UNAVAILABLE, "the node is shutting down");
         run->quiet = true;
@@ -331,8 +338,7 @@ void exec_server_on_start(struct exec_server *server, uint64_t from, const Wire_
         if (err == 0)
             return;
         exec_server_refuse(server, &id, err, err_text(err));
-        Wire__TaskReport none = WIRE__TASK_REPORT__INIT;
-        output_reader_end(server->reader, &run->key, &none);
+        exec_server_end_output(run);
         exec_server_free_run(run);
     }
 }
