@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "role/api_relay.h"
 #include "role/exec_api.h"
 #include "role/exec_server.h"
 #include "role/file_store.h"
@@ -15,8 +14,7 @@
 
 struct gateway {
     struct node *node;
-    struct api_relay *relay; /* NULL once stopping, as the services */
-    struct exec_server *exec_server;
+    struct exec_server *exec_server; /* NULL once stopping, as the next */
     struct file_store *file_store;
     struct exec_api *exec_api;
     struct files_api *files_api;
@@ -25,20 +23,6 @@ struct gateway {
 };
 
 /* ---- messages ---------------------------------------------------------------------------------*/
-
-static void gateway_on_api_request(void *self, uint64_t from, const ProtobufCMessage *message)
-{
-    struct gateway *gateway = self;
-    if (gateway->relay != NULL)
-        api_relay_on_request(gateway->relay, from, (const Wire__ApiRequest *)message);
-}
-
-static void gateway_on_api_cancel(void *self, uint64_t from, const ProtobufCMessage *message)
-{
-    struct gateway *gateway = self;
-    if (gateway->relay != NULL)
-        api_relay_on_cancel(gateway->relay, from, (const Wire__ApiCancel *)message);
-}
 
 static void gateway_on_exec_start(void *self, uint64_t from, const ProtobufCMessage *message)
 {
@@ -78,10 +62,8 @@ static void gateway_on_file_copy(void *self, uint64_t from, const ProtobufCMessa
 static void gateway_on_link(void *self, uint64_t peer, uint64_t session)
 {
     struct gateway *gateway = self;
-    if (session != 0 || gateway->relay == NULL)
-        return;
-    api_relay_lost(gateway->relay, peer);
-    exec_server_lost(gateway->exec_server, peer);
+    if (session == 0 && gateway->exec_server != NULL)
+        exec_server_lost(gateway->exec_server, peer);
 }
 
 /* ---- life -------------------------------------------------------------------------------------*/
@@ -97,7 +79,6 @@ static int gateway_start(struct node *node, void **self, struct error *e)
         free(gateway);
         return err;
     }
-    gateway->relay = api_relay_new(node);
     gateway->exec_api = exec_api_new(node);
     gateway->files_api = files_api_new(node);
     gateway->output_api = output_api_new(node);
@@ -120,8 +101,6 @@ static void gateway_stop(void *self)
     gateway->closing = 4;
     exec_api_stop(gateway->exec_api);
     output_api_stop(gateway->output_api);
-    api_relay_free(gateway->relay);
-    gateway->relay = NULL;
     gateway->exec_server = NULL;
     gateway->file_store = NULL;
     files_api_close(gateway->files_api, gateway_on_closed, gateway);
@@ -140,7 +119,6 @@ static void gateway_free(void *self)
 }
 
 static const struct role_handler gateway_handlers[] = {
-    {WIRE_API_REQUEST, gateway_on_api_request}, {WIRE_API_CANCEL, gateway_on_api_cancel},
     {WIRE_EXEC_START, gateway_on_exec_start},   {WIRE_EXEC_CREDIT, gateway_on_exec_credit},
     {WIRE_EXEC_CANCEL, gateway_on_exec_cancel}, {WIRE_FILE_READ, gateway_on_file_read},
     {WIRE_FILE_COPY, gateway_on_file_copy},     {0, NULL},
