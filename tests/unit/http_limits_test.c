@@ -61,10 +61,10 @@ static int set_up_impatient(void **state)
 {
     struct http_server_options options;
     struct world *w = begin(&options);
-    options.header_timeout_ms = 80;
-    options.body_timeout_ms = 80;
-    options.idle_timeout_ms = 80;
-    options.write_timeout_ms = 80;
+    options.header_timeout_ms = 250;
+    options.body_timeout_ms = 250;
+    options.idle_timeout_ms = 250;
+    options.write_timeout_ms = 250;
     start(w, &options);
     *state = w;
     return 0;
