@@ -7,11 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/nodeset.h"
 #include "base/str.h"
-#include "shell/base64.h"
 #include "shell/commands.h"
 #include "shell/gather.h"
 #include "shell/interrupt.h"
@@ -81,16 +81,19 @@ static void cmd_exec_on_output(struct cmd_exec *exec, struct gather_node *node,
                                enum gather_stream stream, const json_t *event)
 {
     const json_t *data = json_object_get(event, "data");
-    const char *encoded = json_string_value(json_object_get(event, "data_base64"));
-    size_t len = json_string_length(data);
-    char *decoded = encoded != NULL ? base64_decode(encoded, &len) : NULL;
-    const char *bytes = decoded != NULL ? decoded : json_string_value(data);
+    const json_t *encoded = json_object_get(event, "data_base64");
+    struct buf decoded;
+    buf_init(&decoded, CLIENT_LINE_BYTES_MAX);
+    if (json_is_string(encoded))
+        (void)base64_decode(&decoded, json_string_value(encoded), json_string_length(encoded));
+    else if (json_is_string(data))
+        (void)buf_append(&decoded, json_string_value(data), json_string_length(data));
     struct buf *b = &node->output[stream];
-    if (bytes != NULL && buf_append(b, bytes, len) != 0) {
-        (void)buf_append(b, bytes, b->max - b->len);
+    if (buf_append(b, decoded.data, decoded.len) != 0) {
+        (void)buf_append(b, decoded.data, b->max - b->len);
         node->is_cut = true;
     }
-    free(decoded);
+    buf_done(&decoded);
     if (exec->is_live)
         cmd_exec_write_lines(exec, node, stream, false);
 }
@@ -196,14 +199,10 @@ static void cmd_exec_print_failures(struct cmd_exec *exec)
 static void cmd_exec_print(struct cmd_exec *exec, bool by_line)
 {
     static const struct column columns[] = {
-        {"node", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {"state", NULL, COLUMN_KIND_STATE, false, NULL},
-        {"exit_code", "exit", COLUMN_KIND_COUNT, false, NULL},
-        {"code", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {"wall_ms", "time", COLUMN_KIND_DURATION, false, NULL},
-        {"stdout", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {"stderr", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {.key = NULL},
+        COLUMN("node", NULL, TEXT),          COLUMN("state", NULL, STATE),
+        COLUMN("exit_code", "exit", COUNT),  COLUMN("code", NULL, TEXT),
+        COLUMN("wall_ms", "time", DURATION), COLUMN("stdout", NULL, TEXT),
+        COLUMN("stderr", NULL, TEXT),        COLUMN_END,
     };
     struct shell *shell = exec->shell;
     output_status_clear(&shell->output);

@@ -6,11 +6,11 @@
 static int cmd_file_upload_run(struct shell *shell, const struct command_call *call)
 {
     static const struct column columns[] = {
-        {"id", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {"name", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {"bytes", NULL, COLUMN_KIND_BYTES, false, NULL},
-        {"xxh", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {.key = NULL},
+        COLUMN("id", NULL, TEXT),
+        COLUMN("name", NULL, TEXT),
+        COLUMN("bytes", NULL, BYTES),
+        COLUMN("xxh", NULL, TEXT),
+        COLUMN_END,
     };
     size_t n;
     const struct command_value *paths = command_argument_all(call, 0, &n);

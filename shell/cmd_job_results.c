@@ -18,15 +18,15 @@ static char *cmd_job_results_line(const json_t *row)
 }
 
 static const struct column cmd_job_results_columns[] = {
-    {"index", "element", COLUMN_KIND_COUNT, false, NULL},
-    {"node", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"state", NULL, COLUMN_KIND_STATE, false, NULL},
-    {"exit_code", "exit", COLUMN_KIND_COUNT, false, jobs_exit_text},
-    {"signal", NULL, COLUMN_KIND_COUNT, true, NULL},
-    {"attempt", NULL, COLUMN_KIND_COUNT, true, NULL},
-    {"wall_ms", "time", COLUMN_KIND_DURATION, false, NULL},
-    {"stdout", "output", COLUMN_KIND_TEXT, false, cmd_job_results_line},
-    {.key = NULL},
+    COLUMN("index", "element", COUNT),
+    COLUMN("node", NULL, TEXT),
+    COLUMN("state", NULL, STATE),
+    COLUMN_AS("exit_code", "exit", COUNT, jobs_exit_text),
+    COLUMN_DETAIL("signal", NULL, COUNT),
+    COLUMN_DETAIL("attempt", NULL, COUNT),
+    COLUMN("wall_ms", "time", DURATION),
+    COLUMN_AS("stdout", "output", TEXT, cmd_job_results_line),
+    COLUMN_END,
 };
 
 /* Reads the first line of output that is too large to travel in the list. */

@@ -12,11 +12,11 @@
 #include "shell/submit.h"
 
 static const struct column cmd_job_submit_columns[] = {
-    {"id", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"state", NULL, COLUMN_KIND_STATE, false, NULL},
-    {"elements", NULL, COLUMN_KIND_COUNT, false, NULL},
-    {"duplicate", NULL, COLUMN_KIND_FLAG, false, NULL},
-    {.key = NULL},
+    COLUMN("id", NULL, TEXT),
+    COLUMN("state", NULL, STATE),
+    COLUMN("elements", NULL, COUNT),
+    COLUMN("duplicate", NULL, FLAG),
+    COLUMN_END,
 };
 
 /* The greatest exit code of the job's elements; FAILED where one failed without any, as by its time

@@ -13,27 +13,27 @@
 enum { CMD_KV_VALUE_MAX = 64 * 1024 };
 
 static const struct column cmd_kv_columns[] = {
-    {"key", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"version", NULL, COLUMN_KIND_COUNT, false, NULL},
-    {"bytes", NULL, COLUMN_KIND_BYTES, false, NULL},
-    {"updated_at", "updated", COLUMN_KIND_TIME, false, NULL},
-    {.key = NULL},
+    COLUMN("key", NULL, TEXT),
+    COLUMN("version", NULL, COUNT),
+    COLUMN("bytes", NULL, BYTES),
+    COLUMN("updated_at", "updated", AGE),
+    COLUMN_END,
 };
 
 static const struct column cmd_kv_written_columns[] = {
-    {"key", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"version", NULL, COLUMN_KIND_COUNT, false, NULL},
-    {.key = NULL},
+    COLUMN("key", NULL, TEXT),
+    COLUMN("version", NULL, COUNT),
+    COLUMN_END,
 };
 
 static void cmd_kv_print_value(struct shell *shell, const char *key,
                                const struct request_answer *answer)
 {
     static const struct column columns[] = {
-        {"key", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {"version", NULL, COLUMN_KIND_COUNT, false, NULL},
-        {"value", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {.key = NULL},
+        COLUMN("key", NULL, TEXT),
+        COLUMN("version", NULL, COUNT),
+        COLUMN("value", NULL, TEXT),
+        COLUMN_END,
     };
     if (shell->format == FORMAT_TABLE) {
         output_write(&shell->output, answer->bytes, answer->bytes_len);

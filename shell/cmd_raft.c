@@ -10,18 +10,18 @@ static char *cmd_raft_leader(const json_t *row)
 }
 
 static const struct column cmd_raft_columns[] = {
-    {"name", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"role", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"leader", NULL, COLUMN_KIND_FLAG, false, cmd_raft_leader},
-    {"state", NULL, COLUMN_KIND_STATE, false, NULL},
-    {"term", NULL, COLUMN_KIND_COUNT, false, NULL},
-    {"last_index", "last", COLUMN_KIND_COUNT, false, NULL},
-    {"match_index", "match", COLUMN_KIND_COUNT, true, NULL},
-    {"applied_index", "applied", COLUMN_KIND_COUNT, false, NULL},
-    {"lag", NULL, COLUMN_KIND_COUNT, false, NULL},
-    {"address", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"id", NULL, COLUMN_KIND_ID, true, NULL},
-    {.key = NULL},
+    COLUMN("name", NULL, TEXT),
+    COLUMN("role", NULL, TEXT),
+    COLUMN_AS("leader", NULL, FLAG, cmd_raft_leader),
+    COLUMN("state", NULL, STATE),
+    COLUMN("term", NULL, COUNT),
+    COLUMN("last_index", "last", COUNT),
+    COLUMN_DETAIL("match_index", "match", COUNT),
+    COLUMN("applied_index", "applied", COUNT),
+    COLUMN("lag", NULL, COUNT),
+    COLUMN_WIDE("address", NULL, TEXT),
+    COLUMN_DETAIL("id", NULL, ID),
+    COLUMN_END,
 };
 
 static int cmd_raft_status_run(struct shell *shell, const struct command_call *call)
@@ -47,9 +47,9 @@ const struct command cmd_raft_status = {
 static int cmd_raft_transfer_run(struct shell *shell, const struct command_call *call)
 {
     static const struct column columns[] = {
-        {"leader", NULL, COLUMN_KIND_TEXT, false, NULL},
-        {"term", NULL, COLUMN_KIND_COUNT, false, NULL},
-        {.key = NULL},
+        COLUMN("leader", NULL, TEXT),
+        COLUMN("term", NULL, COUNT),
+        COLUMN_END,
     };
     const char *to = command_argument_text(call, 0);
     json_t *answer;

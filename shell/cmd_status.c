@@ -4,20 +4,20 @@
 #include "shell/shell.h"
 
 static const struct column cmd_status_columns[] = {
-    {"node", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"leader", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"term", NULL, COLUMN_KIND_COUNT, false, NULL},
-    {"applied_index", "applied", COLUMN_KIND_COUNT, false, NULL},
-    {"roles", NULL, COLUMN_KIND_LIST, false, NULL},
-    {"version", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"uptime_ms", "uptime", COLUMN_KIND_DURATION, false, NULL},
-    {"rss_bytes", "resident", COLUMN_KIND_BYTES, false, NULL},
-    {"pid", NULL, COLUMN_KIND_COUNT, false, NULL},
-    {"api", NULL, COLUMN_KIND_LIST, false, NULL},
-    {"peer", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"id", NULL, COLUMN_KIND_ID, false, NULL},
-    {"cluster_id", "cluster", COLUMN_KIND_ID, false, NULL},
-    {.key = NULL},
+    COLUMN("node", NULL, TEXT),
+    COLUMN("leader", NULL, TEXT),
+    COLUMN("term", NULL, COUNT),
+    COLUMN("applied_index", "applied", COUNT),
+    COLUMN("roles", NULL, LIST),
+    COLUMN("version", NULL, TEXT),
+    COLUMN("uptime_ms", "uptime", DURATION),
+    COLUMN("rss_bytes", "resident", BYTES),
+    COLUMN("pid", NULL, COUNT),
+    COLUMN("api", NULL, LIST),
+    COLUMN("peer", NULL, TEXT),
+    COLUMN("id", NULL, ID),
+    COLUMN("cluster_id", "cluster", ID),
+    COLUMN_END,
 };
 
 static int cmd_status_run(struct shell *shell, const struct command_call *call)
@@ -41,12 +41,8 @@ const struct command cmd_status = {
 };
 
 static const struct column cmd_audit_columns[] = {
-    {"at", NULL, COLUMN_KIND_TIME, false, NULL},
-    {"user", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"action", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"object", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {"detail", NULL, COLUMN_KIND_TEXT, false, NULL},
-    {.key = NULL},
+    COLUMN("at", NULL, TIME),     COLUMN("user", NULL, TEXT),   COLUMN("action", NULL, TEXT),
+    COLUMN("object", NULL, TEXT), COLUMN("detail", NULL, TEXT), COLUMN_END,
 };
 
 static int cmd_audit_run(struct shell *shell, const struct command_call *call)

@@ -41,22 +41,25 @@ static char *column_raw(const json_t *value)
     return text != NULL ? text : mem_strdup("");
 }
 
-static char *column_time(const char *text, enum column_use use, int64_t now_ms)
+static char *column_time(enum column_kind kind, const char *text, enum column_use use,
+                         int64_t now_ms)
 {
     int64_t at_ms;
     char out[64];
     if (clock_parse_rfc3339(text, &at_ms) != 0)
         return mem_strdup(text);
-    if (use == COLUMN_USE_TABLE) {
+    if (kind == COLUMN_KIND_AGE && use == COLUMN_USE_TABLE) {
         char age[STR_SHORT_MAX];
-        int64_t age_ms = now_ms > at_ms ? now_ms - at_ms : 0;
-        return mem_strdup(str_format_duration(age_ms < 1000 ? 0 : age_ms / 1000 * 1000, age));
+        int64_t age_s = now_ms > at_ms ? (now_ms - at_ms) / 1000 : 0;
+        return age_s < 60 ? mem_printf("%ds ago", (int)age_s)
+                          : mem_printf("%s ago", str_format_duration(age_s * 1000, age));
     }
     struct tm tm;
     time_t seconds = (time_t)(at_ms / 1000);
     (void)localtime_r(&seconds, &tm);
     size_t n = strftime(out, sizeof out, "%Y-%m-%d %H:%M:%S", &tm);
-    (void)snprintf(out + n, sizeof out - n, ".%03d", (int)(at_ms % 1000));
+    if (use != COLUMN_USE_TABLE)
+        (void)snprintf(out + n, sizeof out - n, ".%03d", (int)(at_ms % 1000));
     return mem_strdup(out);
 }
 
@@ -88,8 +91,9 @@ static char *column_human(const struct column *column, const json_t *row, enum c
         return column_number(column->kind, value);
     if (json_is_boolean(value))
         return mem_strdup(json_is_true(value) ? "yes" : "no");
-    if (column->kind == COLUMN_KIND_TIME && json_is_string(value))
-        return column_time(json_string_value(value), use, now_ms);
+    bool is_time = column->kind == COLUMN_KIND_TIME || column->kind == COLUMN_KIND_AGE;
+    if (is_time && json_is_string(value))
+        return column_time(column->kind, json_string_value(value), use, now_ms);
     char *text = column_raw(value);
     if (column->kind == COLUMN_KIND_ID && use == COLUMN_USE_TABLE && strlen(text) > COLUMN_ID_SHORT)
         text[COLUMN_ID_SHORT] = '\0';
@@ -122,10 +126,22 @@ bool column_is_right(const struct column *column)
     case COLUMN_KIND_PERCENT:
     case COLUMN_KIND_BYTES:
     case COLUMN_KIND_DURATION:
-    case COLUMN_KIND_TIME:
+    case COLUMN_KIND_AGE:
         return true;
     default:
         return false;
+    }
+}
+
+bool column_is_shown(const struct column *column, enum column_use use)
+{
+    switch (column->show) {
+    case COLUMN_SHOW_DETAIL:
+        return use != COLUMN_USE_TABLE;
+    case COLUMN_SHOW_RAW:
+        return use == COLUMN_USE_RAW;
+    default:
+        return true;
     }
 }
 

@@ -123,26 +123,38 @@ static void command_docs_option_row(const struct command_option *option, struct 
     (void)buf_append_str(b, " |\n");
 }
 
+/* How many options the row has without the common ones. */
+static size_t command_docs_own_options(const struct command *command)
+{
+    size_t own = 0;
+    size_t shared = 0;
+    while (command->options[own].name != NULL)
+        own++;
+    while (command->shared != NULL && command->shared[shared].name != NULL)
+        shared++;
+    return own + shared;
+}
+
 static void command_docs_section(const struct command *command, struct buf *b)
 {
+    size_t n_options = command_docs_own_options(command);
     (void)buf_printf(b, "\n### %s%s\n\n    ", command_is_meta(command) ? "\\" : "", command->name);
     command_help_usage(command, b);
     (void)buf_printf(b, "\n\n%s.\n", command->summary);
     if (command->text != NULL)
         (void)buf_printf(b, "\n%s\n", command->text);
-    const struct command_option *option = command_option_at(command, 0);
-    bool has_arguments = command->arguments[0].name != NULL;
-    if (option != NULL || has_arguments)
+    if (n_options > 0 || command->arguments[0].name != NULL)
         (void)buf_append_str(b, "\n| | |\n|---|---|\n");
     for (size_t i = 0; i < COMMAND_ARGUMENTS_MAX && command->arguments[i].name != NULL; i++) {
         (void)buf_printf(b, "| `%s` | ", command->arguments[i].name);
         command_docs_cell(command->arguments[i].help, b);
         (void)buf_append_str(b, " |\n");
     }
-    for (size_t i = 0; (option = command_option_at(command, i)) != NULL; i++)
-        command_docs_option_row(option, b);
+    for (size_t i = 0; i < n_options; i++)
+        command_docs_option_row(command_option_at(command, i), b);
     for (size_t i = 0; i < COMMAND_EXAMPLES_MAX && command->examples[i].line != NULL; i++)
-        (void)buf_printf(b, "\n`%s`\n: %s\n", command->examples[i].line, command->examples[i].what);
+        (void)buf_printf(b, "%s    %s  # %s\n", i == 0 ? "\n" : "", command->examples[i].line,
+                         command->examples[i].what);
 }
 
 void command_docs_markdown(const struct command *program, struct buf *b)
@@ -153,9 +165,8 @@ void command_docs_markdown(const struct command *program, struct buf *b)
                             "## The program\n");
     command_docs_section(program, b);
     (void)buf_append_str(b, "\n## Commands\n\nThe same on the prompt, as arguments, with `-c`, "
-                            "`-f` and on standard input. They take options "
-                            "anywhere before their own command line; values are attached or "
-                            "follow.\n");
+                            "`-f` and on standard input. Each also takes `-o FORMAT` and `--help`. "
+                            "Options stand in front of a command line that is to be run.\n");
     bool was_meta = false;
     for (size_t i = 0; command_table[i] != NULL; i++) {
         if (command_is_meta(command_table[i]) && !was_meta) {

@@ -128,11 +128,10 @@ static void gather_format_group(const struct gather_group *group, enum gather_st
     char *folded = gather_fold(group->nodes, group->n);
     char *clean = str_printable(folded, strlen(folded), false);
     (void)buf_append_str(b, rule);
-    (void)buf_printf(b, "%s%s%s%s", has_color ? "\033[1m" : "", clean, has_color ? "\033[0m" : "",
-                     stream == GATHER_STDERR ? " (stderr)" : "");
+    (void)buf_printf(b, "%s%s%s", has_color ? "\033[1m" : "", clean, has_color ? "\033[0m" : "");
     if (group->n > 1)
         (void)buf_printf(b, " (%zu)", group->n);
-    (void)buf_append_byte(b, '\n');
+    (void)buf_append_str(b, stream == GATHER_STDERR ? ": standard error\n" : "\n");
     (void)buf_append_str(b, rule);
     (void)buf_append(b, output->data, output->len);
     if (output->data[output->len - 1] != '\n')

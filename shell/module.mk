@@ -4,7 +4,6 @@
 noinst_LIBRARIES += libshell.a
 
 libshell_a_SOURCES =
-libshell_a_SOURCES += shell/base64.c shell/base64.h
 libshell_a_SOURCES += shell/cmd_exec.c
 libshell_a_SOURCES += shell/cmd_file.c
 libshell_a_SOURCES += shell/cmd_help.c

@@ -70,7 +70,7 @@ static void render_line(const struct render *r, const struct column *columns, co
     bool is_first = true;
     (void)buf_append_str(b, is_markdown ? "| " : "");
     for (const struct column *c = columns; c->key != NULL; c++) {
-        if (is_markdown && c->is_detail)
+        if (is_markdown && !column_is_shown(c, COLUMN_USE_TABLE))
             continue;
         char *text =
             row != NULL
@@ -87,7 +87,7 @@ static void render_line(const struct render *r, const struct column *columns, co
 static void render_markdown_rule(const struct column *columns, struct buf *b)
 {
     for (const struct column *c = columns; c->key != NULL; c++) {
-        if (!c->is_detail)
+        if (column_is_shown(c, COLUMN_USE_TABLE))
             (void)buf_append_str(b, column_is_right(c) ? "|---:" : "|---");
     }
     (void)buf_append_str(b, "|\n");
@@ -141,11 +141,11 @@ int render_rows(const struct render *r, const struct column *columns, const json
     if (format_is_json(r->format))
         render_json(r, rows, b);
     else if (r->format == FORMAT_VERTICAL)
-        render_vertical(r, columns, rows, true, b);
+        render_vertical(r, columns, rows, RENDER_RECORDS_TITLED | RENDER_RECORDS_DETAILED, b);
     else if (r->format != FORMAT_TABLE)
         render_lines(r, columns, rows, b);
     else if (!render_table(r, columns, rows, b))
-        render_vertical(r, columns, rows, true, b);
+        render_vertical(r, columns, rows, RENDER_RECORDS_TITLED, b);
     return render_check(b);
 }
 
@@ -156,7 +156,7 @@ int render_object(const struct render *r, const struct column *columns, const js
     (void)json_array_append(rows, (json_t *)object);
     int rc = 0;
     if (r->format == FORMAT_TABLE)
-        render_vertical(r, columns, rows, false, b);
+        render_vertical(r, columns, rows, RENDER_RECORDS_DETAILED, b);
     else
         rc = render_rows(r, columns, rows, b);
     json_decref(rows);

@@ -32,10 +32,16 @@ int render_rows(const struct render *r, const struct column *columns, const json
 int render_object(const struct render *r, const struct column *columns, const json_t *object,
                   struct buf *b);
 
-/* A table or vertical records for people. False from the table: it does not fit. */
+enum render_records {
+    RENDER_RECORDS_TITLED = 1,   /* "-[ record 1 ]---" in front of each */
+    RENDER_RECORDS_DETAILED = 2, /* with the columns that a table leaves out */
+};
+
+/* A table or vertical records (a set of enum render_records) for people. False from the table: it
+ * does not fit. */
 bool render_table(const struct render *r, const struct column *columns, const json_t *rows,
                   struct buf *b);
 void render_vertical(const struct render *r, const struct column *columns, const json_t *rows,
-                     bool with_header, struct buf *b);
+                     unsigned records, struct buf *b);
 
 #endif

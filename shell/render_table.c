@@ -1,7 +1,9 @@
 /* For people: an aligned table, and records with one value a line.
  *
  * Every cell's text is made once; a column is as wide as its widest cell. While the table is wider
- * than the terminal, the widest column that may shrink loses a column, down to RENDER_SHRINK_TO. */
+ * than the terminal, WIDE columns go, the last one first; then the widest column that may shrink
+ * gets narrower, down to RENDER_SHRINK_TO. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,19 +14,19 @@
 struct render_cells {
     const struct column *columns[RENDER_COLUMNS_MAX];
     size_t widths[RENDER_COLUMNS_MAX];
+    bool hidden[RENDER_COLUMNS_MAX];
     size_t n_columns;
     char **texts; /* row by row */
     size_t n_rows;
 };
 
 static void render_cells_init(struct render_cells *cells, const struct render *r,
-                              const struct column *columns, const json_t *rows, enum column_use use)
+                              const struct column *columns, const json_t *rows,
+                              enum column_use shown, enum column_use use)
 {
     *cells = (struct render_cells){.n_rows = json_array_size(rows)};
     for (const struct column *c = columns; c->key != NULL; c++) {
-        if (c->is_detail && use == COLUMN_USE_TABLE)
-            continue;
-        if (cells->n_columns < RENDER_COLUMNS_MAX)
+        if (column_is_shown(c, shown) && cells->n_columns < RENDER_COLUMNS_MAX)
             cells->columns[cells->n_columns++] = c;
     }
     cells->texts = mem_calloc(cells->n_rows * cells->n_columns + 1, sizeof *cells->texts);
@@ -49,26 +51,48 @@ static void render_cells_done(struct render_cells *cells)
 }
 
 /* A cell has a space on both sides; columns are apart by one line. */
-static bool render_shrink(struct render_cells *cells, size_t width)
+static size_t render_total_width(const struct render_cells *cells)
 {
     size_t total = 0;
     for (size_t k = 0; k < cells->n_columns; k++)
-        total += cells->widths[k] + 3;
-    total -= total > 0;
-    while (width > 0 && total > width) {
-        size_t widest = cells->n_columns;
-        for (size_t k = 0; k < cells->n_columns; k++) {
-            if (!column_may_shrink(cells->columns[k]) || cells->widths[k] <= RENDER_SHRINK_TO)
-                continue;
-            if (widest == cells->n_columns || cells->widths[k] > cells->widths[widest])
-                widest = k;
-        }
-        if (widest == cells->n_columns)
-            return false;
+        total += cells->hidden[k] ? 0 : cells->widths[k] + 3;
+    return total > 0 ? total - 1 : 0;
+}
+
+static bool render_shrink_widest(struct render_cells *cells)
+{
+    size_t widest = cells->n_columns;
+    for (size_t k = 0; k < cells->n_columns; k++) {
+        if (cells->hidden[k] || !column_may_shrink(cells->columns[k]) ||
+            cells->widths[k] <= RENDER_SHRINK_TO)
+            continue;
+        if (widest == cells->n_columns || cells->widths[k] > cells->widths[widest])
+            widest = k;
+    }
+    if (widest < cells->n_columns)
         cells->widths[widest]--;
-        total--;
+    return widest < cells->n_columns;
+}
+
+static bool render_fit(struct render_cells *cells, size_t width)
+{
+    if (width == 0)
+        return true;
+    for (size_t k = cells->n_columns; k-- > 0 && render_total_width(cells) > width;)
+        cells->hidden[k] = cells->columns[k]->show == COLUMN_SHOW_WIDE;
+    while (render_total_width(cells) > width) {
+        if (!render_shrink_widest(cells))
+            return false;
     }
     return true;
+}
+
+static size_t render_last_shown(const struct render_cells *cells)
+{
+    size_t last = cells->n_columns;
+    while (last > 0 && cells->hidden[last - 1])
+        last--;
+    return last - (last > 0);
 }
 
 static void render_colored(const struct render *r, const char *color, struct buf *b)
@@ -80,9 +104,12 @@ static void render_colored(const struct render *r, const char *color, struct buf
 static void render_table_line(const struct render *r, const struct render_cells *cells,
                               char *const *texts, struct buf *b)
 {
-    for (size_t k = 0; k < cells->n_columns; k++) {
+    size_t last = render_last_shown(cells);
+    for (size_t k = 0; k <= last; k++) {
         const struct column *c = cells->columns[k];
-        bool is_last = k + 1 == cells->n_columns;
+        bool is_last = k == last;
+        if (cells->hidden[k])
+            continue;
         const char *text = texts != NULL ? texts[k] : column_title(c, COLUMN_USE_TABLE);
         const char *color = texts == NULL                  ? "1"
                             : c->kind == COLUMN_KIND_STATE ? column_state_color(text)
@@ -101,6 +128,8 @@ static void render_table_line(const struct render *r, const struct render_cells 
 static void render_table_rule(const struct render_cells *cells, struct buf *b)
 {
     for (size_t k = 0; k < cells->n_columns; k++) {
+        if (cells->hidden[k])
+            continue;
         if (k > 0)
             (void)buf_append_str(b, text_is_utf8() ? "\xe2\x94\xbc" : "+");
         for (size_t i = 0; i < cells->widths[k] + 2; i++)
@@ -113,8 +142,8 @@ bool render_table(const struct render *r, const struct column *columns, const js
                   struct buf *b)
 {
     struct render_cells cells;
-    render_cells_init(&cells, r, columns, rows, COLUMN_USE_TABLE);
-    bool fits = render_shrink(&cells, r->width);
+    render_cells_init(&cells, r, columns, rows, COLUMN_USE_TABLE, COLUMN_USE_TABLE);
+    bool fits = render_fit(&cells, r->width);
     if (fits && !r->tuples_only) {
         render_table_line(r, &cells, NULL, b);
         render_table_rule(&cells, b);
@@ -138,10 +167,14 @@ static void render_record_rule(size_t number, size_t width, struct buf *b)
 }
 
 void render_vertical(const struct render *r, const struct column *columns, const json_t *rows,
-                     bool with_header, struct buf *b)
+                     unsigned records, struct buf *b)
 {
     struct render_cells cells;
-    render_cells_init(&cells, r, columns, rows, COLUMN_USE_VERTICAL);
+    bool is_titled = (records & RENDER_RECORDS_TITLED) != 0 && !r->tuples_only;
+    render_cells_init(&cells, r, columns, rows,
+                      (records & RENDER_RECORDS_DETAILED) != 0 ? COLUMN_USE_VERTICAL
+                                                               : COLUMN_USE_TABLE,
+                      COLUMN_USE_VERTICAL);
     size_t widest = 0;
     for (size_t k = 0; k < cells.n_columns; k++) {
         size_t width = text_width(column_title(cells.columns[k], COLUMN_USE_VERTICAL));
@@ -149,7 +182,7 @@ void render_vertical(const struct render *r, const struct column *columns, const
     }
     size_t rule = r->width > 0 && r->width < 40 ? r->width : 40;
     for (size_t i = 0; i < cells.n_rows; i++) {
-        if (with_header && !r->tuples_only)
+        if (is_titled)
             render_record_rule(i + 1, rule, b);
         for (size_t k = 0; k < cells.n_columns; k++) {
             const struct column *c = cells.columns[k];
@@ -164,7 +197,7 @@ void render_vertical(const struct render *r, const struct column *columns, const
             (void)buf_append_byte(b, '\n');
         }
     }
-    if (cells.n_rows == 0 && with_header && !r->tuples_only)
+    if (cells.n_rows == 0 && is_titled)
         (void)buf_append_str(b, "(0 rows)\n");
     render_cells_done(&cells);
 }

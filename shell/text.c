@@ -108,7 +108,7 @@ void text_append_fit(struct buf *b, const char *s, size_t width, bool right, boo
 {
     size_t full = text_width(s);
     if (full <= width) {
-        if (right)
+        if (right && (full > 0 || pad))
             text_append_spaces(b, width - full);
         (void)buf_append_str(b, s);
         if (!right && pad)

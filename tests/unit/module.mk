@@ -122,6 +122,24 @@ tests_unit_report_journal_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/task_queue_test
 tests_unit_task_queue_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 
+fake_cluster_files = tests/lib/fake_api.c tests/lib/fake_api.h tests/lib/fake_cluster.c tests/lib/fake_cluster.h
+
+unit_tests += tests/unit/clustersh_test
+tests_unit_clustersh_test_SOURCES = tests/unit/clustersh_test.c $(fake_cluster_files)
+tests_unit_clustersh_test_LDADD = $(base_libs) $(JANSSON_LIBS) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_command_test
+tests_unit_shell_command_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_complete_test
+tests_unit_shell_complete_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_gather_test
+tests_unit_shell_gather_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_hist_test
+tests_unit_shell_hist_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_render_test
+tests_unit_shell_render_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_statement_test
+tests_unit_shell_statement_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+
 check_PROGRAMS += $(unit_tests)
 
 unit_tests += tests/unit/config_test

@@ -1,0 +1,175 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/mem.h"
+#include "shell/complete.h"
+
+static void names(void *arg, enum complete_names kind, struct complete *complete)
+{
+    (void)arg;
+    switch (kind) {
+    case COMPLETE_NAMES_NODES:
+        complete_add(complete, "n2", "online");
+        complete_add(complete, "n1", "online");
+        break;
+    case COMPLETE_NAMES_GROUPS:
+        complete_add(complete, "@all", NULL);
+        complete_add(complete, "@label=gpu", NULL);
+        break;
+    case COMPLETE_NAMES_JOBS:
+        complete_add(complete, "4f120001", "sort running");
+        complete_add(complete, "77aa0002", "grep failed");
+        break;
+    case COMPLETE_NAMES_KEYS:
+        complete_add(complete, "lock/deploy", NULL);
+        break;
+    }
+}
+
+/* What may stand at the end of `line`: "a b c", an open end marked by '+'. */
+static char *complete(const char *line)
+{
+    struct complete c;
+    complete_line(&c, line, strlen(line), names, NULL);
+    char *out = mem_strdup("");
+    for (size_t i = 0; i < c.n; i++) {
+        char *longer = mem_printf("%s%s%s", out, i > 0 ? " " : "", c.items[i].text);
+        free(out);
+        out = longer;
+    }
+    if (c.is_open) {
+        char *longer = mem_printf("%s+", out);
+        free(out);
+        out = longer;
+    }
+    complete_done(&c);
+    return out;
+}
+
+static void assert_complete(const char *line, const char *expected)
+{
+    char *items = complete(line);
+    if (strcmp(items, expected) != 0)
+        fail_msg("%s: got \"%s\", expected \"%s\"", line, items, expected);
+    free(items);
+}
+
+static void words_of_commands_come_from_the_table(void **state)
+{
+    (void)state;
+    assert_complete("", "audit exec exit file help job kv node quit raft status");
+    assert_complete("no", "node");
+    assert_complete("job l", "list logs");
+    assert_complete("j sh", "show");
+    assert_complete("\\t", "\\t \\timing");
+    assert_complete("nosuch x", "");
+    assert_complete("help job re", "results retry");
+    assert_complete("node list; ra", "raft");
+    assert_complete("node list\nra", "raft");
+}
+
+static void options_are_offered_until_they_are_given(void **state)
+{
+    (void)state;
+    assert_complete("job list --a", "--all");
+    assert_complete("job list --all --a", "");
+    assert_complete("job submit --env A=1 --en", "--env");
+    assert_complete("job submit -- x --en", "");
+    assert_complete("node drain -", "--deadline --help --output --reason");
+}
+
+static void values_are_of_the_options_type(void **state)
+{
+    (void)state;
+    assert_complete("job list --state c", "cancelled completed");
+    assert_complete("job list --state=c", "--state=cancelled --state=completed");
+    assert_complete("node list -o js", "json jsonl");
+    assert_complete("node list --output=v", "--output=vertical");
+    assert_complete("\\timing o", "off on");
+}
+
+static void names_come_from_the_cluster(void **state)
+{
+    (void)state;
+    assert_complete("node show ", "n1 n2");
+    assert_complete("job show 4", "4f120001");
+    assert_complete("job cancel 4f120001 7", "77aa0002");
+    assert_complete("kv get l", "lock/deploy");
+    assert_complete("raft transfer n1", "n1");
+    assert_complete("node list --limit n", "");
+}
+
+static void a_node_set_is_completed_item_by_item(void **state)
+{
+    (void)state;
+    assert_complete("exec n", "n1 n2");
+    assert_complete("exec @", "@all @label=gpu");
+    assert_complete("exec n1,n", "n1,n1 n1,n2");
+    assert_complete("exec @all,!@l", "@all,!@label=gpu");
+}
+
+static void files_are_completed_and_folders_stay_open(void **state)
+{
+    (void)state;
+    char dir[] = "/tmp/complete_test.XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    (void)mkdir("sub", 0700);
+    (void)fclose(fopen("one file", "we"));
+    (void)fclose(fopen("sub/inner", "we"));
+    (void)fclose(fopen(".hidden", "we"));
+    assert_complete("\\i s", "sub/+");
+    assert_complete("\\i sub/", "sub/inner");
+    assert_complete("\\i ", "one file sub/");
+    assert_complete("\\i .h", ".hidden");
+    assert_complete("job submit --file 'one", "one file");
+    assert_complete("job submit -- cat sub/i", "sub/inner");
+    (void)unlink("one file");
+    (void)unlink("sub/inner");
+    (void)unlink(".hidden");
+    (void)rmdir("sub");
+    assert_int_equal(chdir("/"), 0);
+    (void)rmdir(dir);
+}
+
+static void the_word_that_is_replaced_is_told_by_its_place(void **state)
+{
+    (void)state;
+    struct complete c;
+    complete_line(&c, "node show 'n", 12, names, NULL);
+    assert_int_equal(c.from, 10);
+    assert_string_equal(c.prefix, "n");
+    char *common = complete_common(&c);
+    assert_string_equal(common, "n");
+    free(common);
+    complete_done(&c);
+    complete_line(&c, "node show ", 10, names, NULL);
+    assert_int_equal(c.from, 10);
+    assert_string_equal(c.prefix, "");
+    complete_done(&c);
+    complete_line(&c, "node show nXX", 11, names, NULL);
+    assert_int_equal(c.n, 2);
+    complete_done(&c);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(words_of_commands_come_from_the_table),
+        cmocka_unit_test(options_are_offered_until_they_are_given),
+        cmocka_unit_test(values_are_of_the_options_type),
+        cmocka_unit_test(names_come_from_the_cluster),
+        cmocka_unit_test(a_node_set_is_completed_item_by_item),
+        cmocka_unit_test(files_are_completed_and_folders_stay_open),
+        cmocka_unit_test(the_word_that_is_replaced_is_told_by_its_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
