@@ -118,9 +118,11 @@ static int coordinator_read_take_task(void *arg, Wire__TaskRow *row)
         wire__task_row__free_unpacked(row, NULL);
         return 0;
     }
+    /* Of an element the attempt that completed it counts, else the latest. */
     if (!read->all_attempts && n > 0 && read->found[n - 1]->index == row->index) {
-        wire__task_row__free_unpacked(read->found[n - 1], NULL);
-        read->found[n - 1] = row;
+        bool decided = read->found[n - 1]->state == WIRE__ATTEMPT_STATE__ATTEMPT_STATE_COMPLETED;
+        wire__task_row__free_unpacked(decided ? row : read->found[n - 1], NULL);
+        read->found[n - 1] = decided ? read->found[n - 1] : row;
         return 0;
     }
     MEM_GROW(read->found, read->found_cap, n + 1);
