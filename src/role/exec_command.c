@@ -86,7 +86,8 @@ static enum task_code exec_command_code(const struct spawn_result *result)
     }
 }
 
-char *exec_command_report(const struct spawn_result *result, Wire__TaskReport *report)
+char *exec_command_report(const char *program, const struct spawn_result *result,
+                          Wire__TaskReport *report)
 {
     wire__task_report__init(report);
     report->code = exec_command_code(result);
@@ -101,8 +102,8 @@ char *exec_command_report(const struct spawn_result *result, Wire__TaskReport *r
     report->rss_max_bytes = result->rss_max_bytes;
     report->stdout_bytes = result->stdout_bytes;
     report->stderr_bytes = result->stderr_bytes;
-    report->text = result->end == SPAWN_FAILED
-                       ? mem_printf("cannot %s: %s", result->what, err_text(result->error))
-                       : mem_strdup(task_code_text(report->code));
+    report->text = result->end == SPAWN_FAILED ? mem_printf("%s: cannot %s: %s", program,
+                                                            result->what, err_text(result->error))
+                                               : mem_strdup(task_code_text(report->code));
     return report->text;
 }

@@ -10,7 +10,9 @@
 int exec_command_spawn(struct node *node, const Wire__ExecStart *start, const char *dir,
                        const struct spawn_callbacks *callbacks, uint64_t *id);
 
-/* Fills in `report`, without key and streams; returns its text, the caller's to free. */
-char *exec_command_report(const struct spawn_result *result, Wire__TaskReport *report);
+/* Fills in `report`, without key and streams; returns its text, the caller's to free. `program` is
+ * for that. */
+char *exec_command_report(const char *program, const struct spawn_result *result,
+                          Wire__TaskReport *report);
 
 #endif

@@ -43,6 +43,7 @@ struct exec_server_run {
     struct exec_server *server;
     struct task_key key; /* names its directory */
     char *dir;
+    char *program;
     uint64_t spawn_id;
     uint64_t credit;
     uint64_t credit_first;
@@ -103,6 +104,7 @@ static void exec_server_free_run(struct exec_server_run *run)
     for (unsigned i = 0; i < EXEC_SERVER_STREAMS; i++)
         free(run->inlined[i]);
     free(run->dir);
+    free(run->program);
     free(run->text);
     free(run);
     exec_server_check_closed(server);
@@ -278,7 +280,7 @@ static void exec_server_on_ended(void *arg, uint64_t id, const struct spawn_resu
 {
     struct exec_server_run *run = arg;
     (void)id;
-    run->text = exec_command_report(result, &run->report);
+    run->text = exec_command_report(run->program, result, &run->report);
     run->ended = true;
     if (result->tidied) {
         exec_server_inline(&run->streams[0], result->stdout_data, (size_t)result->stdout_bytes);
@@ -332,6 +334,7 @@ void exec_server_on_start(struct exec_server *server, uint64_t from, const Wire_
         exec_server_refuse(server, &id, ERR_BUSY, "the node runs too many commands at once");
     } else {
         run = exec_server_add(server, &id, message->credit);
+        run->program = mem_strdup(message->argv[0]);
         struct spawn_callbacks callbacks = {
             .started = exec_server_on_started, .ended = exec_server_on_ended, .arg = run};
         int err = exec_command_spawn(server->node, message, run->dir, &callbacks, &run->spawn_id);

@@ -34,6 +34,7 @@ struct files_download {
     size_t piece_len;
     size_t piece_written;
     bool begun;
+    bool full; /* the client must read first */
     TAILQ_ENTRY(files_download) link;
 };
 
@@ -76,13 +77,13 @@ static void files_download_ask(struct files_download *down);
 /* Writes what the client takes of the piece at hand, then goes on. */
 static void files_download_write(struct files_download *down)
 {
-    int full = 0;
-    while (full == 0 && down->piece_written < down->piece_len) {
+    while (!down->full && down->piece_written < down->piece_len) {
         size_t n = down->piece_len - down->piece_written;
         n = n < HTTP_STREAM_WRITE_MAX ? n : HTTP_STREAM_WRITE_MAX;
-        full = http_stream_write(down->req, down->piece + down->piece_written, n);
-        if (full < 0)
+        int rc = http_stream_write(down->req, down->piece + down->piece_written, n);
+        if (rc < 0)
             return; /* on_close comes */
+        down->full = rc > 0;
         down->piece_written += n;
     }
     if (down->piece_written < down->piece_len)
@@ -100,6 +101,7 @@ static void files_download_on_drain(struct http_request *req, void *arg)
 {
     struct files_download *down = arg;
     (void)req;
+    down->full = false;
     if (down->piece_written < down->piece_len)
         files_download_write(down);
 }

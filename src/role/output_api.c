@@ -46,6 +46,7 @@ struct output_api_request {
     bool given;       /* all of it was */
     struct output_stream *bytes;
     bool begun;
+    bool full; /* the client must read first */
     TAILQ_ENTRY(output_api_request) link;
 };
 
@@ -117,13 +118,13 @@ static void output_api_on_close(struct http_request *req, void *arg)
 static size_t output_api_write(struct output_api_request *r, const uint8_t *data, size_t len)
 {
     size_t taken = 0;
-    int full = 0;
     output_api_begin(r);
-    while (taken < len && full == 0) {
+    while (taken < len && !r->full) {
         size_t n = len - taken < HTTP_STREAM_WRITE_MAX ? len - taken : HTTP_STREAM_WRITE_MAX;
-        full = http_stream_write(r->req, data + taken, n);
-        if (full < 0)
+        int rc = http_stream_write(r->req, data + taken, n);
+        if (rc < 0)
             return taken; /* on_close comes */
+        r->full = rc > 0;
         taken += n;
     }
     r->offset += taken;
@@ -147,6 +148,7 @@ static void output_api_on_drain(struct http_request *req, void *arg)
 {
     struct output_api_request *r = arg;
     (void)req;
+    r->full = false;
     if (r->bytes != NULL)
         output_stream_resume(r->bytes);
 }
