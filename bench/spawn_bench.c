@@ -1,8 +1,8 @@
 /* usage: spawn_bench [--tasks N] [--slots N] [--rounds N] [--json]
  *
- * Runs N times `true`, so many at once, by a bare posix_spawn-and-wait loop, and through the
- * spawner; with
- * --json one object. The rounds take turns, so that all see the same machine. Medians. */
+ * Runs N times `true`, so many at once: by a bare posix_spawn-and-wait loop, through the spawner,
+ * and as whole attempts of a task (directory, streams, result). The rounds take turns, so that all
+ * see the same machine. Medians, and ratios to the bare loop; with --json one object. */
 #include <getopt.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -17,6 +17,8 @@
 #include "run/sched_hint.h"
 #include "run/spawn.h"
 #include "run/spawner.h"
+#include "run/task_dir.h"
+#include "run/task_run.h"
 
 enum { SPAWN_BENCH_ROUNDS_MAX = 99 };
 
@@ -34,6 +36,13 @@ struct spawn_bench {
     bool has_json;
     unsigned left;
     unsigned failed;
+    unsigned running; /* attempts */
+    char dir[32];
+    struct task_run_node node;
+    Wire__JobSpec spec;
+    Wire__AssignTask assign;
+    Wire__TaskKey key_message;
+    struct task_key key;
 };
 
 static void spawn_bench_die(const char *what)
@@ -103,6 +112,62 @@ static void spawn_bench_spawner(struct spawn_bench *b)
         spawn_bench_die("commands failed");
 }
 
+/* ---- attempts ---- */
+
+static void spawn_bench_next_attempt(struct spawn_bench *b);
+
+static void spawn_bench_attempt_done(void *arg, struct task_run *run,
+                                     const Wire__TaskReport *report)
+{
+    struct spawn_bench *b = arg;
+
+    (void)run;
+    if (report->phase != WIRE__TASK_PHASE__TASK_PHASE_COMPLETED)
+        b->failed++;
+    b->running--;
+    spawn_bench_next_attempt(b);
+}
+
+static void spawn_bench_next_attempt(struct spawn_bench *b)
+{
+    struct task_run_callbacks callbacks = {.done = spawn_bench_attempt_done, .arg = b};
+
+    if (b->left == 0) {
+        if (b->running == 0)
+            uv_stop(&b->loop);
+        return;
+    }
+    b->left--;
+    b->running++;
+    b->key_message.index = ++b->key.index;
+    (void)task_run_start(&b->node, &b->assign, &callbacks);
+}
+
+static void spawn_bench_attempts(struct spawn_bench *b)
+{
+    b->left = b->tasks;
+    for (unsigned i = 0; i < b->slots; i++)
+        spawn_bench_next_attempt(b);
+    uv_run(&b->loop, UV_RUN_DEFAULT);
+    if (b->failed > 0)
+        spawn_bench_die("attempts failed");
+}
+
+static void spawn_bench_init_attempts(struct spawn_bench *b)
+{
+    wire__job_spec__init(&b->spec);
+    wire__assign_task__init(&b->assign);
+    b->spec.argv = (char **)(uintptr_t)spawn_bench_argv;
+    b->spec.n_argv = 1;
+    uuid_generate(&b->key.job);
+    b->key.attempt = 1;
+    task_key_write(&b->key, &b->key_message);
+    b->assign.key = &b->key_message;
+    b->assign.spec = &b->spec;
+    b->node = (struct task_run_node){
+        .loop = &b->loop, .spawn = b->spawn, .name = "bench", .tasks_dir = b->dir};
+}
+
 /* ---- */
 
 static double spawn_bench_rate(struct spawn_bench *b, void (*fn)(struct spawn_bench *b))
@@ -149,32 +214,59 @@ static void spawn_bench_options(struct spawn_bench *b, int argc, char **argv)
         spawn_bench_die("too many rounds");
 }
 
+static void spawn_bench_print(const struct spawn_bench *b, double bare, double spawner,
+                              double attempts)
+{
+    if (b->has_json)
+        printf("{\"tasks\":%u,\"slots\":%u,\"bare_per_s\":%.0f,\"spawner_per_s\":%.0f,"
+               "\"spawner_ratio\":%.3f,\"attempts_per_s\":%.0f,\"attempts_ratio\":%.3f}\n",
+               b->tasks, b->slots, bare, spawner, spawner / bare, attempts, attempts / bare);
+    else
+        printf("%u times true, %u at once\n"
+               "bare posix_spawn loop  %6.0f/s\n"
+               "through the spawner    %6.0f/s  %.2f\n"
+               "whole attempts         %6.0f/s  %.2f\n",
+               b->tasks, b->slots, bare, spawner, spawner / bare, attempts, attempts / bare);
+}
+
+static void spawn_bench_run(struct spawn_bench *b)
+{
+    double bare[SPAWN_BENCH_ROUNDS_MAX];
+    double spawner[SPAWN_BENCH_ROUNDS_MAX];
+    double attempts[SPAWN_BENCH_ROUNDS_MAX];
+
+    for (unsigned i = 0; i < b->rounds; i++) {
+        bare[i] = spawn_bench_rate(b, spawn_bench_bare);
+        spawner[i] = spawn_bench_rate(b, spawn_bench_spawner);
+        attempts[i] = spawn_bench_rate(b, spawn_bench_attempts);
+    }
+    spawn_bench_print(b, spawn_bench_median(bare, b->rounds),
+                      spawn_bench_median(spawner, b->rounds),
+                      spawn_bench_median(attempts, b->rounds));
+}
+
 int main(int argc, char **argv)
 {
     struct spawn_bench b;
     struct spawn_options options = {0};
-    double bare[SPAWN_BENCH_ROUNDS_MAX], spawner[SPAWN_BENCH_ROUNDS_MAX];
     struct error e;
 
     if (argc > 1 && strcmp(argv[1], "spawner") == 0)
         return spawner_main(SPAWNER_FD);
     spawn_bench_options(&b, argc, argv);
+    snprintf(b.dir, sizeof b.dir, "/tmp/spawn-bench-XXXXXX");
+    if (!mkdtemp(b.dir))
+        spawn_bench_die("no directory in /tmp");
+    options.tasks_dir = b.dir;
     sched_hint_short_slice();
     uv_loop_init(&b.loop);
     if (spawn_new(&b.loop, &options, &b.spawn, &e) < 0)
         spawn_bench_die(e.text);
-    for (unsigned i = 0; i < b.rounds; i++) {
-        bare[i] = spawn_bench_rate(&b, spawn_bench_bare);
-        spawner[i] = spawn_bench_rate(&b, spawn_bench_spawner);
-    }
-    double bare_rate = spawn_bench_median(bare, b.rounds);
-    double spawner_rate = spawn_bench_median(spawner, b.rounds);
-    printf(b.has_json ? "{\"tasks\":%u,\"slots\":%u,\"bare_per_s\":%.0f,\"spawner_per_s\":%.0f,"
-                        "\"ratio\":%.3f}\n"
-                      : "%u times true, %u at once: bare loop %.0f/s, spawner %.0f/s, ratio %.2f\n",
-           b.tasks, b.slots, bare_rate, spawner_rate, spawner_rate / bare_rate);
+    spawn_bench_init_attempts(&b);
+    spawn_bench_run(&b);
     spawn_close(b.spawn, NULL, NULL);
     uv_run(&b.loop, UV_RUN_DEFAULT);
     uv_loop_close(&b.loop);
+    (void)task_dir_remove(b.dir, NULL);
     return EXIT_SUCCESS;
 }

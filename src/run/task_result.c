@@ -63,6 +63,8 @@ void task_result_add(struct task_result *r, const struct spawn_result *command)
 {
     Wire__TaskReport *report = &r->report;
 
+    report->exit_code = command->end == SPAWN_EXITED ? command->exit_code : -1;
+    report->signal = command->end == SPAWN_SIGNALED ? (uint32_t)command->signal : 0;
     if (report->started_ms == 0)
         report->started_ms = (uint64_t)command->started_ms;
     if (command->ended_ms > 0)
@@ -157,11 +159,6 @@ void task_result_set_command(struct task_result *r, const struct task_result_com
     char which[TASK_RESULT_WHICH_MAX];
 
     task_result_which(command, which);
-    if (ended->end == SPAWN_EXITED)
-        r->report.exit_code = ended->exit_code;
-    else if (ended->end == SPAWN_SIGNALED)
-        r->report.signal = (uint32_t)ended->signal;
-
     if (ended->end == SPAWN_FAILED) {
         task_result_set_not_started(r, command, which, ended);
     } else if (ended->end == SPAWN_LOST) {

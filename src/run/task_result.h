@@ -34,7 +34,7 @@ void task_result_done(struct task_result *r);
 void task_result_set(struct task_result *r, Wire__TaskPhase phase, enum task_code code,
                      const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
-/* Adds times, sizes and, if the directory was tidied, the streams of a command. */
+/* Adds how a command ended, its times and sizes and, if the directory was tidied, its streams. */
 void task_result_add(struct task_result *r, const struct spawn_result *command);
 
 /* Sets the result by how the last command ended. */
