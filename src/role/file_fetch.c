@@ -1,6 +1,7 @@
-/* Happy path: a piece is asked for, goes into a file sink, and when that has taken it the next one
- * is asked for; the end closes the file and compares the checksum. What fails with one holder
- * begins again with the next; without a further one the last reason is given. */
+/* Happy path: without holders the leader names them; a piece is asked for, goes into a file sink,
+ * and when that has taken it the next one is asked for; the end closes the file and compares the
+ * checksum. What fails with one holder begins again with the next; without a further one the last
+ * reason is given. */
 #include "role/file_fetch.h"
 
 #include <errno.h>
@@ -11,7 +12,9 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/uuid.h"
 #include "role/file_store.h"
+#include "role/leader_request.h"
 #include "role/node.h"
 #include "run/file_sink.h"
 
@@ -29,7 +32,8 @@ struct file_fetch {
     uint64_t xxh3;
     uint64_t received;
     uint64_t call;
-    uint8_t *piece; /* the last one */
+    struct leader_request *request; /* who holds it? */
+    uint8_t *piece;                 /* the last one */
     size_t piece_len;
     size_t piece_taken;
     bool eof;
@@ -62,6 +66,7 @@ static void file_fetch_end(struct file_fetch *fetch)
 }
 
 static void file_fetch_ask(struct file_fetch *fetch);
+static void file_fetch_open(struct file_fetch *fetch);
 static void file_fetch_take(struct file_fetch *fetch);
 
 static void file_fetch_on_ready(void *arg)
@@ -200,6 +205,57 @@ static void file_fetch_set_holders(struct file_fetch *fetch, const uint64_t *hol
             fetch->holders[fetch->holders_n++] = holders[i];
 }
 
+/* ---- who holds it -----------------------------------------------------------------------------*/
+
+static void file_fetch_on_row(void *arg, json_t *json, const struct error *e)
+{
+    struct file_fetch *fetch = arg;
+    uint64_t holders[FILE_FETCH_HOLDERS_MAX];
+    const json_t *list = json_object_get(json, "holders");
+    size_t n = 0;
+    fetch->request = NULL;
+    if (e != NULL) {
+        (void)error_set(&fetch->e, e->code, "file %s: %s", fetch->id, e->text);
+        file_fetch_end(fetch);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(list) && n < FILE_FETCH_HOLDERS_MAX; i++)
+        holders[n++] = (uint64_t)json_integer_value(json_array_get(list, i));
+    const char *xxh = json_string_value(json_object_get(json, "xxh"));
+    if (fetch->bytes == 0)
+        fetch->bytes = (uint64_t)json_integer_value(json_object_get(json, "bytes"));
+    if (xxh != NULL) {
+        free(fetch->xxh);
+        fetch->xxh = mem_strdup(xxh);
+    }
+    file_fetch_set_holders(fetch, holders, n);
+    file_fetch_open(fetch);
+}
+
+static void file_fetch_ask_leader(struct file_fetch *fetch)
+{
+    char *path = mem_printf("/api/internal/files/%s", fetch->id);
+    struct leader_request_spec spec = {.method = "GET", .path = path, .user = ""};
+    fetch->request = leader_request_start(fetch->node, &spec, file_fetch_on_row, fetch);
+    free(path);
+}
+
+/* ---- life -------------------------------------------------------------------------------------*/
+
+static void file_fetch_open(struct file_fetch *fetch)
+{
+    fetch->fd = open(fetch->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fetch->fd < 0) {
+        (void)error_set(&fetch->e, -errno, "cannot create %s: %s", fetch->path, strerror(errno));
+        file_fetch_end(fetch);
+    } else if (fetch->holders_n == 0) {
+        (void)error_set(&fetch->e, ERR_NOT_FOUND, "no node holds file %s", fetch->id);
+        file_fetch_end(fetch);
+    } else {
+        file_fetch_begin(fetch);
+    }
+}
+
 struct file_fetch *file_fetch_start(struct node *node, const struct file_fetch_spec *spec,
                                     file_fetch_fn fn, void *arg)
 {
@@ -214,15 +270,15 @@ struct file_fetch *file_fetch_start(struct node *node, const struct file_fetch_s
     fetch->piece = mem_alloc(FILE_FETCH_PIECE_BYTES_MAX);
     loop_hook_init(&fetch->hook, node_loop(node), LOOP_PHASE_DEFER, file_fetch_on_hook, fetch);
     file_fetch_set_holders(fetch, spec->holders, spec->holders_n);
-    fetch->fd = open(spec->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fetch->fd < 0) {
-        (void)error_set(&fetch->e, -errno, "cannot create %s: %s", spec->path, strerror(errno));
+    struct uuid uuid;
+    fetch->fd = -1;
+    if (uuid_parse(spec->id, &uuid) < 0) {
+        (void)error_set(&fetch->e, ERR_INVALID, "\"%.64s\" is no file's id", spec->id);
         file_fetch_end(fetch);
     } else if (fetch->holders_n == 0) {
-        (void)error_set(&fetch->e, ERR_NOT_FOUND, "no node holds file %s", spec->id);
-        file_fetch_end(fetch);
+        file_fetch_ask_leader(fetch);
     } else {
-        file_fetch_begin(fetch);
+        file_fetch_open(fetch);
     }
     return fetch;
 }
@@ -233,6 +289,9 @@ void file_fetch_cancel(struct file_fetch *fetch)
     if (fetch->call != 0)
         node_call_end(fetch->node, fetch->call);
     fetch->call = 0;
+    if (fetch->request != NULL)
+        leader_request_cancel(fetch->request);
+    fetch->request = NULL;
     fetch->at = fetch->holders_n;
     if (!fetch->leaving)
         file_fetch_leave(fetch);

@@ -27,7 +27,7 @@ struct file_fetch_spec {
     uint64_t bytes;   /* 0: not known */
     const char *xxh;  /* XXH3_64bits in hex; "": not checked here, as any other length */
     const uint64_t *holders;
-    size_t holders_n;
+    size_t holders_n; /* 0: the leader is asked, for the checksum too */
 };
 
 /* code 0, or a negative one and a sentence. Once, never from inside a function of this header. */
