@@ -34,7 +34,7 @@ static bool link_accept_has_room(struct link_set *set)
     if (set->pending_n < set->options.pending_max)
         return true;
     struct link *oldest = TAILQ_FIRST(&set->pending);
-    int64_t due_ms = oldest->born_ms + LINK_PATIENCE_MS;
+    int64_t due_ms = oldest->born_ms + set->options.handshake_timeout_ms / LINK_PATIENCE_PART;
     if (loop_now_ms(set->loop) >= due_ms) {
         set->stats.handshake_timeouts++;
         link_lost(oldest, ERR_TIMEOUT, "the handshake took too long while others waited");

@@ -31,7 +31,7 @@ enum {
     LINK_TURN_FRAMES_MAX = 1024,      /* of one link before others have their turn */
     LINK_CLOSE_MS = 1000,             /* for the Goodbye to arrive */
     LINK_STABLE_MS = 1000,            /* up for so long: the backoff begins anew */
-    LINK_PATIENCE_MS = 1000,          /* pending for so long: others that wait may push it out */
+    LINK_PATIENCE_PART = 10, /* of the handshake's time; then others that wait push it out */
     LINK_REASON_MAX = 256,
 };
 

@@ -213,8 +213,9 @@ void loop_turn(struct loop *loop)
     loop_end_turn(loop); /* what was armed outside of a turn, or left over */
     loop_set_wake(loop);
     loop->wall_ms = 0;
+    uint64_t last_order = loop->timers.order; /* what this turn starts is for the next one */
     (void)uv_run(&loop->uv, UV_RUN_ONCE);
-    loop_timers_fire(&loop->timers, loop_now_ms(loop));
+    loop_timers_fire(&loop->timers, loop_now_ms(loop), last_order);
     loop_end_turn(loop);
     idle_ns = uv_metrics_idle_time(&loop->uv) - idle_ns;
     loop_account_turn(loop, (int64_t)((uv_hrtime() - begin_ns - idle_ns) / 1000000));
@@ -251,6 +252,7 @@ struct loop *loop_new(void)
     (void)uv_prepare_init(&loop->uv, &loop->prepare);
     loop->prepare.data = loop;
     (void)uv_prepare_start(&loop->prepare, loop_on_prepare);
+    loop_timers_init(&loop->timers);
     loop->uv.data = loop;
     loop->async.data = loop;
     loop->wake.data = loop;
@@ -301,10 +303,10 @@ static void loop_check_closed(struct loop *loop)
     bool left = false;
     uv_walk(&loop->uv, loop_report_handle, &left);
     bool hooks = loop_armed_hooks(loop) != NULL;
-    if (!left && !hooks && loop->timers.n == 0)
+    if (!left && !hooks && loop->timers.heap.n == 0)
         return;
     log_error(LOG_ABOUT(.role = "loop"), "left behind: %zu running timers, %s hooks",
-              loop->timers.n, hooks ? "armed" : "no");
+              loop->timers.heap.n, hooks ? "armed" : "no");
     abort();
 }
 
@@ -331,7 +333,7 @@ void loop_free(struct loop *loop)
     int err = uv_loop_close(&loop->uv);
     assert(err == 0);
     (void)err;
-    free(loop->timers.heap);
+    loop_timers_done(&loop->timers);
     free(loop);
 }
 

@@ -1,34 +1,14 @@
 #include "run/loop_timer.h"
 
 #include <assert.h>
+#include <stddef.h>
 
-#include "base/mem.h"
-
-static bool loop_timer_is_before(const struct loop_timer *a, const struct loop_timer *b)
+static bool loop_timer_is_before(const void *a, const void *b)
 {
-    return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->order < b->order;
-}
-
-static void loop_timer_put(struct loop_timers *timers, size_t slot, struct loop_timer *timer)
-{
-    timers->heap[slot] = timer;
-    timer->slot = slot;
-}
-
-/* Moves the timer at `slot` up or down to where the order wants it. */
-static void loop_timer_sift(struct loop_timers *timers, size_t slot)
-{
-    struct loop_timer *timer = timers->heap[slot];
-    for (; slot > 1 && loop_timer_is_before(timer, timers->heap[slot / 2]); slot /= 2)
-        loop_timer_put(timers, slot, timers->heap[slot / 2]);
-    for (size_t child; (child = slot * 2) <= timers->n; slot = child) {
-        if (child < timers->n && loop_timer_is_before(timers->heap[child + 1], timers->heap[child]))
-            child++;
-        if (!loop_timer_is_before(timers->heap[child], timer))
-            break;
-        loop_timer_put(timers, slot, timers->heap[child]);
-    }
-    loop_timer_put(timers, slot, timer);
+    const struct loop_timer *first = a;
+    const struct loop_timer *second = b;
+    return first->due_ms != second->due_ms ? first->due_ms < second->due_ms
+                                           : first->order < second->order;
 }
 
 void loop_timer_init(struct loop_timer *timer, struct loop *loop, loop_timer_fn fn, void *arg)
@@ -42,11 +22,10 @@ void loop_timer_start_at(struct loop_timer *timer, int64_t due_ms)
     struct loop_timers *timers = loop_timers(timer->loop);
     timer->due_ms = due_ms;
     timer->order = ++timers->order;
-    if (timer->slot == 0) {
-        MEM_GROW(timers->heap, timers->cap, timers->n + 2);
-        loop_timer_put(timers, ++timers->n, timer);
-    }
-    loop_timer_sift(timers, timer->slot);
+    if (loop_timer_is_running(timer))
+        heap_moved(&timers->heap, timer);
+    else
+        heap_insert(&timers->heap, timer);
 }
 
 void loop_timer_start(struct loop_timer *timer, int64_t after_ms)
@@ -57,17 +36,8 @@ void loop_timer_start(struct loop_timer *timer, int64_t after_ms)
 
 void loop_timer_stop(struct loop_timer *timer)
 {
-    if (timer->slot == 0)
-        return;
-    struct loop_timers *timers = loop_timers(timer->loop);
-    size_t slot = timer->slot;
-    assert(timers->heap[slot] == timer);
-    timer->slot = 0;
-    struct loop_timer *last = timers->heap[timers->n--];
-    if (last == timer)
-        return;
-    loop_timer_put(timers, slot, last);
-    loop_timer_sift(timers, slot);
+    if (loop_timer_is_running(timer))
+        heap_remove(&loop_timers(timer->loop)->heap, timer);
 }
 
 bool loop_timer_is_running(const struct loop_timer *timer)
@@ -75,24 +45,33 @@ bool loop_timer_is_running(const struct loop_timer *timer)
     return timer->slot != 0;
 }
 
-bool loop_timers_next(const struct loop_timers *timers, int64_t *due_ms)
+void loop_timers_init(struct loop_timers *timers)
 {
-    if (timers->n == 0)
-        return false;
-    *due_ms = timers->heap[1]->due_ms;
-    return true;
+    *timers = (struct loop_timers){.order = 0};
+    heap_init(&timers->heap, loop_timer_is_before, offsetof(struct loop_timer, slot));
 }
 
-void loop_timers_fire(struct loop_timers *timers, int64_t now_ms)
+void loop_timers_done(struct loop_timers *timers)
 {
-    /* A timer that is started meanwhile has a later order. With a due time in the past it can stand
-     * before older ones: those wait for the next turn, which then comes at once. */
-    uint64_t last = timers->order;
-    while (timers->n > 0) {
-        struct loop_timer *timer = timers->heap[1];
-        if (timer->due_ms > now_ms || timer->order > last)
-            break;
-        loop_timer_stop(timer);
+    heap_done(&timers->heap);
+}
+
+bool loop_timers_next(const struct loop_timers *timers, int64_t *due_ms)
+{
+    const struct loop_timer *first = heap_first(&timers->heap);
+    if (first != NULL)
+        *due_ms = first->due_ms;
+    return first != NULL;
+}
+
+void loop_timers_fire(struct loop_timers *timers, int64_t now_ms, uint64_t last_order)
+{
+    /* A newer timer whose due time is past can stand before older ones: these wait for the next
+     * turn, which comes at once. */
+    struct loop_timer *timer;
+    while ((timer = heap_first(&timers->heap)) != NULL && timer->due_ms <= now_ms &&
+           timer->order <= last_order) {
+        heap_remove(&timers->heap, timer);
         timer->fn(timer->arg);
     }
 }

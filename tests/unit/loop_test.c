@@ -229,6 +229,34 @@ static void a_timer_restarted_by_itself_waits_for_the_next_turn(void **state)
     loop_timer_stop(&again.timer);
 }
 
+struct starter {
+    uv_timer_t foreign;
+    struct again again;
+};
+
+static void starter_run(uv_timer_t *handle)
+{
+    struct starter *starter = handle->data;
+    loop_timer_start(&starter->again.timer, 0);
+}
+
+static void a_timer_started_by_an_event_waits_for_the_next_turn(void **state)
+{
+    struct trace *trace = *state;
+    static struct starter starter; /* closed at teardown */
+    starter = (struct starter){.again.loop = trace->loop};
+    loop_timer_init(&starter.again.timer, trace->loop, again_run, &starter.again);
+    assert_int_equal(uv_timer_init(loop_uv(trace->loop), &starter.foreign), 0);
+    starter.foreign.data = &starter;
+    assert_int_equal(uv_timer_start(&starter.foreign, starter_run, 0, 0), 0);
+    loop_turn(trace->loop);
+    assert_int_equal(starter.again.runs, 0);
+    loop_turn(trace->loop);
+    assert_int_equal(starter.again.runs, 1);
+    loop_timer_stop(&starter.again.timer);
+    uv_close((uv_handle_t *)&starter.foreign, NULL);
+}
+
 struct many {
     struct loop_timer timer;
     int64_t *last_due_ms;
@@ -497,6 +525,7 @@ int main(void)
         LOOP_TEST(timers_fire_by_due_time_then_by_start),
         LOOP_TEST(a_stopped_timer_does_not_fire),
         LOOP_TEST(a_timer_restarted_by_itself_waits_for_the_next_turn),
+        LOOP_TEST(a_timer_started_by_an_event_waits_for_the_next_turn),
         LOOP_TEST(a_thousand_timers_with_random_stops_fire_in_order),
         LOOP_TEST(posts_of_many_threads_all_arrive_in_the_order_of_each),
         LOOP_TEST(work_runs_on_another_thread_and_reports_on_the_loop),
