@@ -160,21 +160,22 @@ void raft_download_tick(struct raft_node *node)
 /* ---- handing it to libraft ---------------------------------------------------------------------
  */
 
-static int make_message(struct raft_download *d, struct raft_message *message)
+static int make_message(struct raft_node *node, uint64_t from, const Wire__SnapshotBegin *begin,
+                        const char *path, struct raft_message *message)
 {
     struct raft_install_snapshot *args = &message->install_snapshot;
     *args = (struct raft_install_snapshot){
-        .term = d->begin->term,
-        .last_index = d->begin->last_index,
-        .last_term = d->begin->last_term,
-        .conf_index = d->begin->configuration_index,
+        .term = begin->term,
+        .last_index = begin->last_index,
+        .last_term = begin->last_term,
+        .conf_index = begin->configuration_index,
     };
     message->type = RAFT_IO_INSTALL_SNAPSHOT;
-    message->server_id = d->from;
-    message->server_address = raft_node_address(d->node, d->from);
+    message->server_id = from;
+    message->server_address = raft_node_address(node, from);
     raft_configuration_init(&args->conf);
-    int rc = raft_codec_to_configuration(d->begin->configuration, &args->conf);
-    if (rc == 0 && raft_record_descriptor(args->last_index, d->path, &args->data) != 0) {
+    int rc = raft_codec_to_configuration(begin->configuration, &args->conf);
+    if (rc == 0 && raft_record_descriptor(args->last_index, path, &args->data) != 0) {
         raft_configuration_close(&args->conf);
         rc = ERR_INVALID;
     }
@@ -189,7 +190,7 @@ static void deliver(struct raft_download *d)
     if (node->put.req != NULL)
         return;
     struct raft_message message;
-    if (make_message(d, &message) < 0) {
+    if (make_message(node, d->from, d->begin, d->path, &message) < 0) {
         fail(d, ERR_PROTOCOL, "malformed description");
         return;
     }
@@ -328,16 +329,41 @@ static struct raft_download *new_download(struct raft_node *node, uint64_t from,
     return d;
 }
 
-int raft_download_begin(struct raft_node *node, uint64_t from, const Wire__SnapshotBegin *m)
+static bool is_begin(const Wire__SnapshotBegin *m)
 {
     struct raft_configuration conf;
     raft_configuration_init(&conf);
     if (m->term == 0 || m->last_index == 0 || m->last_term == 0 || m->size == 0 ||
         raft_codec_to_configuration(m->configuration, &conf) < 0)
-        return ERR_PROTOCOL;
+        return false;
     raft_configuration_close(&conf);
+    return true;
+}
+
+/* libraft has this snapshot or a newer one: it says so to the leader and wants no file. */
+static void skip(struct raft_node *node, uint64_t from, const Wire__SnapshotBegin *m)
+{
+    struct raft_message message;
+    if (make_message(node, from, m, "", &message) < 0)
+        return;
+    raft_node_deliver(node, &message);
+    Wire__SnapshotProgress progress;
+    wire__snapshot_progress__init(&progress);
+    progress.transfer = m->transfer;
+    progress.complete = true;
+    reply(node, from, &progress);
+}
+
+int raft_download_begin(struct raft_node *node, uint64_t from, const Wire__SnapshotBegin *m)
+{
+    if (!is_begin(m))
+        return ERR_PROTOCOL;
     if (m->term < raft_node_raft(node)->current_term) {
         refuse(node, from, m->transfer, ERR_CONFLICT, "the receiver is in a later term");
+        return 0;
+    }
+    if (node->put.req == NULL && node->record.index >= m->last_index) {
+        skip(node, from, m);
         return 0;
     }
     struct raft_download *d = node->download;

@@ -203,6 +203,7 @@ static int node_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick,
     struct raft_node *node = raft_node_of(io);
     node->tick = tick;
     node->recv = recv;
+    raft_set_install_snapshot_timeout(raft_node_raft(node), RAFT_TRANSFER_INSTALL_MS);
     /* libraft looks at its timers at ticks only: twice as many make them twice as exact. */
     node->tick_ms = msecs > 1 ? msecs / 2 : 1;
     loop_timer_start(&node->tick_timer, node->tick_ms);

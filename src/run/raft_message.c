@@ -13,7 +13,7 @@ int raft_node_transmit(struct raft_node *node, uint64_t server_id, const Wire__R
     return node->options.transport.send(node->options.transport.arg, server_id, message);
 }
 
-static const struct raft_progress *find_progress(const struct raft_node *node, uint64_t server_id)
+static struct raft_progress *find_progress(const struct raft_node *node, uint64_t server_id)
 {
     const struct raft *raft = raft_node_raft(node);
     if (raft->state != RAFT_LEADER)
@@ -125,6 +125,19 @@ void raft_node_deliver(struct raft_node *node, struct raft_message *message)
     raft_node_check_alive(node);
 }
 
+/* A server that lost its files comes back with a shorter log than it once reported. libraft takes
+ * its refusals for old ones as long as it believes in the entries reported, so it is told to forget
+ * them: counting a server for less than it has is always safe. */
+static void forget_lost_entries(struct raft_node *node, uint64_t from_id,
+                                const struct raft_append_entries_result *result)
+{
+    struct raft_progress *progress = find_progress(node, from_id);
+    if (progress != NULL && result->rejected > 0 &&
+        result->term == raft_node_raft(node)->current_term &&
+        result->last_log_index < progress->match_index)
+        progress->match_index = result->last_log_index;
+}
+
 static int receive_for_libraft(struct raft_node *node, uint64_t from_id,
                                const Wire__RaftMessage *wire)
 {
@@ -138,6 +151,8 @@ static int receive_for_libraft(struct raft_node *node, uint64_t from_id,
         return rc;
     message.server_id = from_id;
     message.server_address = raft_node_address(node, from_id);
+    if (message.type == RAFT_IO_APPEND_ENTRIES_RESULT)
+        forget_lost_entries(node, from_id, &message.append_entries_result);
     raft_node_deliver(node, &message);
     return 0;
 }

@@ -9,8 +9,10 @@
  * How it fails: a chunk that the link doesn't take, or silence for RESUME_MS, makes the sender ask
  * again where to go on, so that a link that came back continues the transfer; silence for
  * GIVE_UP_MS, a refusal, or the loss of the lead ends it, and libraft starts over. A sender whose
- * transfer failed refuses a next one to the same server for RETRY_MS. None of this keeps libraft or
- * the log waiting, and a newer snapshot may be taken meanwhile. */
+ * transfer failed refuses a next one to the same server for RETRY_MS. libraft, which knows nothing
+ * of the progress, asks for the snapshot again after INSTALL_MS: a transfer under way goes on for
+ * the new request, and a receiver that has the snapshot by then says so without the file. None of
+ * this keeps libraft or the log waiting, and a newer snapshot may be taken meanwhile. */
 #ifndef RUN_RAFT_TRANSFER_H
 #define RUN_RAFT_TRANSFER_H
 
@@ -22,6 +24,8 @@ enum {
     RAFT_TRANSFER_GIVE_UP_MS = 10000,
     RAFT_TRANSFER_RETRY_MS = 1000,
     RAFT_TRANSFER_POLL_MS = 200,
+    RAFT_TRANSFER_INSTALL_MS =
+        5000, /* libraft's own limit, for what was delivered and not answered */
     RAFT_TRANSFER_IDLE_MS = 60000, /* after which an unused copy or download is removed */
 };
 

@@ -243,8 +243,9 @@ static void start(struct raft_node *node, struct raft_io_send *req,
     u->copy = raft_copy_acquire(node, args->last_index, &u->user);
 }
 
-/* libraft asks again when its own time limit ran out, or when an empty AppendEntries was refused: a
- * transfer of the same snapshot goes on, for the newer request. */
+/* libraft asks again when its own time limit ran out, or when an empty AppendEntries was refused. A
+ * transfer under way goes on for the newer request, even if a newer snapshot was taken meanwhile:
+ * to begin anew each time might never come to an end. */
 void raft_upload_send(struct raft_node *node, struct raft_io_send *req,
                       const struct raft_message *message)
 {
@@ -254,11 +255,11 @@ void raft_upload_send(struct raft_node *node, struct raft_io_send *req,
         start(node, req, message);
     } else if (u->state == UPLOAD_FAILED) {
         raft_node_defer_send(node, req, RAFT_NOCONNECTION);
-    } else if (u->begin.last_index == args->last_index && u->begin.term == args->term) {
+    } else if (u->begin.term == args->term) {
         answer(u, 0);
         u->req = req;
     } else {
-        give_up(u, ERR_CANCELLED, "a newer one takes its place");
+        give_up(u, ERR_CANCELLED, "it was begun in an earlier term");
         raft_node_defer_send(node, req, RAFT_NOCONNECTION);
     }
 }

@@ -17,8 +17,8 @@
 
 enum {
     RAFT_WORLD_SERVERS_MAX = 5,
-    RAFT_WORLD_ELECTION_MS = 150,
-    RAFT_WORLD_HEARTBEAT_MS = 30,
+    RAFT_WORLD_ELECTION_MS = 250,
+    RAFT_WORLD_HEARTBEAT_MS = 40,
     RAFT_WORLD_WAIT_MS = 30000,
 };
 
@@ -70,6 +70,8 @@ struct raft_world {
     unsigned drop_percent;
     size_t chunks;         /* snapshot chunks that were sent */
     size_t chunks_max;     /* after which every link is cut; 0: never */
+    size_t chunk_damaged;  /* the how manieth arrives with a flipped bit; 0: none */
+    int persist_code;      /* what the state machines answer to persist */
     size_t parcel_largest; /* bytes */
     size_t state_bytes;    /* of a state file */
     unsigned threshold;    /* entries before a snapshot */
@@ -97,6 +99,9 @@ void raft_world_wipe(struct raft_world *w, uint64_t id); /* a stopped one's dire
 /* One turn of the loop. */
 void raft_world_turn(struct raft_world *w);
 
+/* Fails the test, with what each server is at. */
+void raft_world_give_up(struct raft_world *w, const char *condition);
+
 /* Turns until `condition`, or fails the test after RAFT_WORLD_WAIT_MS. */
 #define raft_world_wait(w, condition)                                                              \
     do {                                                                                           \
@@ -104,7 +109,7 @@ void raft_world_turn(struct raft_world *w);
         while (!(condition)) {                                                                     \
             raft_world_turn(w);                                                                    \
             if (loop_now_ms((w)->loop) > until_)                                                   \
-                fail_msg("waited in vain for %s", #condition);                                     \
+                raft_world_give_up(w, #condition);                                                 \
         }                                                                                          \
     } while (0)
 
@@ -114,7 +119,8 @@ uint64_t raft_world_wait_leader(struct raft_world *w);
 
 /* Proposes `count` commands of `len` bytes on the leader; the callbacks count. */
 void raft_world_apply(struct raft_world *w, unsigned count, size_t len);
-void raft_world_apply_all(struct raft_world *w, unsigned count, size_t len); /* and waits */
+/* Until `count` were applied; on a busy machine the lead may move and some be lost. */
+void raft_world_apply_all(struct raft_world *w, unsigned count, size_t len);
 
 /* Whether all running servers have applied all that the leader has, with the same result. */
 bool raft_world_agrees(struct raft_world *w);
