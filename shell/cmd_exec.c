@@ -14,7 +14,6 @@
 #include "base/str.h"
 #include "shell/commands.h"
 #include "shell/gather.h"
-#include "shell/interrupt.h"
 #include "shell/jobs.h"
 #include "shell/request.h"
 #include "shell/shell.h"
@@ -269,7 +268,7 @@ static bool cmd_exec_follow(struct cmd_exec *exec, struct client_call *stream)
     int64_t tell_ms = started_ms + CMD_EXEC_TELL_AFTER_MS;
     while (!exec->is_done) {
         shell_wait(exec->shell, tell_ms);
-        if (!exec->is_done && interrupt_take()) {
+        if (!exec->is_done && shell_take_interrupt(exec->shell)) {
             client_cancel(stream);
             return false;
         }

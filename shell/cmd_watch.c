@@ -47,7 +47,7 @@ static int cmd_watch_run(struct shell *shell, const struct command_call *call)
         int64_t next_ms = clock_mono_ms() + interval_ms;
         while (clock_mono_ms() < next_ms && !interrupt_pending())
             shell_wait(shell, next_ms);
-        if (interrupt_take())
+        if (shell_take_interrupt(shell))
             break;
         shell->format = shell->settings.format;
         cmd_watch_print_head(shell, statement, interval_ms);

@@ -13,7 +13,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/rangeset.h"
-#include "shell/interrupt.h"
 #include "shell/jobs.h"
 #include "shell/request.h"
 
@@ -195,7 +194,7 @@ static void follow_stop(struct follow_run *run)
 static bool follow_wait(struct follow_run *run, int64_t deadline_ms)
 {
     shell_wait(run->shell, deadline_ms);
-    if (interrupt_take()) {
+    if (shell_take_interrupt(run->shell)) {
         run->status = SHELL_STATUS_INTERRUPTED;
         return false;
     }

@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "shell/interrupt.h"
 
 enum { REQUEST_TELL_AFTER_MS = 400 }; /* why calls are being repeated */
 
@@ -50,7 +49,7 @@ void request_run(struct shell *shell, const struct client_request *request,
         if (is_late && client_trouble(shell->client) != NULL)
             output_status(&shell->output, "%s; trying again", client_trouble(shell->client));
         shell_wait(shell, is_late ? INT64_MAX : tell_ms);
-        if (!wait.is_done && interrupt_take()) {
+        if (!wait.is_done && shell_take_interrupt(shell)) {
             client_cancel(call);
             answer->code = ERR_CANCELLED;
             break;

@@ -5,6 +5,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -190,6 +191,17 @@ void shell_wait(struct shell *shell, int64_t deadline_ms)
     if (poll(p, 2, timeout_ms) > 0 && p[1].revents != 0)
         client_dispatch(shell->client);
     interrupt_quiet();
+}
+
+bool shell_take_interrupt(struct shell *shell)
+{
+    if (!interrupt_take())
+        return false;
+    output_status_clear(&shell->output);
+    output_flush(&shell->output);
+    if (isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
+        (void)fputc('\n', stderr);
+    return true;
 }
 
 /* Running */

@@ -74,6 +74,9 @@ void shell_hint(struct shell *shell, const char *fmt, ...) __attribute__((format
  * dispatches. Also returns for nothing. */
 void shell_wait(struct shell *shell, int64_t deadline_ms);
 
+/* True once for a Ctrl-C, whose echo on the terminal it ends with a new line. */
+bool shell_take_interrupt(struct shell *shell);
+
 /* Rows, or one object, in the format of the command that runs. */
 void shell_print_rows(struct shell *shell, const struct column *columns, const json_t *rows);
 void shell_print_object(struct shell *shell, const struct column *columns, const json_t *object);

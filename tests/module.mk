@@ -9,7 +9,7 @@ tree_checks += scripts/check-hosts
 tree_checks += scripts/check-layers
 
 fast_tests = $(tree_checks:%=$(abs_top_srcdir)/%) $(unit_tests) $(sim_tests)
-slow_tests = $(abs_top_srcdir)/scripts/check-dist $(abs_top_srcdir)/scripts/check-shell \
+slow_tests = $(pty_tests) $(abs_top_srcdir)/scripts/check-dist $(abs_top_srcdir)/scripts/check-shell \
     $(wildcard $(abs_top_srcdir)/tests/e2e/*.bats $(abs_top_srcdir)/tests/pty/*.bats)
 
 run_tests = TOP_SRCDIR='$(abs_top_srcdir)' TOP_BUILDDIR='$(abs_top_builddir)' \

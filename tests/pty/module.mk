@@ -1,0 +1,16 @@
+# Programs on a terminal: forkpty and libvterm, tests/lib/screen.h. Each is a cmocka program. Lines add one:
+#
+#   pty_tests += tests/pty/clustersh_pty
+#   tests_pty_clustersh_pty_SOURCES = tests/pty/clustersh_pty.c $(screen_files)
+#   tests_pty_clustersh_pty_LDADD = $(screen_libs)
+
+pty_tests =
+
+screen_files = tests/lib/screen.c tests/lib/screen.h
+screen_libs = $(base_libs) $(JANSSON_LIBS) $(CMOCKA_LIBS) $(VTERM_LIBS) -lutil
+
+pty_tests += tests/pty/clustersh_pty
+tests_pty_clustersh_pty_SOURCES = tests/pty/clustersh_pty.c $(screen_files) $(fake_cluster_files)
+tests_pty_clustersh_pty_LDADD = $(screen_libs)
+
+check_PROGRAMS += $(pty_tests)
