@@ -60,7 +60,8 @@ static int complete_compare(const void *a, const void *b)
 static void complete_sort(struct complete *complete)
 {
     size_t to = 0;
-    qsort(complete->items, complete->n, sizeof *complete->items, complete_compare);
+    if (complete->n > 0)
+        qsort(complete->items, complete->n, sizeof *complete->items, complete_compare);
     for (size_t i = 0; i < complete->n; i++) {
         if (to > 0 && strcmp(complete->items[to - 1].text, complete->items[i].text) == 0) {
             free(complete->items[i].text);

@@ -103,7 +103,8 @@ static void hist_lines_dedupe(struct hist_lines *lines)
         HASH_DEL(seen, found);
         free(found);
     }
-    memmove(lines->lines, lines->lines + to, (lines->n - to) * sizeof *lines->lines);
+    if (lines->n > to)
+        memmove(lines->lines, lines->lines + to, (lines->n - to) * sizeof *lines->lines);
     lines->n -= to;
 }
 
