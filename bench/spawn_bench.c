@@ -1,8 +1,10 @@
 /* usage: spawn_bench [--tasks N] [--slots N] [--rounds N] [--json]
+ *        spawn_bench --bare N
  *
  * Runs N times `true`, so many at once: by a bare posix_spawn-and-wait loop, through the spawner,
  * and as whole attempts of a task (directory, streams, result). The rounds take turns, so that all
- * see the same machine. Medians, and ratios to the bare loop; with --json one object. */
+ * see the same machine. Medians, and ratios to the bare loop; with --json one object. --bare: only
+ * that loop, once, as JSON. */
 #include <getopt.h>
 #include <spawn.h>
 #include <stdbool.h>
@@ -34,6 +36,7 @@ struct spawn_bench {
     unsigned slots;
     unsigned rounds;
     bool has_json;
+    bool is_bare;
     unsigned left;
     unsigned failed;
     unsigned running; /* attempts */
@@ -193,11 +196,10 @@ static double spawn_bench_median(double *values, unsigned n)
 
 static void spawn_bench_options(struct spawn_bench *b, int argc, char **argv)
 {
-    static const struct option options[] = {{"tasks", required_argument, NULL, 't'},
-                                            {"slots", required_argument, NULL, 's'},
-                                            {"rounds", required_argument, NULL, 'r'},
-                                            {"json", no_argument, NULL, 'j'},
-                                            {NULL, 0, NULL, 0}};
+    static const struct option options[] = {
+        {"tasks", required_argument, NULL, 't'},  {"slots", required_argument, NULL, 's'},
+        {"rounds", required_argument, NULL, 'r'}, {"json", no_argument, NULL, 'j'},
+        {"bare", required_argument, NULL, 'b'},   {NULL, 0, NULL, 0}};
     int c;
 
     *b = (struct spawn_bench){.tasks = 10000, .slots = 2, .rounds = 3};
@@ -206,9 +208,10 @@ static void spawn_bench_options(struct spawn_bench *b, int argc, char **argv)
         if (c == 'j')
             b->has_json = true;
         else if (c == '?' || value == 0)
-            spawn_bench_die("usage: spawn_bench [--tasks N] [--slots N] [--rounds N] [--json]");
+            spawn_bench_die("see the top of its source for usage");
         else
-            *(c == 't' ? &b->tasks : c == 's' ? &b->slots : &b->rounds) = value;
+            *(c == 's' ? &b->slots : c == 'r' ? &b->rounds : &b->tasks) = value;
+        b->is_bare = b->is_bare || c == 'b';
     }
     if (b->rounds > SPAWN_BENCH_ROUNDS_MAX)
         spawn_bench_die("too many rounds");
@@ -254,6 +257,10 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "spawner") == 0)
         return spawner_main(SPAWNER_FD);
     spawn_bench_options(&b, argc, argv);
+    if (b.is_bare) {
+        printf("{\"per_s\":%.0f}\n", spawn_bench_rate(&b, spawn_bench_bare));
+        return EXIT_SUCCESS;
+    }
     snprintf(b.dir, sizeof b.dir, "/tmp/spawn-bench-XXXXXX");
     if (!mkdtemp(b.dir))
         spawn_bench_die("no directory in /tmp");

@@ -33,6 +33,7 @@
 #include "run/data_dir.h"
 #include "run/http_client.h"
 #include "run/http_server.h"
+#include "run/sched_hint.h"
 #include "run/sd_notify.h"
 #include "run/spawn.h"
 #include "run/vitals.h"
@@ -460,8 +461,12 @@ static int daemon_start(struct daemon *d, struct error *e)
     if (err < 0)
         return err;
     d->loop = loop_new();
-    struct spawn_options spawn_options = {.owner = data_dir_identity(d->data)->node_uuid};
+    sched_hint_short_slice();
+    char *tasks_dir = mem_printf("%s/tasks", data_dir_path(d->data));
+    struct spawn_options spawn_options = {.owner = data_dir_identity(d->data)->node_uuid,
+                                          .tasks_dir = tasks_dir};
     err = spawn_new(loop_uv(d->loop), &spawn_options, &d->spawn, e);
+    free(tasks_dir);
     if (err < 0)
         return err;
     struct http_client_options http_options;

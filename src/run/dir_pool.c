@@ -6,27 +6,37 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "run/task_dir.h"
 
 enum { DIR_POOL_ENTRY_MAX = 16 };
 
 void dir_pool_init(struct dir_pool *pool, const char *path)
 {
-    *pool = (struct dir_pool){.fd = -1};
-    if (!path || task_dir_remove(path, NULL) < 0 || mkdir(path, 0700) < 0)
-        return;
-    pool->fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    *pool = (struct dir_pool){.path = mem_strdup(path), .fd = -1};
 }
 
 void dir_pool_done(struct dir_pool *pool)
 {
     if (pool->fd >= 0)
         close(pool->fd);
-    pool->fd = -1;
-    pool->n = 0;
+    free(pool->path);
+    *pool = (struct dir_pool){.fd = -1};
+}
+
+/* Gives the pool up when it can't be used. */
+static void dir_pool_open(struct dir_pool *pool)
+{
+    if (task_dir_remove(pool->path, NULL) == 0 && mkdir(pool->path, 0700) == 0)
+        pool->fd = open(pool->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (pool->fd < 0) {
+        free(pool->path);
+        pool->path = NULL;
+    }
 }
 
 int dir_pool_make(struct dir_pool *pool, const char *dir)
@@ -63,6 +73,8 @@ int dir_pool_remove(struct dir_pool *pool, const char *dir)
 {
     char spare[DIR_POOL_ENTRY_MAX];
 
+    if (pool->path && pool->fd < 0)
+        dir_pool_open(pool);
     if (pool->fd >= 0 && pool->n < DIR_POOL_SPARE_MAX) {
         snprintf(spare, sizeof spare, "%u", pool->n);
         if (renameat2(AT_FDCWD, dir, pool->fd, spare, RENAME_NOREPLACE) == 0) {

@@ -11,12 +11,14 @@ enum { DIR_POOL_SPARE_MAX = 64 };
 #define DIR_POOL_NAME ".spare" /* below the directory of all attempts */
 
 struct dir_pool {
-    int fd;     /* -1: none are kept */
+    char *path; /* NULL: none are kept */
+    int fd;     /* -1: not opened yet */
     unsigned n; /* spare ones, named "0" ... */
 };
 
-/* `path` is the pool's own directory, on the file system of the attempts; it is made when missing
- * and emptied. NULL, or one that can't be used: nothing is kept. */
+/* `path` (copied) is the pool's own directory, on the file system of the attempts. It is made, or
+ * emptied of what an earlier process left, when the first attempt is over. NULL: nothing is kept.
+ */
 void dir_pool_init(struct dir_pool *pool, const char *path);
 void dir_pool_done(struct dir_pool *pool);
 
