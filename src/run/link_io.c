@@ -330,6 +330,11 @@ static void link_io_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     if (link_is_closing(link))
         return;
     link->stats.heard_ms = loop_now_ms(link->set->loop);
+    if (link->state == LINK_STATE_HELLO && link->tls == NULL && n >= 2 &&
+        link_tls_is_record(buf->base, (size_t)n)) {
+        link_refuse(link, ERR_PROTOCOL, "the peer speaks TLS, this node does not");
+        return;
+    }
     if (link->tls == NULL) {
         frame_decoder_push(&link->decoder, buf->base, (size_t)n);
     } else if (link_tls_feed(link->tls, buf->base, (size_t)n) < 0) {

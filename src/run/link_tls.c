@@ -21,6 +21,7 @@ struct link_tls_session {
     struct buf in;
     size_t in_at; /* consumed bytes of in */
     struct buf out;
+    bool spoken; /* the peer's first bytes were TLS */
 };
 
 /* ---- credentials -------------------------------------------------------------------------- */
@@ -199,9 +200,24 @@ static int link_tls_error(const struct link_tls_session *session, int status, st
     }
 }
 
+bool link_tls_is_record(const void *data, size_t len)
+{
+    enum { ALERT = 21, HANDSHAKE = 22, VERSION_MAJOR = 3 };
+    const uint8_t *at = data;
+    return (len < 1 || at[0] == HANDSHAKE || at[0] == ALERT) && (len < 2 || at[1] == VERSION_MAJOR);
+}
+
 int link_tls_handshake(struct link_tls_session *session, struct error *e)
 {
     int status;
+    /* GnuTLS would wait for the end of what it takes for a record. */
+    if (!session->spoken && session->in.len > 0) {
+        if (!link_tls_is_record(session->in.data, session->in.len)) {
+            (void)gnutls_alert_send(session->gnutls, GNUTLS_AL_FATAL, GNUTLS_A_UNEXPECTED_MESSAGE);
+            return error_set(e, ERR_PROTOCOL, "TLS: the peer does not speak it");
+        }
+        session->spoken = session->in.len >= 2;
+    }
     do {
         status = gnutls_handshake(session->gnutls);
     } while (status == GNUTLS_E_INTERRUPTED || status == GNUTLS_E_WARNING_ALERT_RECEIVED);

@@ -32,6 +32,9 @@ int link_tls_feed(struct link_tls_session *session, const void *data, size_t len
 /* Ciphertext for the peer; whoever sends it clears or takes it. */
 struct buf *link_tls_output(struct link_tls_session *session);
 
+/* Whether a stream that begins with these bytes can be TLS (RFC 8446, 5.1: handshake or alert). */
+bool link_tls_is_record(const void *data, size_t len);
+
 /* Takes the handshake as far as the input goes. 1: done; 0: needs more input; ERR_UNAUTHORIZED
  * (certificate, either side's), ERR_PROTOCOL. May run on another thread, when nothing else touches
  * the session: it costs about a millisecond. */

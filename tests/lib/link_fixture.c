@@ -138,6 +138,7 @@ void fixture_node_options(struct fixture_node *node, struct link_fixture *f, uin
                                                .version = "1.0"};
     options->ops = &fixture_ops;
     options->arg = node;
+    options->ping_interval_ms = 20;
     options->backoff_min_ms = 5;
     options->backoff_max_ms = 50;
 }

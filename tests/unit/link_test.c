@@ -1,5 +1,6 @@
 #include "tests/lib/link_fixture.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -590,6 +591,34 @@ static void a_frame_over_the_receivers_limit_closes_the_link_only(void **state)
     pair_done(&a, &b);
 }
 
+static void an_idle_link_takes_little_memory(void **state)
+{
+    struct link_fixture *f = *state;
+    enum { PEERS = 200, LINK_BYTES_MAX = 12 * 1024 }; /* 1,000 links: 12 MB */
+    static struct fixture_node peers[PEERS];
+    struct fixture_node hub;
+    fixture_node_init(&hub, f, 1);
+    for (unsigned i = 0; i < PEERS; i++)
+        fixture_node_init(&peers[i], f, i + 2);
+    size_t before = mallinfo2().uordblks;
+    for (unsigned i = 0; i < PEERS; i++)
+        (void)fixture_node_dial(&peers[i], &hub);
+    LINK_WAIT(f, hub.ups == PEERS);
+    for (unsigned i = 0; i < PEERS; i++) {
+        LINK_WAIT(f, peers[i].link != NULL);
+        assert_int_equal(fixture_node_send(&peers[i], 0, 20000), 0);
+    }
+    LINK_WAIT(f, hub.messages == PEERS);
+    for (unsigned i = 0; i < 20; i++)
+        link_fixture_turn(f);
+    size_t bytes = (mallinfo2().uordblks - before) / (2 * PEERS);
+    print_message("# %zu bytes for an end of an idle link\n", bytes);
+    assert_true(bytes < LINK_BYTES_MAX);
+    for (unsigned i = 0; i < PEERS; i++)
+        fixture_node_stop(&peers[i]);
+    fixture_node_stop(&hub);
+}
+
 static void count_link(void *arg, struct link *link)
 {
     unsigned *n = arg;
@@ -670,6 +699,7 @@ int main(void)
         LINK_TEST(a_full_queue_is_busy_and_drains_when_the_peer_reads_again),
         LINK_TEST(a_frame_over_the_limit_is_not_sent_and_one_as_large_is),
         LINK_TEST(a_frame_over_the_receivers_limit_closes_the_link_only),
+        LINK_TEST(an_idle_link_takes_little_memory),
         LINK_TEST(each_visits_every_link_that_is_up),
         LINK_TEST(a_hundred_thousand_frames_pass),
     };
