@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 
 enum { CHANGES_VARINT_BYTES_MAX = 10, CHANGES_TAG_AT = 0x08, CHANGES_TAG_CHANGE = 0x12 };
@@ -141,6 +142,23 @@ void changes_add(struct changes *changes, const Wire__Change *change, changes_do
     MEM_GROW(batch->waits, batch->waits_cap, batch->waits_n + 1);
     batch->waits[batch->waits_n++] = (struct changes_wait){.done = done, .arg = arg};
     loop_hook_arm(&changes->hook);
+}
+
+void changes_audit(struct changes *changes, const char *user, const char *action,
+                   const char *object, const char *detail)
+{
+    Wire__AuditRow row = WIRE__AUDIT_ROW__INIT;
+    row.at_ms = (uint64_t)clock_wall_ms();
+    row.user = (char *)(uintptr_t)user;
+    row.action = (char *)(uintptr_t)action;
+    row.object = (char *)(uintptr_t)object;
+    row.detail = (char *)(uintptr_t)detail;
+    Wire__Change change = WIRE__CHANGE__INIT;
+    change.of_case = WIRE__CHANGE__OF_AUDIT;
+    change.audit = &row;
+    changes_add(changes, &change, NULL, NULL);
+    log_info(LOG_ABOUT(.role = "audit"), "%s: %s %s%s%s", user, action, object, *detail ? ": " : "",
+             detail);
 }
 
 void changes_add_source(struct changes *changes, changes_source_fn fn, void *arg)

@@ -32,6 +32,10 @@ void changes_free(struct changes *changes);
 void changes_add(struct changes *changes, const Wire__Change *change, changes_done_fn done,
                  void *arg);
 
+/* Adds what an operator did to the audit trail, and to the log; `detail` may be "". */
+void changes_audit(struct changes *changes, const char *user, const char *action,
+                   const char *object, const char *detail);
+
 void changes_add_source(struct changes *changes, changes_source_fn fn, void *arg);
 /* A source has something. It is asked at the end of this turn or when a batch has come back. */
 void changes_wake(struct changes *changes);

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "role/coordinator_internal.h"
@@ -63,22 +62,6 @@ static void coordinator_drop_kept(struct coordinator *c)
     for (size_t i = 0; i < c->kept_n; i++)
         protobuf_c_message_free_unpacked(c->kept[i], NULL);
     c->kept_n = 0;
-}
-
-void coordinator_audit(struct coordinator *c, const char *user, const char *action,
-                       const char *object, const char *detail)
-{
-    Wire__AuditRow row = WIRE__AUDIT_ROW__INIT;
-    row.at_ms = (uint64_t)clock_wall_ms();
-    row.user = (char *)(uintptr_t)user;
-    row.action = (char *)(uintptr_t)action;
-    row.object = (char *)(uintptr_t)object;
-    row.detail = (char *)(uintptr_t)detail;
-    Wire__Change change = WIRE__CHANGE__INIT;
-    change.of_case = WIRE__CHANGE__OF_AUDIT;
-    change.audit = &row;
-    changes_add(node_replica(c->node)->changes, &change, NULL, NULL);
-    log_info(&coordinator_log, "%s: %s %s%s%s", user, action, object, *detail ? ": " : "", detail);
 }
 
 /* ---- turns ----------------------------------------------------------------------------------- */

@@ -105,9 +105,6 @@ void coordinator_job_put(struct coordinator *c, uint64_t seq, const struct uuid 
                          Wire__JobSpec *spec, uint32_t elements);
 struct coordinator_job *coordinator_job_get(struct coordinator *c, uint64_t seq);
 struct coordinator_node *coordinator_node_get(struct coordinator *c, uint64_t id);
-/* The daemon's own audit trail; `detail` may be "". */
-void coordinator_audit(struct coordinator *c, const char *user, const char *action,
-                       const char *object, const char *detail);
 
 /* ---- coordinator_restore.c ------------------------------------------------------------------- */
 

@@ -532,8 +532,8 @@ static void coordinator_finish_cancel(struct coordinator_read *read)
     if (code == 0 || code == ERR_NOT_FOUND) { /* it has ended: nothing to cancel */
         char id[UUID_TEXT_MAX];
         if (code == 0)
-            coordinator_audit(c, read->user, "job.cancel", uuid_format(&read->id, id),
-                              event.reason);
+            changes_audit(node_replica(c->node)->changes, read->user, "job.cancel",
+                          uuid_format(&read->id, id), event.reason);
         coordinator_when_durable(c, coordinator_on_changed, read);
     } else {
         coordinator_change_failed(read, code);
@@ -576,7 +576,8 @@ static void coordinator_finish_retry(struct coordinator_read *read)
         return;
     }
     char id[UUID_TEXT_MAX];
-    coordinator_audit(c, read->user, "job.retry", uuid_format(&read->id, id), "");
+    changes_audit(node_replica(c->node)->changes, read->user, "job.retry",
+                  uuid_format(&read->id, id), "");
     coordinator_when_durable(c, coordinator_on_changed, read);
 }
 

@@ -140,7 +140,8 @@ static void coordinator_change_node(struct coordinator *c, struct http_request *
     struct coordinator_node_change *change = mem_zalloc(sizeof *change);
     *change = (struct coordinator_node_change){
         .coordinator = c, .activation = c->activation, .req = req, .id = row->id};
-    coordinator_audit(c, http_request_user(req), action, row->name, row->drain_reason);
+    changes_audit(node_replica(c->node)->changes, http_request_user(req), action, row->name,
+                  row->drain_reason);
     members_put(node_replica(c->node)->members, row, coordinator_on_node_changed, change);
     wire__node__free_unpacked(row, NULL);
 }

@@ -223,7 +223,11 @@ static void kv_audit(struct http_request *req, void *arg)
 static const struct http_route kv_routes[] = {
     {.method = "GET", .path = "/api/kv", .handler = kv_list},
     {.method = "GET", .path = "/api/kv/{key}", .handler = kv_get},
-    {.method = "PUT", .path = "/api/kv/{key}", .body_max = KV_VALUE_MAX, .handler = kv_put},
+    {.method = "PUT",
+     .path = "/api/kv/{key}",
+     .flags = HTTP_ROUTE_BYTES,
+     .body_max = KV_VALUE_MAX,
+     .handler = kv_put},
     {.method = "DELETE", .path = "/api/kv/{key}", .handler = kv_delete},
     {.method = "GET", .path = "/api/audit", .handler = kv_audit},
 };

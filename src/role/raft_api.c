@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "role/changes.h"
 #include "role/members.h"
 #include "role/node.h"
 #include "role/state.h"
@@ -30,13 +31,14 @@ static json_t *raft_api_member(const struct node *node, const struct state_membe
     uint64_t last = state_last_index(state);
     uint64_t match = leads ? last : member->match_index;
     bool up = node_session(node, member->id) != 0;
-    return json_pack("{s:s, s:I, s:s, s:b, s:s, s:I, s:I, s:I, s:I, s:s}", "name",
-                     node_member_name(node, member->id), "id", (json_int_t)member->id, "role",
-                     raft_api_role_name(member->role), "leader", leads, "address",
-                     row != NULL ? row->peer_address : "", "term", (json_int_t)state_term(state),
-                     "match_index", (json_int_t)match, "last_index", (json_int_t)last, "lag",
-                     (json_int_t)(last > match ? last - match : 0), "state",
-                     up ? "online" : "offline");
+    return json_pack(
+        "{s:s, s:I, s:s, s:b, s:s, s:I, s:I, s:I, s:o, s:I, s:s}", "name",
+        node_member_name(node, member->id), "id", (json_int_t)member->id, "role",
+        raft_api_role_name(member->role), "leader", leads, "address",
+        row != NULL ? row->peer_address : "", "term", (json_int_t)state_term(state), "match_index",
+        (json_int_t)match, "last_index", (json_int_t)last, "applied_index",
+        leads ? json_integer((json_int_t)state_applied(state)) : json_null(), "lag",
+        (json_int_t)(last > match ? last - match : 0), "state", up ? "online" : "offline");
 }
 
 static json_t *raft_api_members(const struct node *node)
@@ -137,6 +139,8 @@ static void raft_api_transfer(struct http_request *req, void *arg)
         to = row->id;
         name = row->name;
     }
+    changes_audit(node_replica(node)->changes, http_request_user(req), "raft.transfer",
+                  *name ? name : "any", "");
     state_transfer(node_replica(node)->state, to, raft_api_on_transferred,
                    raft_api_change_new(node, req, name));
 out:
@@ -190,6 +194,9 @@ static void raft_api_set_policy(struct node *node, struct http_request *req,
         http_reply_failure(req, &e, NULL);
         goto out;
     }
+    bool add = policy == WIRE__RAFT_POLICY__RAFT_POLICY_ALWAYS;
+    changes_audit(node_replica(node)->changes, http_request_user(req),
+                  add ? "raft.add" : "raft.remove", row->name, "");
     Wire__Node *changed = members_copy(row);
     changed->raft_policy = policy;
     members_put(node_replica(node)->members, changed, raft_api_on_policy,
