@@ -55,6 +55,7 @@ output_has() {
     [ "$status" = 0 ]
     ! grep -qsF "$CLUSTERD_QUICKSTART_DIR" /proc/[0-9]*/cmdline
     run "$TREE/quickstart" "$BATS_FILE_TMPDIR/texts/three" </dev/null 3>&-
+    echo "$output"
     [ "$status" = 0 ]
     run clustersh -s "unix:$CLUSTERD_QUICKSTART_DIR/cluster/n1/data/clusterd.sock" -o jsonl job list
     [ "$(grep -c wordcount <<<"$output")" = 4 ]
