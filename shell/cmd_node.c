@@ -72,6 +72,7 @@ static int cmd_node_list_run(struct shell *shell, const struct command_call *cal
     if (status != 0)
         return status;
     client_learn(shell->client, nodes);
+    nodes_sort(nodes);
     shell_print_rows(shell, cmd_node_columns, nodes);
     json_decref(nodes);
     return SHELL_STATUS_OK;

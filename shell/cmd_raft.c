@@ -1,6 +1,7 @@
 /* raft status, transfer, add, remove */
 #include "base/mem.h"
 #include "shell/commands.h"
+#include "shell/nodes.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 
@@ -33,6 +34,7 @@ static int cmd_raft_status_run(struct shell *shell, const struct command_call *c
     int status = request_get(shell, &path, &members);
     if (status != 0)
         return status;
+    nodes_sort(members);
     shell_print_rows(shell, cmd_raft_columns, members);
     json_decref(members);
     return SHELL_STATUS_OK;
@@ -77,6 +79,7 @@ static int cmd_raft_change(struct shell *shell, const struct command_call *call,
     int status = request_change(shell, "POST", path, body, &members);
     if (status != 0)
         return status;
+    nodes_sort(members);
     shell_print_rows(shell, cmd_raft_columns, members);
     json_decref(members);
     return SHELL_STATUS_OK;

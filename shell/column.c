@@ -66,12 +66,19 @@ static char *column_time(enum column_kind kind, const char *text, enum column_us
 static char *column_number(enum column_kind kind, const json_t *value)
 {
     double number = json_number_value(value);
+    bool is_set = number > 0;
     char text[STR_SHORT_MAX];
     switch (kind) {
     case COLUMN_KIND_FLOAT:
         return mem_printf("%.2f", number);
     case COLUMN_KIND_PERCENT:
         return mem_printf("%.0f%%", number);
+    case COLUMN_KIND_COUNT_SET:
+        return is_set ? column_raw(value) : NULL;
+    case COLUMN_KIND_BYTES_SET:
+        return is_set ? column_number(COLUMN_KIND_BYTES, value) : NULL;
+    case COLUMN_KIND_DURATION_SET:
+        return is_set ? column_number(COLUMN_KIND_DURATION, value) : NULL;
     case COLUMN_KIND_BYTES:
         return mem_strdup(str_format_bytes(number > 0 ? (uint64_t)number : 0, text));
     case COLUMN_KIND_DURATION:
@@ -122,6 +129,9 @@ bool column_is_right(const struct column *column)
 {
     switch (column->kind) {
     case COLUMN_KIND_COUNT:
+    case COLUMN_KIND_COUNT_SET:
+    case COLUMN_KIND_BYTES_SET:
+    case COLUMN_KIND_DURATION_SET:
     case COLUMN_KIND_FLOAT:
     case COLUMN_KIND_PERCENT:
     case COLUMN_KIND_BYTES:

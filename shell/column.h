@@ -11,12 +11,15 @@
 enum column_kind {
     COLUMN_KIND_TEXT,
     COLUMN_KIND_COUNT,
-    COLUMN_KIND_FLOAT,   /* two digits */
-    COLUMN_KIND_PERCENT, /* 0 to 100 */
+    COLUMN_KIND_COUNT_SET, /* 0 says that none is set: people read nothing */
+    COLUMN_KIND_FLOAT,     /* two digits */
+    COLUMN_KIND_PERCENT,   /* 0 to 100 */
     COLUMN_KIND_BYTES,
+    COLUMN_KIND_BYTES_SET,
     COLUMN_KIND_DURATION, /* milliseconds */
-    COLUMN_KIND_TIME,     /* RFC 3339; people read local time */
-    COLUMN_KIND_AGE,      /* the same; in a table "3m12s ago" */
+    COLUMN_KIND_DURATION_SET,
+    COLUMN_KIND_TIME, /* RFC 3339; people read local time */
+    COLUMN_KIND_AGE,  /* the same; in a table "3m12s ago" */
     COLUMN_KIND_FLAG,
     COLUMN_KIND_LIST,  /* of strings */
     COLUMN_KIND_ID,    /* a UUID; a table shows its first eight characters */

@@ -328,6 +328,8 @@ int follow_all(struct shell *shell, const struct follow *follow, uint64_t elemen
     struct follow_run run = {.shell = shell, .follow = follow};
     int status = shell_connect(shell);
     uint64_t taken = 0;
+    if (follow->follows)
+        live_fetch(&shell->live, LIVE_NODES); /* whom to turn to when this node dies */
     rangeset_init(&run.taken);
     while (status == SHELL_STATUS_OK && (taken < elements || run.n_active > 0)) {
         bool all = true;

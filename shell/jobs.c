@@ -109,6 +109,7 @@ int jobs_wait(struct shell *shell, const char *id, int64_t deadline_ms, bool qui
 {
     int status = shell_connect(shell);
     bool tells = !quiet && isatty(STDERR_FILENO);
+    live_fetch(&shell->live, LIVE_NODES); /* whom to turn to when this node dies */
     while (status == SHELL_STATUS_OK) {
         int64_t left_ms = deadline_ms == INT64_MAX ? INT64_MAX : deadline_ms - clock_mono_ms();
         int64_t slice_ms = tells ? JOBS_TELL_MS : JOBS_WAIT_SLICE_MS;

@@ -1,9 +1,30 @@
 #include "shell/nodes.h"
 
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "shell/request.h"
+
+static int nodes_compare(const void *a, const void *b)
+{
+    const char *x = json_string_value(json_object_get(*(json_t *const *)a, "name"));
+    const char *y = json_string_value(json_object_get(*(json_t *const *)b, "name"));
+    return strverscmp(x != NULL ? x : "", y != NULL ? y : "");
+}
+
+void nodes_sort(json_t *nodes)
+{
+    size_t n = json_array_size(nodes);
+    json_t **sorted = mem_calloc(n + 1, sizeof *sorted);
+    for (size_t i = 0; i < n; i++)
+        sorted[i] = json_incref(json_array_get(nodes, i));
+    qsort(sorted, n, sizeof *sorted, nodes_compare);
+    for (size_t i = 0; i < n; i++)
+        (void)json_array_set_new(nodes, i, sorted[i]);
+    free(sorted);
+}
 
 static bool nodes_has_string(const json_t *list, const char *text)
 {

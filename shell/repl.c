@@ -251,6 +251,7 @@ int repl_run(struct shell *shell, const char *rc_file)
     interrupt_catch_all();
     repl_set_up_readline(&repl);
     repl_greet(&repl);
+    live_fetch(&shell->live, LIVE_NODES); /* whom to turn to when this node dies */
     repl_run_rc(shell, rc_file);
     while (!repl.is_over && !shell->wants_quit) {
         if (!repl.at_prompt)

@@ -390,7 +390,10 @@ void client_learn(struct client *client, const json_t *nodes)
             (endpoint.scheme != CLIENT_SCHEME_HTTP || client_endpoint_is_local(&endpoint) ||
              (current->scheme == CLIENT_SCHEME_HTTP && !client_endpoint_is_local(current)));
         free(text);
+        size_t n = client->n_endpoints;
         if (is_usable && client_add_endpoint(client, &endpoint) != 0)
             return;
+        if (client->n_endpoints > n)
+            client->learned[n] = true;
     }
 }

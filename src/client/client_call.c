@@ -166,7 +166,8 @@ static int client_call_on_seek(void *arg, curl_off_t offset, int origin)
 
 static void client_call_add_header(struct client_call *call, const char *name, const char *value)
 {
-    char *line = mem_printf("%s: %s", name, value);
+    /* "Name:" alone keeps libcurl from adding its own. */
+    char *line = mem_printf("%s:%s%s", name, value[0] != '\0' ? " " : "", value);
     struct curl_slist *longer = curl_slist_append(call->headers, line);
     if (longer == NULL)
         abort();
@@ -191,8 +192,9 @@ static void client_call_set_body(struct client_call *call)
         (void)curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->data_len);
     }
     if (strcmp(call->method, "GET") != 0) {
+        bool has_body = call->fd >= 0 || call->data != NULL;
         (void)curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, call->method);
-        client_call_add_header(call, "Content-Type", call->content_type);
+        client_call_add_header(call, "Content-Type", has_body ? call->content_type : "");
         client_call_add_header(call, "Expect", "");
     }
 }
@@ -274,8 +276,11 @@ static int64_t client_call_next_pause_ms(struct client_call *call)
 static void client_call_next_endpoint(struct client_call *call)
 {
     struct client *client = call->client;
-    if (call->endpoint == client->current)
+    if (call->endpoint != client->current)
+        return;
+    do
         client->current = (client->current + 1) % client->n_endpoints;
+    while (client->unusable[client->current] && client->current != call->endpoint);
 }
 
 /* Puts the call back to be launched again. False when its time for that is over. */
@@ -366,6 +371,7 @@ static int client_call_code_of_status(long status)
 
 static void client_call_refused(struct client_call *call, struct client_reply *reply)
 {
+    struct client *client = call->client;
     json_t *body = json_loadb((const char *)call->body.data, call->body.len, 0, NULL);
     const json_t *error = json_object_get(body, "error");
     const char *name = json_string_value(json_object_get(error, "code"));
@@ -382,9 +388,12 @@ static void client_call_refused(struct client_call *call, struct client_reply *r
     bool is_undone = reply->code == ERR_NO_LEADER || reply->code == ERR_NOT_LEADER ||
                      (reply->code == ERR_BUSY && reply->status == 503);
     bool is_unknown = reply->code == ERR_OUTCOME_UNKNOWN && call->repeatable;
-    if (is_undone)
+    bool is_stranger = reply->status == 401 && client->learned[call->endpoint];
+    client->unusable[call->endpoint] = is_stranger;
+    if (is_undone || is_stranger)
         client_call_next_endpoint(call);
-    if ((!is_undone && !is_unknown) || !client_call_again(call, false, reply->text))
+    bool wants_again = is_undone || is_unknown || is_stranger;
+    if (!wants_again || !client_call_again(call, false, reply->text))
         client_call_answer(call, reply);
     json_decref(body);
 }

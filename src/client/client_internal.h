@@ -68,6 +68,8 @@ TAILQ_HEAD(client_calls, client_call);
 
 struct client {
     struct client_endpoint endpoints[CLIENT_ENDPOINTS_MAX];
+    bool learned[CLIENT_ENDPOINTS_MAX];  /* by client_learn(), not given */
+    bool unusable[CLIENT_ENDPOINTS_MAX]; /* a learned one that refuses our token */
     size_t n_endpoints;
     size_t current; /* endpoint that answered last */
     bool connected;

@@ -396,6 +396,40 @@ static void learned_nodes_take_over_when_the_first_one_dies(void **state)
     fake_api_free(second);
 }
 
+static void answer_unauthorized(void *arg, struct fake_conn *conn, const struct fake_request *r)
+{
+    (void)arg;
+    (void)r;
+    fake_answer_error(conn, 401, "unauthorized", "the token is wrong", "");
+}
+
+static void a_learned_node_that_refuses_the_token_is_left_alone(void **state)
+{
+    struct world *w = *state;
+    struct fake_api *stranger = fake_api_new(NULL, answer_unauthorized, w);
+    struct fake_api *friend = fake_api_new(NULL, answer_nodes, w);
+    serve(w, answer_nodes);
+    connect_to(w, fake_api_endpoint(w->api), 5000, false);
+    json_t *nodes = json_pack("[{s:s},{s:s}]", "api_address", fake_api_endpoint(stranger),
+                              "api_address", fake_api_endpoint(friend));
+    client_learn(w->client, nodes);
+    json_decref(nodes);
+    struct seen seen;
+    fetch(w->client, &CLIENT_REQUEST(.method = "GET", .path = "/api/nodes"), &seen);
+    seen_done(&seen);
+
+    fake_api_free(w->api);
+    w->api = NULL;
+    fetch(w->client, &CLIENT_REQUEST(.method = "GET", .path = "/api/nodes"), &seen);
+    assert_int_equal(seen.code, 0);
+    assert_string_equal(client_endpoint(w->client), fake_api_endpoint(friend));
+    seen_done(&seen);
+    client_close(w->client);
+    w->client = NULL;
+    fake_api_free(stranger);
+    fake_api_free(friend);
+}
+
 /* Streams */
 
 static void stream_lines(void *arg, struct fake_conn *conn, const struct fake_request *r)
@@ -621,6 +655,7 @@ int main(void)
         CASE(asked_to_keep_trying_it_connects_when_the_server_comes),
         CASE(a_dead_endpoint_gives_way_to_the_next_and_is_left),
         CASE(learned_nodes_take_over_when_the_first_one_dies),
+        CASE(a_learned_node_that_refuses_the_token_is_left_alone),
         CASE(lines_arrive_whole_however_they_were_cut),
         CASE(a_line_past_the_limit_ends_the_stream_with_an_error),
         CASE(cancelling_from_the_data_callback_closes_the_connection),
