@@ -1,5 +1,5 @@
-/* Happy path: a heartbeat stores its time and nothing else. A heap holds for each node the time at
- * which it must be looked at again; heartbeats leave it alone, so it may be too early: who is due
+/* Happy path: a heartbeat stores its time and little else. A heap holds for each node the time at
+ * which it must be looked at again; heartbeats hardly touch it, so it may be too early: who is due
  * and not silent for long enough is put back at its proper time.
  *
  * All times within are those of a clock that stands still while we do: event time minus
@@ -229,6 +229,8 @@ static void detector_hear(struct detector *detector, struct detector_node *node,
     node->heard_ms = at_ms;
     if (node->state != DETECTOR_STATE_ALIVE)
         detector_set(detector, node, DETECTOR_STATE_ALIVE, at_ms, why, update);
+    else if (detector_expires_ms(node) < node->look_ms) /* its beat became more regular */
+        detector_look_at(detector, node, detector_expires_ms(node));
 }
 
 static void detector_expire(struct detector *detector, int64_t at_ms,

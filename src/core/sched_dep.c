@@ -1,7 +1,8 @@
 /* Dependencies: a job waits until each is met. One that can never be met cancels it.
  *
  * Chains are as long as users make them, so the end of a job is passed on from a list and not by
- * recursion. A job that is retried no longer waits: whoever retries it wants it to run. */
+ * recursion. A job that is retried no longer waits: whoever retries it wants it to run. Those that
+ * wait for it do so again, unless they have begun. */
 #include <assert.h>
 #include <stdio.h>
 
@@ -63,6 +64,28 @@ void sched_dep_connect(struct sched *s, struct sched_job *job, const struct sche
             LIST_INSERT_HEAD(&on->dependents, dep, of_on);
         } else {
             sched_dep_decide(s, dep, state);
+        }
+    }
+}
+
+void sched_dep_reopen(struct sched *s, struct sched_job *on)
+{
+    struct sched_job *job;
+    TAILQ_FOREACH (job, &s->jobs, of_all) {
+        bool changed = false;
+        bool begun = job->state != JOB_STATE_PENDING || job->round > 0;
+        for (size_t i = 0; i < job->deps_n && !begun; i++) {
+            struct sched_dep *dep = &job->deps[i];
+            if (dep->on != NULL || uuid_compare(&dep->id, &on->id) != 0)
+                continue;
+            dep->on = on;
+            LIST_INSERT_HEAD(&on->dependents, dep, of_on);
+            job->deps_waiting++;
+            changed = true;
+        }
+        if (changed) {
+            sched_touch(s, job);
+            sched_job_settle(s, job);
         }
     }
 }

@@ -176,10 +176,8 @@ struct sched_class {
     uint32_t able;                  /* members that are up and large enough */
     size_t run_place;
     size_t wait_place;
-    int32_t wait_priority; /* of the first job, as filed in `waiting` */
-    uint64_t wait_seq;
-    bool left; /* left `waiting` in this pass, where this was its first job: */
-    int32_t left_priority;
+    uint64_t wait_seq; /* of the first job, as filed in `waiting` */
+    bool left;         /* left `waiting` in this pass, where this was its first job: */
     uint64_t left_seq;
     struct sched_why why;
     uint64_t why_topology;
@@ -354,6 +352,8 @@ void sched_job_applied(struct sched *s, uint64_t turn);
 void sched_dep_connect(struct sched *s, struct sched_job *job,
                        const struct sched_dependency *after);
 void sched_dep_forget(struct sched_job *job); /* it waits for nothing */
+/* `on` had ended and goes on. */
+void sched_dep_reopen(struct sched *s, struct sched_job *on);
 /* Tells dependents of jobs that ended in this step. */
 void sched_dep_finish_ending(struct sched *s);
 

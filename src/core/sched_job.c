@@ -443,6 +443,7 @@ int sched_job_retry(struct sched *s, const struct sched_event *event)
             job->waits_since_ms = s->now_ms;
             sched_job_set_state(s, job, JOB_STATE_PENDING);
             sched_class_join(s, job);
+            sched_dep_reopen(s, job);
         }
         s->pending_n += job->fresh_n - before;
         sched_touch(s, job);

@@ -57,7 +57,8 @@ static bool sched_place_has_other(const struct sched_job *job, const struct sche
     return false;
 }
 
-/* The element of the job that the node should run: `past` or, NULL, the next fresh one. */
+/* The element of the job that the node should run: `past` or, NULL, the next fresh one. In the
+ * middle of an event the job may have none left. */
 static bool sched_place_element(const struct sched_job *job, const struct sched_node *node,
                                 struct sched_past **past)
 {
@@ -72,7 +73,7 @@ static bool sched_place_element(const struct sched_job *job, const struct sched_
         }
     }
     again = TAILQ_FIRST(&job->again);
-    if (job->fresh_n == 0 && sched_place_has_other(job, again))
+    if (job->fresh_n == 0 && (again == NULL || sched_place_has_other(job, again)))
         return false;
     *past = job->fresh_n > 0 ? NULL : again;
     return true;
@@ -169,6 +170,8 @@ static bool sched_place_reopen(struct sched *s)
     bool opened = false;
     struct sched_class *class;
     LIST_FOREACH (class, &s->ahead, of_ahead) {
+        opened = opened || !TAILQ_EMPTY(&class->parked);
+        sched_class_unpark_all(s, class);
         if (class->state == SCHED_CLASS_BLOCKED && class->ready.n > 0) {
             sched_class_set_state(s, class, SCHED_CLASS_OPEN, NULL);
             opened = true;

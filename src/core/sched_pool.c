@@ -194,7 +194,6 @@ static void sched_class_mark_left(struct sched *s, struct sched_class *class)
     if (class->left)
         return;
     class->left = true;
-    class->left_priority = class->wait_priority;
     class->left_seq = class->wait_seq;
     LIST_INSERT_HEAD(&s->left, class, of_left);
 }
@@ -217,10 +216,8 @@ void sched_class_refile(struct sched *s, struct sched_class *class)
     bool wait = first != NULL && blocked && class->able > 0;
     if (class->wait_place != 0 && (!wait || class->wait_seq != first->seq))
         sched_class_mark_left(s, class);
-    if (wait) {
-        class->wait_priority = first->priority;
+    if (wait)
         class->wait_seq = first->seq;
-    }
     sched_class_file(&s->runnable, class, first != NULL && !blocked);
     sched_class_file(&s->waiting, class, wait);
 }

@@ -7,6 +7,14 @@
 
 #include "core/sched_internal.h"
 
+#define SCHED_NOT_HELD "its node does not hold it"
+
+static bool sched_report_is_alive(const struct sched_report *report)
+{
+    return report->phase == WIRE__TASK_PHASE__TASK_PHASE_QUEUED ||
+           report->phase == WIRE__TASK_PHASE__TASK_PHASE_RUNNING;
+}
+
 static bool sched_report_is_end(const struct sched_report *report)
 {
     return report->phase == WIRE__TASK_PHASE__TASK_PHASE_COMPLETED ||
@@ -36,6 +44,9 @@ static void sched_report_live(struct sched *s, struct sched_attempt *attempt,
         break;
     case WIRE__TASK_PHASE__TASK_PHASE_RETURNED:
         sched_attempt_returned(s, attempt, report);
+        break;
+    case WIRE__TASK_PHASE__TASK_PHASE_UNKNOWN:
+        sched_attempt_lost(s, attempt, NULL, SCHED_NOT_HELD);
         break;
     default:
         break;
@@ -72,8 +83,8 @@ static void sched_report_one(struct sched *s, struct sched_node *node,
                              const struct sched_report *report)
 {
     bool ended = sched_report_is_end(report);
-    if (!ended && report->phase != WIRE__TASK_PHASE__TASK_PHASE_QUEUED &&
-        report->phase != WIRE__TASK_PHASE__TASK_PHASE_RUNNING)
+    bool unknown = report->phase == WIRE__TASK_PHASE__TASK_PHASE_UNKNOWN;
+    if (!ended && !unknown && !sched_report_is_alive(report))
         return;
     if (ended && !node->poll)
         sched_send(s, SCHED_SEND_ACK, node, &report->key);
@@ -89,8 +100,10 @@ static void sched_report_one(struct sched *s, struct sched_node *node,
         sched_report_live(s, attempt, report);
         return;
     }
-    if (ended)
+    if (ended || unknown)
         sched_node_remove_stray(s, node, &report->key);
+    if (unknown)
+        return;
     if (lost != NULL)
         sched_report_found(s, past, lost, node, report);
     else if (!ended)
@@ -102,8 +115,11 @@ int sched_report_many(struct sched *s, const struct sched_event *event)
     struct sched_node *node = sched_node_by_id(s, event->node);
     if (node == NULL)
         return ERR_NOT_FOUND;
-    for (size_t i = 0; i < event->reports_n; i++)
-        sched_report_one(s, node, &event->reports[i]);
+    bool old = event->session != 0 && event->session != node->session;
+    for (size_t i = 0; i < event->reports_n; i++) {
+        if (!old || !sched_report_is_alive(&event->reports[i]))
+            sched_report_one(s, node, &event->reports[i]);
+    }
     return 0;
 }
 
@@ -123,7 +139,7 @@ static void sched_report_missing(struct sched *s, struct sched_node *node)
             if (attempt->cancelling || attempt->evicting)
                 sched_attempt_send_cancel(s, attempt);
         } else if (attempt->session < node->session) {
-            sched_attempt_lost(s, attempt, NULL, "its node does not hold it");
+            sched_attempt_lost(s, attempt, NULL, SCHED_NOT_HELD);
         }
     }
 }

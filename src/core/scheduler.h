@@ -146,8 +146,9 @@ enum sched_event_type {
      * not in memory. ERR_INVALID: an element that the job doesn't have. */
     SCHED_EVENT_JOB_CANCEL,
     /* job_id. Failed and cancelled elements are pending again, with all their retries, and wait for
-     * no dependency; 0 also when there are none. ERR_NOT_FOUND: not in memory; if it has ended,
-     * give its rows (RESTORE_BEGIN to RESTORE_END) and repeat. */
+     * no dependency; jobs that wait for this one and have not begun wait again. 0 also when there
+     * are none. ERR_NOT_FOUND: not in memory; if it has ended, give its rows (RESTORE_BEGIN to
+     * RESTORE_END) and repeat. */
     SCHED_EVENT_JOB_RETRY,
 
     /* put: a node that is new or has changed. A new one has health UNKNOWN. ERR_INVALID. */
@@ -168,8 +169,9 @@ enum sched_event_type {
     SCHED_EVENT_NODE_DRAIN,
     SCHED_EVENT_NODE_REMOVE, /* node: what it has is lost, and it is forgotten */
 
-    /* node, reports. Never fails: what is stale is acknowledged, what should not run is cancelled.
-     */
+    /* node, session (of the link they came over, 0: not known), reports. What is stale is
+     * acknowledged, what should not run is cancelled. A node that is told to cancel what it doesn't
+     * hold must answer UNKNOWN, what has ended with that end. ERR_NOT_FOUND: unknown node. */
     SCHED_EVENT_REPORTS,
     /* node (an agent), reports[0] with phase COMPLETED or FAILED. ERR_NOT_FOUND: node, job or
      * element not in memory; ERR_EXISTS: the element has ended: in both cases the durable state

@@ -1,12 +1,18 @@
 # Simulated clusters: core under a seeded world that drops, delays, reorders, partitions and crashes.
-# Each program is a cmocka program; SOAK=1 in the environment asks for more schedules. Lines add one:
-#
-#   sim_tests += tests/sim/scheduler_sim
-#   tests_sim_scheduler_sim_SOURCES =
-#   tests_sim_scheduler_sim_SOURCES += tests/sim/scheduler_sim.c
-#   tests_sim_scheduler_sim_SOURCES += tests/sim/world.c tests/sim/world.h
-#   tests_sim_scheduler_sim_LDADD = $(core_libs) $(CMOCKA_LIBS)
+# Each program prints TAP; SOAK=1 in the environment asks for more schedules.
 
 sim_tests =
+
+sim_tests += tests/sim/run
+tests_sim_run_SOURCES =
+tests_sim_run_SOURCES += tests/sim/run.c
+tests_sim_run_SOURCES += tests/sim/sched_rows.c tests/sim/sched_rows.h
+tests_sim_run_SOURCES += tests/sim/world.c tests/sim/world.h
+tests_sim_run_SOURCES += tests/sim/world_agent.c
+tests_sim_run_SOURCES += tests/sim/world_client.c
+tests_sim_run_SOURCES += tests/sim/world_leader.c
+tests_sim_run_SOURCES += tests/sim/world_truth.c
+tests_sim_run_SOURCES += tests/sim/world_worker.c
+tests_sim_run_LDADD = $(core_libs)
 
 check_PROGRAMS += $(sim_tests)

@@ -140,6 +140,7 @@ void sched_rows_put_task(struct sched_rows *rows, const struct sched_task_record
     task->node = record->node;
     task->assigned_ms = record->assigned_ms;
     task->code = record->code;
+    task->text = record->text;
 }
 
 void sched_rows_apply(struct sched_rows *rows, const struct sched_update *update)
@@ -183,6 +184,12 @@ static int sched_rows_feed_job(const struct sched_rows *rows, const struct sched
         after[i].state = on != NULL ? on->state : JOB_STATE_NONE;
     }
     row.job.after = after;
+    if (rows->forget & SCHED_ROWS_FORGET_CANCELLED)
+        row.cancelled = NULL;
+    if (rows->forget & SCHED_ROWS_FORGET_ROUND)
+        row.round = 0;
+    if (rows->forget & SCHED_ROWS_FORGET_KEY)
+        row.job.idempotency_key = NULL;
     struct sched_event event = {
         .type = SCHED_EVENT_RESTORE_JOB,
         .now_ms = now_ms,
@@ -190,6 +197,23 @@ static int sched_rows_feed_job(const struct sched_rows *rows, const struct sched
         .job_row = &row,
     };
     return sched_step(sched, &event, update);
+}
+
+static bool sched_rows_forgets(const struct sched_rows *rows, enum attempt_state state)
+{
+    switch (state) {
+    case ATTEMPT_STATE_COMPLETED:
+        return rows->forget & SCHED_ROWS_FORGET_COMPLETED;
+    case ATTEMPT_STATE_LOST:
+        return rows->forget & SCHED_ROWS_FORGET_LOST;
+    case ATTEMPT_STATE_FAILED:
+        return rows->forget & SCHED_ROWS_FORGET_FAILED;
+    case ATTEMPT_STATE_ASSIGNED:
+    case ATTEMPT_STATE_RUNNING:
+        return rows->forget & SCHED_ROWS_FORGET_LIVE;
+    default:
+        return false;
+    }
 }
 
 /* The rows of one job; `*task` is the first of these or of a later job. */
@@ -201,10 +225,12 @@ static int sched_rows_feed(const struct sched_rows *rows, const struct sched_row
     while (*task != NULL && (*task)->key.seq < job->seq)
         *task = (*task)->hh.next;
     for (; err == 0 && *task != NULL && (*task)->key.seq == job->seq; *task = (*task)->hh.next) {
+        if (sched_rows_forgets(rows, (*task)->state))
+            continue;
         const struct sched_task_row row = {
             .index = (*task)->key.index,
             .attempt = (*task)->key.attempt,
-            .round = (*task)->round,
+            .round = rows->forget & SCHED_ROWS_FORGET_ROUND ? 0 : (*task)->round,
             .state = (*task)->state,
             .node = (*task)->node,
             .assigned_ms = (*task)->assigned_ms,

@@ -17,6 +17,7 @@ struct sched_rows_task {
     uint64_t node;
     int64_t assigned_ms;
     enum task_code code;
+    const char *text; /* static, or NULL */
     UT_hash_handle hh;
 };
 
@@ -33,11 +34,23 @@ struct sched_rows_job {
     UT_hash_handle hh;
 };
 
+/* What a careless database would not tell a new leader. */
+enum sched_rows_forget {
+    SCHED_ROWS_FORGET_COMPLETED = 1 << 0,
+    SCHED_ROWS_FORGET_LOST = 1 << 1,
+    SCHED_ROWS_FORGET_FAILED = 1 << 2,
+    SCHED_ROWS_FORGET_LIVE = 1 << 3,
+    SCHED_ROWS_FORGET_CANCELLED = 1 << 4,
+    SCHED_ROWS_FORGET_ROUND = 1 << 5,
+    SCHED_ROWS_FORGET_KEY = 1 << 6,
+};
+
 struct sched_rows {
     struct sched_rows_job *jobs;   /* by seq, in that order */
     struct sched_rows_task *tasks; /* by key */
     struct sched_rows_job *specs;  /* submitted, maybe not durable; by id */
     uint64_t next_seq;
+    unsigned forget; /* enum sched_rows_forget */
 };
 
 void sched_rows_init(struct sched_rows *rows);
