@@ -18,6 +18,16 @@ void sched_dep_forget(struct sched_job *job)
     job->deps_waiting = 0;
 }
 
+void sched_dep_abandon(struct sched_job *job)
+{
+    sched_dep_forget(job);
+    while (!LIST_EMPTY(&job->dependents)) {
+        struct sched_dep *dep = LIST_FIRST(&job->dependents);
+        LIST_REMOVE(dep, of_on);
+        dep->on = NULL;
+    }
+}
+
 static bool sched_dep_is_met(Wire__DependencyKind kind, enum job_state state)
 {
     switch (kind) {

@@ -351,7 +351,8 @@ void sched_job_applied(struct sched *s, uint64_t turn);
 /* Looks up what the job waits for. `after` says what is known of jobs that are not in memory. */
 void sched_dep_connect(struct sched *s, struct sched_job *job,
                        const struct sched_dependency *after);
-void sched_dep_forget(struct sched_job *job); /* it waits for nothing */
+void sched_dep_forget(struct sched_job *job);  /* it waits for nothing */
+void sched_dep_abandon(struct sched_job *job); /* nor anything for it; nobody is told */
 /* `on` had ended and goes on. */
 void sched_dep_reopen(struct sched *s, struct sched_job *on);
 /* Tells dependents of jobs that ended in this step. */

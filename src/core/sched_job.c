@@ -115,7 +115,7 @@ void sched_job_free(struct sched *s, struct sched_job *job)
     }
     while (!TAILQ_EMPTY(&job->again))
         sched_past_free(s, TAILQ_FIRST(&job->again));
-    sched_dep_forget(job);
+    sched_dep_abandon(job);
     if (job->class != NULL)
         sched_class_leave(s, job);
     if (job->linked) {

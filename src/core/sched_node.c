@@ -73,7 +73,7 @@ void sched_node_room_changed(struct sched *s, struct sched_node *node, bool more
         else if (open)
             heap_insert(heap, member);
     }
-    if (!more)
+    if (!more || !s->serving)
         return;
     LIST_FOREACH (member, &node->members, of_node) {
         struct sched_class *class;

@@ -40,6 +40,9 @@ void sched_free(struct sched *s)
 {
     if (s == NULL)
         return;
+    s->serving = false; /* room on nodes is offered to nobody any more */
+    s->reserve_job = NULL;
+    s->reserve_node = NULL;
     sched_restore_free(s);
     struct sched_job *job;
     struct sched_job *job_next;
