@@ -16,10 +16,10 @@ int atomic_file_sync_dir(const char *path, struct error *e)
     int rc = fd < 0 || fsync(fd) != 0 ? -errno : 0;
     if (fd >= 0)
         (void)close(fd);
-    return rc == 0 ? 0 : error_set(e, rc, "cannot sync %s: %s", path, strerror(-rc));
+    return rc == 0 ? 0 : error_set(e, rc, "cannot sync %s: %s", path, err_text(rc));
 }
 
-static int write_part(const char *part, mode_t mode, const uint8_t *data, size_t len)
+static int atomic_file_write_part(const char *part, mode_t mode, const uint8_t *data, size_t len)
 {
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
@@ -44,11 +44,11 @@ static int write_part(const char *part, mode_t mode, const uint8_t *data, size_t
 int atomic_file_write(const char *path, mode_t mode, const void *data, size_t len, struct error *e)
 {
     char *part = mem_printf("%s.tmp", path);
-    int rc = write_part(part, mode, data, len);
+    int rc = atomic_file_write_part(part, mode, data, len);
     if (rc == 0 && rename(part, path) != 0)
         rc = -errno;
     if (rc < 0) {
-        error_set(e, rc, "cannot write %s: %s", path, strerror(-rc));
+        error_set(e, rc, "cannot write %s: %s", path, err_text(rc));
         (void)unlink(part);
     } else {
         char *copy = mem_strdup(path);
@@ -62,9 +62,9 @@ int atomic_file_write(const char *path, mode_t mode, const void *data, size_t le
 int atomic_file_read(const char *path, struct buf *b, struct error *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return error_set(e, -errno, "cannot open %s: %s", path, strerror(errno));
-    int rc = 0;
+    int rc = fd < 0 ? -errno : 0;
+    if (rc < 0)
+        return error_set(e, rc, "cannot open %s: %s", path, err_text(rc));
     char data[4096];
     ssize_t n;
     while (rc == 0 && (n = read(fd, data, sizeof data)) != 0) {

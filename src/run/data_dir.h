@@ -27,7 +27,7 @@ struct data_dir_identity {
 
 /* Opens `path`, creating it (0700, parents too) when it is not there, and locks it. ERR_BUSY: "...
  * is in use by pid N"; ERR_VERSION: written in a newer format; ERR_INVALID: neither empty nor a
- * data directory; ERR_CORRUPT: an unreadable identity; -errno. */
+ * data directory; ERR_CORRUPT: an identity that is unreadable or missing; -errno. */
 int data_dir_open(const char *path, struct data_dir **out, struct error *e);
 void data_dir_close(struct data_dir *dir); /* unlocks; NULL allowed */
 

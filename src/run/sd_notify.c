@@ -22,7 +22,7 @@ bool sd_notify_is_enabled(void)
 static int sd_notify_send(const char *text)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
-    if (!sd_notify_is_enabled())
+    if (text[0] == '\0' || !sd_notify_is_enabled())
         return 0;
     const char *path = getenv("NOTIFY_SOCKET");
     size_t len = strlen(path);
@@ -38,33 +38,38 @@ static int sd_notify_send(const char *text)
     int err = 0;
     if (sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&address, size) < 0)
         err = -errno;
-    close(fd);
+    (void)close(fd);
     return err;
 }
 
+/* A line of its own for each assignment: a status has none to give. */
 static int sd_notify_with_status(const char *state, const char *status)
 {
     char text[SD_NOTIFY_TEXT_MAX];
-    (void)snprintf(text, sizeof text, "%s%s%s", state, status != NULL ? "\nSTATUS=" : "",
-                   status != NULL ? status : "");
+    int len = snprintf(text, sizeof text, "%s%s", state, status != NULL ? "STATUS=" : "");
+    if (status != NULL) {
+        (void)snprintf(text + len, sizeof text - (size_t)len, "%s", status);
+        for (char *at = text + len; (at = strchr(at, '\n')) != NULL;)
+            *at = ' ';
+    } else {
+        text[strcspn(text, "\n")] = '\0';
+    }
     return sd_notify_send(text);
 }
 
 int sd_notify_ready(const char *status)
 {
-    return sd_notify_with_status("READY=1", status);
+    return sd_notify_with_status("READY=1\n", status);
 }
 
 int sd_notify_stopping(const char *status)
 {
-    return sd_notify_with_status("STOPPING=1", status);
+    return sd_notify_with_status("STOPPING=1\n", status);
 }
 
 int sd_notify_status(const char *status)
 {
-    char text[SD_NOTIFY_TEXT_MAX];
-    (void)snprintf(text, sizeof text, "STATUS=%s", status);
-    return sd_notify_send(text);
+    return sd_notify_with_status("", status);
 }
 
 int sd_notify_watchdog(void)
