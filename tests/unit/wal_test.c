@@ -203,6 +203,11 @@ static void a_truncated_end_is_replaced(void **state)
     wal_fixture_done(&f);
 }
 
+static void on_second_closed(void *arg)
+{
+    *(bool *)arg = true;
+}
+
 static void sync_returns_when_all_is_durable(void **state)
 {
     (void)state;
@@ -218,7 +223,10 @@ static void sync_returns_when_all_is_durable(void **state)
     struct error e;
     assert_int_equal(wal_open(&second, f.loop, copy, &f.options, &e), 0);
     assert_int_equal(wal_last_index(second), 5);
-    wal_close(second, NULL, NULL);
+    bool closed = false;
+    wal_close(second, on_second_closed, &closed);
+    while (!closed)
+        loop_turn(f.loop);
     wal_fixture_wait(&f);
     wal_fixture_done(&f);
     wal_fixture_remove(copy);
