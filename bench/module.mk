@@ -18,6 +18,14 @@ bench_programs += bench/bin/wal_bench
 bench_bin_wal_bench_SOURCES = bench/wal_bench.c
 bench_bin_wal_bench_LDADD = $(run_libs)
 
+bench_programs += bench/bin/submit_latency
+bench_bin_submit_latency_SOURCES = bench/submit_latency.c
+bench_bin_submit_latency_LDADD = $(base_libs) $(JANSSON_LIBS)
+
+bench_programs += bench/bin/worker_load
+bench_bin_worker_load_SOURCES = bench/worker_load.c
+bench_bin_worker_load_LDADD = $(run_libs)
+
 check_PROGRAMS += $(bench_programs)
 
 EXTRA_DIST += bench/run

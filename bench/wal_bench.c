@@ -1,9 +1,10 @@
-/* usage: wal_bench [DIR [SECONDS]]
+/* usage: wal_bench [--json] [DIR [SECONDS]]
  *
  * Durable appends of 128 bytes a second through the write-ahead log, with 1, 16, 64 and 256
  * outstanding, beside the disk's own rate: a plain loop of one 4 KiB pwrite with O_DIRECT|O_DSYNC
  * into a file written before. Disks change their speed within seconds, so the two take turns and
- * each line gives the medians of all rounds. DIR must be on the disk to be measured (default /tmp).
+ * each line gives the medians of all rounds; with --json two of them make one object. DIR must be
+ * on the disk to be measured (default /tmp).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -228,6 +229,25 @@ static struct wal *must_open(struct loop *loop, const char *base, const char *na
     return wal;
 }
 
+static void print_json(struct figures *raw_rounds, struct figures *rounds)
+{
+    qsort(raw_rounds, ROUNDS, sizeof *raw_rounds, compare_rate);
+    qsort(rounds, ROUNDS, sizeof *rounds, compare_rate);
+    printf("{\"raw_per_s\":%.0f,\"wal_1_per_s\":%.0f}\n", raw_rounds[ROUNDS / 2].per_second,
+           rounds[ROUNDS / 2].per_second);
+}
+
+static void run_json(struct bench *b, struct raw *raw, int64_t duration_us)
+{
+    struct figures raw_rounds[ROUNDS];
+    struct figures rounds[ROUNDS];
+    for (unsigned round = 0; round < ROUNDS; round++) {
+        raw_rounds[round] = measure_raw(raw, b->samples, duration_us);
+        rounds[round] = measure_wal(b, 1, duration_us);
+    }
+    print_json(raw_rounds, rounds);
+}
+
 static void run_table(struct bench *b, struct bench *hop, struct raw *raw, int64_t duration_us)
 {
     static const unsigned outstanding[] = {1, 16, 64, 256};
@@ -257,6 +277,9 @@ static void on_closed(void *arg)
 
 int main(int argc, char **argv)
 {
+    bool has_json = argc > 1 && strcmp(argv[1], "--json") == 0;
+    argc -= has_json;
+    argv += has_json;
     const char *base = argc > 1 ? argv[1] : "/tmp";
     double seconds = argc > 2 ? strtod(argv[2], NULL) : 1.0;
     char *dir = mem_printf("%s/wal_bench-XXXXXX", base);
@@ -270,8 +293,13 @@ int main(int argc, char **argv)
     hop.wal = must_open(loop, dir, "hop", &no_disk);
     struct raw raw;
     raw_init(&raw, dir);
-    printf("%s, %s\n", base, wal_is_direct(b.wal) ? "O_DIRECT|O_DSYNC" : "pwrite and fdatasync");
-    run_table(&b, &hop, &raw, (int64_t)(seconds * 1e6));
+    if (has_json) {
+        run_json(&b, &raw, (int64_t)(seconds * 1e6));
+    } else {
+        printf("%s, %s\n", base,
+               wal_is_direct(b.wal) ? "O_DIRECT|O_DSYNC" : "pwrite and fdatasync");
+        run_table(&b, &hop, &raw, (int64_t)(seconds * 1e6));
+    }
     unsigned closed = 0;
     wal_close(b.wal, on_closed, &closed);
     wal_close(hop.wal, on_closed, &closed);
