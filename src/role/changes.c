@@ -3,6 +3,7 @@
 #include "role/changes.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -94,9 +95,21 @@ static void changes_propose(struct changes *changes)
     state_propose(changes->state, batch->bytes.data, batch->bytes.len, changes_on_proposed, batch);
 }
 
+static void changes_refuse(struct changes *changes, int code)
+{
+    struct changes_batch *batch = changes->open;
+    changes->open = NULL;
+    if (batch != NULL)
+        changes_batch_end(batch, code, NULL, 0);
+}
+
 static void changes_on_hook(void *arg)
 {
     struct changes *changes = arg;
+    if (state_is_full(changes->state)) { /* sources wait, and go on when there is room */
+        changes_refuse(changes, -ENOSPC);
+        return;
+    }
     if (changes->in_flight >= CHANGES_IN_FLIGHT_MAX)
         return;
     for (unsigned i = 0; i < changes->sources_n; i++)
@@ -176,8 +189,5 @@ void changes_wake(struct changes *changes)
 
 void changes_reset(struct changes *changes)
 {
-    struct changes_batch *batch = changes->open;
-    changes->open = NULL;
-    if (batch != NULL)
-        changes_batch_end(batch, ERR_NOT_LEADER, NULL, 0);
+    changes_refuse(changes, ERR_NOT_LEADER);
 }

@@ -5,6 +5,7 @@
 #include "role/coordinator.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -480,10 +481,25 @@ static void coordinator_on_link(void *self, uint64_t peer, uint64_t session)
         coordinator_link(c, peer, session);
 }
 
+/* On a full disk what changes something is refused before the scheduler hears of it. */
+static bool coordinator_has_room(struct coordinator *c, struct http_request *req)
+{
+    bool reads = strcmp(http_request_method(req), "GET") == 0 &&
+                 strncmp(http_request_target(req), "/api/jobs/get-job", 17) != 0;
+    if (reads || !state_is_full(node_replica(c->node)->state))
+        return true;
+    struct error e;
+    (void)error_set(&e, -ENOSPC, "the disk of the leader is full");
+    http_reply_failure(req, &e, "free some space on its data directory: node list shows how much");
+    return false;
+}
+
 bool coordinator_serves(struct coordinator *c, struct http_request *req, http_request_fn handler)
 {
-    if (c->active)
+    if (c->active && coordinator_has_room(c, req))
         return true;
+    if (c->active)
+        return false;
     node_forward(c->node, req, handler, c);
     return false;
 }

@@ -128,6 +128,13 @@ static void metadata_on_applied(void *arg, uint64_t index)
     (void)index;
 }
 
+static void metadata_on_full(void *arg, bool full)
+{
+    struct metadata *metadata = arg;
+    if (!full && metadata->replica.changes != NULL)
+        changes_wake(metadata->replica.changes);
+}
+
 static void metadata_on_failed(void *arg, const struct error *e)
 {
     struct metadata *metadata = arg;
@@ -156,6 +163,7 @@ static int metadata_open(struct metadata *metadata, struct error *e)
         .active = metadata_on_active,
         .inactive = metadata_on_inactive,
         .applied = metadata_on_applied,
+        .full = metadata_on_full,
         .failed = metadata_on_failed,
         .arg = metadata,
     };

@@ -3,6 +3,7 @@
  * -> log on a majority -> fsm apply queues the batch -> state thread -> applied -> proposer. */
 
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -143,8 +144,8 @@ void state_propose(struct state *state, const void *batch, size_t len, state_pro
         state_refuse(state, proposal, ERR_NOT_LEADER);
         return;
     }
-    if (state->disk_full || state->proposals > STATE_PROPOSALS_MAX) {
-        state_refuse(state, proposal, state->disk_full ? -ENOSPC : ERR_BUSY);
+    if (state_is_full(state) || state->proposals > STATE_PROPOSALS_MAX) {
+        state_refuse(state, proposal, state_is_full(state) ? -ENOSPC : ERR_BUSY);
         return;
     }
     struct raft_buffer buf = {.base = raft_malloc(len), .len = len};
@@ -370,19 +371,32 @@ static void state_on_db_failed(void *arg, const struct error *e)
     state_fail(arg, e);
 }
 
-static void state_on_reserve(void *arg, int code)
+static void state_set_full(struct state *state, bool *flag, bool full)
 {
-    struct state *state = arg;
-    state->disk_full = code < 0;
-    if (code < 0) {
-        log_error(&state_log, "the disk is nearly full: %s; changes are refused here",
-                  err_text(code));
-        if (state->active && state_voters(state) > 1)
-            state->give_up_lead = true;
-        state_wake(state);
+    bool was = state_is_full(state);
+    *flag = full;
+    if (state_is_full(state) == was)
+        return;
+    if (!was) {
+        log_error(&state_log, "the disk is full: changes are refused until there is room");
+        state->give_up_lead = state->active && state_voters(state) > 1;
     } else {
         log_info(&state_log, "there is room on the disk again");
     }
+    state->callbacks.full(state->callbacks.arg, !was);
+    state_wake(state);
+}
+
+static void state_on_reserve(void *arg, int code)
+{
+    struct state *state = arg;
+    state_set_full(state, &state->reserve_lost, code < 0);
+}
+
+static void state_on_stalled(void *arg, int code)
+{
+    struct state *state = arg;
+    state_set_full(state, &state->stalled, code < 0);
 }
 
 /* ---- life ---------------------------------------------------------------------------------------
@@ -466,8 +480,10 @@ int state_open(struct state **out, const struct state_options *options,
         .on_reserve = state_on_reserve,
         .arg = state,
     };
-    struct state_db_callbacks db_callbacks = {
-        .applied = state_on_db_applied, .failed = state_on_db_failed, .arg = state};
+    struct state_db_callbacks db_callbacks = {.applied = state_on_db_applied,
+                                              .stalled = state_on_stalled,
+                                              .failed = state_on_db_failed,
+                                              .arg = state};
     char *path = mem_printf("%s/state.db", options->dir);
     int err = state_db_open(&state->db, loop_uv(options->loop), path, &db_callbacks, e);
     free(path);
@@ -492,6 +508,11 @@ int state_open(struct state **out, const struct state_options *options,
 bool state_is_pristine(const struct state *state)
 {
     return raft_io_is_pristine(&state->io);
+}
+
+bool state_is_full(const struct state *state)
+{
+    return state->reserve_lost || state->stalled;
 }
 
 bool state_is_active(const struct state *state)

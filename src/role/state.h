@@ -49,6 +49,8 @@ struct state_callbacks {
     void (*inactive)(void *arg);
     /* Entries up to `index` are applied here; called at most once a turn. */
     void (*applied)(void *arg, uint64_t index);
+    /* The disk of this node is full (changes are refused with -ENOSPC) or has room again. */
+    void (*full)(void *arg, bool full);
     /* This replica is out of work until the daemon is started anew. */
     void (*failed)(void *arg, const struct error *e);
     void *arg;
@@ -64,6 +66,7 @@ void state_close(struct state *state, void (*closed)(void *arg), void *arg);
 bool state_is_pristine(const struct state *state);
 
 bool state_is_active(const struct state *state);
+bool state_is_full(const struct state *state);
 uint64_t state_leader(const struct state *state); /* 0: none known */
 uint64_t state_term(const struct state *state);
 uint64_t state_applied(const struct state *state);

@@ -58,7 +58,8 @@ struct state {
     uint64_t barrier_index; /* of this lead's barrier once it is committed, else 0 */
     uint64_t queued;        /* last index handed to the state thread */
     uint64_t reported;      /* last index told to `applied` */
-    bool disk_full;
+    bool reserve_lost;      /* the log has little room left */
+    bool stalled;           /* the state file has none */
     bool failed;
     struct error failure;
 

@@ -1,15 +1,18 @@
 /* Happy path: the loop queues operations for the writer, which takes all of them at once, applies
  * them in one transaction and queues what came of it for the loop. Reads wait on the loop until
- * the index they need was applied, then go to a reader. When applying fails the writer reports once
- * and drops everything that follows. */
+ * the index they need was applied, then go to a reader. On a full disk the writer says so and tries
+ * the same entries again until there is room; when applying fails for another reason it reports
+ * once and drops everything that follows. */
 #include "run/state_db.h"
 
 #include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -21,8 +24,11 @@ enum state_db_kind {
     STATE_DB_COPY,
     STATE_DB_RESTORE,
     STATE_DB_READ,
+    STATE_DB_STALLED,
     STATE_DB_FAILED,
 };
+
+enum { STATE_DB_RETRY_MS = 100 };
 
 /* One operation on its way to a thread and back. */
 struct state_db_op {
@@ -65,6 +71,7 @@ struct state_db {
     struct state_db_queue to_reader;
     struct state_db_queue to_loop;
     bool stop;
+    bool stalled;        /* the writer's: the disk is full */
     unsigned generation; /* of the file, changes with a restore */
 
     pthread_rwlock_t file; /* readers share it, a restore has it alone */
@@ -188,6 +195,72 @@ static int state_db_write_other(struct state_db *db, struct state_db_op *op, str
     }
 }
 
+static void state_db_tell_stalled(struct state_db *db, int code)
+{
+    struct state_db_queue one = STAILQ_HEAD_INITIALIZER(one);
+    struct state_db_op *op = state_db_op_new(STATE_DB_STALLED, NULL, 0);
+    op->error.code = code;
+    db->stalled = code < 0;
+    STAILQ_INSERT_TAIL(&one, op, link);
+    state_db_give_back(db, &one);
+}
+
+/* Waits a little for room; false when the database is being closed. */
+static bool state_db_wait_for_room(struct state_db *db)
+{
+    struct timespec until;
+    (void)clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += STATE_DB_RETRY_MS * 1000000L;
+    if (until.tv_nsec >= 1000000000L) {
+        until.tv_nsec -= 1000000000L;
+        until.tv_sec++;
+    }
+    pthread_mutex_lock(&db->lock);
+    if (!db->stop)
+        (void)pthread_cond_timedwait(&db->writer_wake, &db->lock, &until);
+    bool stop = db->stop;
+    pthread_mutex_unlock(&db->lock);
+    return !stop;
+}
+
+/* Takes back the entries of a transaction that found the disk full: they wait for room in the
+ * state file as it was before. */
+static int state_db_stall(struct state_db *db, struct state_db_queue *run,
+                          struct state_db_queue *ops, struct error *e)
+{
+    struct state_db_op *op;
+    STAILQ_FOREACH (op, run, link) {
+        free(op->results);
+        op->results = NULL;
+        op->n = 0;
+    }
+    STAILQ_CONCAT(run, ops);
+    STAILQ_CONCAT(ops, run);
+    state_store_rollback(db->store);
+    if (!db->stalled)
+        state_db_tell_stalled(db, e->code);
+    if (!state_db_wait_for_room(db))
+        return error_set(e, ERR_CLOSED, "%s: closed while the disk was full", db->path);
+    return 0;
+}
+
+/* Applies the writes at the front of `ops`, however long that takes on a full disk. */
+static int state_db_write_patiently(struct state_db *db, struct state_db_queue *ops,
+                                    struct state_db_queue *done, struct error *e)
+{
+    struct state_db_queue run = STAILQ_HEAD_INITIALIZER(run);
+    int err = state_db_write_run(db, ops, &run, e);
+    while (err == -ENOSPC) {
+        err = state_db_stall(db, &run, ops, e);
+        if (err == 0)
+            err = state_db_write_run(db, ops, &run, e);
+    }
+    STAILQ_CONCAT(done, &run);
+    if (err == 0 && db->stalled)
+        state_db_tell_stalled(db, 0);
+    return err;
+}
+
 /* Handles everything in `ops`. After a failure what is left goes back with the error. */
 static int state_db_write_all(struct state_db *db, struct state_db_queue *ops, struct error *e)
 {
@@ -196,9 +269,7 @@ static int state_db_write_all(struct state_db *db, struct state_db_queue *ops, s
     struct state_db_op *op;
     while (err == 0 && (op = STAILQ_FIRST(ops)) != NULL) {
         if (state_db_is_write(op)) {
-            struct state_db_queue run = STAILQ_HEAD_INITIALIZER(run);
-            err = state_db_write_run(db, ops, &run, e);
-            STAILQ_CONCAT(&done, &run);
+            err = state_db_write_patiently(db, ops, &done, e);
         } else {
             STAILQ_REMOVE_HEAD(ops, link);
             err = state_db_write_other(db, op, e);
@@ -223,6 +294,7 @@ static void *state_db_writer(void *arg)
 {
     struct state_db *db = arg;
     struct error failure = {0};
+    int err = 0;
     for (;;) {
         struct state_db_queue ops = STAILQ_HEAD_INITIALIZER(ops);
         pthread_mutex_lock(&db->lock);
@@ -232,8 +304,8 @@ static void *state_db_writer(void *arg)
         pthread_mutex_unlock(&db->lock);
         if (STAILQ_EMPTY(&ops))
             return NULL;
-        if (failure.code == 0) {
-            (void)state_db_write_all(db, &ops, &failure);
+        if (err == 0) {
+            err = state_db_write_all(db, &ops, &failure);
         } else {
             struct state_db_op *op;
             STAILQ_FOREACH (op, &ops, link)
@@ -329,8 +401,13 @@ static void state_db_deliver(struct state_db *db, struct state_db_op *op)
         db->reads--;
         op->answer(op->arg, e->code);
         break;
+    case STATE_DB_STALLED:
+        if (db->callbacks.stalled != NULL)
+            db->callbacks.stalled(db->callbacks.arg, e->code);
+        break;
     case STATE_DB_FAILED:
-        db->callbacks.failed(db->callbacks.arg, e);
+        if (e->code != ERR_CLOSED)
+            db->callbacks.failed(db->callbacks.arg, e);
         break;
     case STATE_DB_RESTORE:
         break;

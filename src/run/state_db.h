@@ -24,7 +24,10 @@ struct state_db_callbacks {
     /* The entry `index` was applied. `results` is valid during the call, one for each change, none
      * when the entry had been applied before. In order of the log. */
     void (*applied)(void *arg, uint64_t index, const struct state_result *results, size_t n);
-    /* Applying failed (full disk, damage): nothing more will be applied. Called once. */
+    /* The disk is full (code -ENOSPC): what is queued waits and is tried again; or has room again
+     * (0). Reads go on. NULL allowed. */
+    void (*stalled)(void *arg, int code);
+    /* Applying failed (broken disk, damage): nothing more will be applied. Called once. */
     void (*failed)(void *arg, const struct error *e);
     void *arg;
 };

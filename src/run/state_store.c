@@ -110,6 +110,8 @@ struct state_store {
     sqlite3_stmt *statements[STATE_STORE_STATEMENTS];
     uint64_t applied;
     uint64_t kv_revision;
+    uint64_t applied_committed;
+    uint64_t kv_revision_committed;
     bool kv_changed;
     struct state_result *results;
     size_t results_cap;
@@ -205,6 +207,8 @@ out:
         state_store_close(store);
         return err;
     }
+    store->applied_committed = store->applied;
+    store->kv_revision_committed = store->kv_revision;
     *out = store;
     return 0;
 }
@@ -272,8 +276,23 @@ int state_store_commit(struct state_store *store, struct error *e)
     int err = state_store_set_meta(store, "applied", store->applied, e);
     if (err == 0 && store->kv_changed)
         err = state_store_set_meta(store, "kv_revision", store->kv_revision, e);
+    if (err == 0)
+        err = state_store_run(store, STATE_STORE_COMMIT, e);
+    if (err < 0)
+        return err;
     store->kv_changed = false;
-    return err < 0 ? err : state_store_run(store, STATE_STORE_COMMIT, e);
+    store->applied_committed = store->applied;
+    store->kv_revision_committed = store->kv_revision;
+    return 0;
+}
+
+void state_store_rollback(struct state_store *store)
+{
+    if (sqlite3_get_autocommit(store->db) == 0)
+        (void)sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+    store->applied = store->applied_committed;
+    store->kv_revision = store->kv_revision_committed;
+    store->kv_changed = false;
 }
 
 static int state_store_put_cluster(struct state_store *store, const Wire__ClusterRow *row,

@@ -31,10 +31,13 @@ void state_store_close(struct state_store *store);
 /* Index of the last applied entry. */
 uint64_t state_store_applied(const struct state_store *store);
 
-/* One transaction holds any number of entries. After a failed apply or commit the store must be
- * closed: what is in memory may be ahead of the file. */
+/* One transaction holds any number of entries. After a failed apply or commit it must be rolled
+ * back (and may be tried again), or the store closed. */
 int state_store_begin(struct state_store *store, struct error *e);
 int state_store_commit(struct state_store *store, struct error *e);
+
+/* Drops the transaction at hand, after a failure too: the store is as at its last commit. */
+void state_store_rollback(struct state_store *store);
 
 /* Applies a packed wire.Batch. Entries at or below the applied index are skipped (`*n` is then 0).
  * `*results` has one element for each change and belongs to the store until the next call. */

@@ -22,7 +22,7 @@ wait_until() {
 start_cluster() {
     local nodes=$1
     shift
-    CLUSTER_DIR=$(mktemp -d /tmp/clusterd-test.XXXXXX)
+    CLUSTER_DIR=$(mktemp -d "${TMPDIR_CLUSTER:-/tmp}/clusterd-test.XXXXXX")
     CLUSTER_NODES=$nodes
     clusterd dev --nodes "$nodes" --no-restart --data "$CLUSTER_DIR" -o peer.listen=127.0.0.1:0 \
         -o api.listen=127.0.0.1:0 "$@" >"$CLUSTER_DIR/ready" 2>"$CLUSTER_DIR/log" 3>&- &
