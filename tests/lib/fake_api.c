@@ -16,6 +16,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <gnutls/gnutls.h>
+
 #include "base/mem.h"
 
 struct fake_conn {
@@ -23,7 +25,8 @@ struct fake_conn {
     struct fake_api *api;
     pthread_t thread;
     int fd;
-    bool is_over; /* its thread has ended */
+    gnutls_session_t tls; /* NULL: none */
+    bool is_over;         /* its thread has ended */
     bool drop;
     char header[512];
     char *in;
@@ -34,6 +37,8 @@ struct fake_api {
     int fd;
     char endpoint[256];
     char socket_path[128];
+    gnutls_certificate_credentials_t credentials; /* NULL: no TLS */
+    bool wants_client_certificate;
     fake_api_fn fn;
     void *arg;
     pthread_t thread;
@@ -51,7 +56,8 @@ enum { FAKE_API_IN_MAX = FAKE_API_BODY_MAX + FAKE_API_HEADERS_MAX };
 static void fake_send(struct fake_conn *conn, const char *bytes, size_t len)
 {
     while (len > 0 && !conn->drop) {
-        ssize_t n = send(conn->fd, bytes, len, MSG_NOSIGNAL);
+        ssize_t n = conn->tls != NULL ? gnutls_record_send(conn->tls, bytes, len)
+                                      : send(conn->fd, bytes, len, MSG_NOSIGNAL);
         if (n <= 0) {
             conn->drop = true;
             return;
@@ -209,7 +215,10 @@ const char *fake_param(const struct fake_request *request, const char *name)
 static bool fake_fill(struct fake_conn *conn, size_t want)
 {
     while (conn->in_len < want) {
-        ssize_t n = recv(conn->fd, conn->in + conn->in_len, FAKE_API_IN_MAX - conn->in_len, 0);
+        char *to = conn->in + conn->in_len;
+        size_t room = FAKE_API_IN_MAX - conn->in_len;
+        ssize_t n = conn->tls != NULL ? gnutls_record_recv(conn->tls, to, room)
+                                      : recv(conn->fd, to, room, 0);
         if (n <= 0)
             return false;
         conn->in_len += (size_t)n;
@@ -264,11 +273,34 @@ out:
     return is_alive;
 }
 
+static bool fake_shake_hands(struct fake_conn *conn)
+{
+    struct fake_api *api = conn->api;
+    if (api->credentials == NULL)
+        return true;
+    (void)gnutls_init(&conn->tls, GNUTLS_SERVER | GNUTLS_NO_SIGNAL);
+    (void)gnutls_set_default_priority(conn->tls);
+    (void)gnutls_credentials_set(conn->tls, GNUTLS_CRD_CERTIFICATE, api->credentials);
+    if (api->wants_client_certificate) {
+        gnutls_certificate_server_set_request(conn->tls, GNUTLS_CERT_REQUIRE);
+        gnutls_session_set_verify_cert(conn->tls, NULL, 0);
+    }
+    gnutls_transport_set_int(conn->tls, conn->fd);
+    int rc;
+    do
+        rc = gnutls_handshake(conn->tls);
+    while (rc < 0 && !gnutls_error_is_fatal(rc));
+    return rc == 0;
+}
+
 static void *fake_conn_main(void *arg)
 {
     struct fake_conn *conn = arg;
-    while (fake_serve_one(conn))
-        continue;
+    bool is_alive = fake_shake_hands(conn);
+    while (is_alive)
+        is_alive = fake_serve_one(conn);
+    if (conn->tls != NULL)
+        gnutls_deinit(conn->tls);
     (void)shutdown(conn->fd, SHUT_RDWR);
     (void)pthread_mutex_lock(&conn->api->lock);
     conn->is_over = true;
@@ -327,7 +359,7 @@ static int fake_listen_unix(struct fake_api *api, const char *path)
     return fd;
 }
 
-static int fake_listen_tcp(struct fake_api *api)
+static int fake_listen_tcp(struct fake_api *api, const char *scheme)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t len = sizeof address;
@@ -335,21 +367,50 @@ static int fake_listen_tcp(struct fake_api *api)
     if (fd < 0 || bind(fd, (struct sockaddr *)&address, len) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &len) != 0)
         abort();
-    (void)snprintf(api->endpoint, sizeof api->endpoint, "http://127.0.0.1:%u",
+    (void)snprintf(api->endpoint, sizeof api->endpoint, "%s://127.0.0.1:%u", scheme,
                    ntohs(address.sin_port));
     return fd;
 }
 
-struct fake_api *fake_api_new(const char *socket_path, fake_api_fn fn, void *arg)
+static struct fake_api *fake_api_alloc(fake_api_fn fn, void *arg)
 {
     struct fake_api *api = mem_zalloc(sizeof *api);
     api->fn = fn;
     api->arg = arg;
     LIST_INIT(&api->conns);
     (void)pthread_mutex_init(&api->lock, NULL);
-    api->fd = socket_path != NULL ? fake_listen_unix(api, socket_path) : fake_listen_tcp(api);
+    return api;
+}
+
+static void fake_api_serve(struct fake_api *api)
+{
     if (listen(api->fd, 64) != 0 || pthread_create(&api->thread, NULL, fake_api_main, api) != 0)
         abort();
+}
+
+struct fake_api *fake_api_new(const char *socket_path, fake_api_fn fn, void *arg)
+{
+    struct fake_api *api = fake_api_alloc(fn, arg);
+    api->fd =
+        socket_path != NULL ? fake_listen_unix(api, socket_path) : fake_listen_tcp(api, "http");
+    fake_api_serve(api);
+    return api;
+}
+
+struct fake_api *fake_api_new_tls(const char *cert_path, const char *key_path, const char *ca_path,
+                                  fake_api_fn fn, void *arg)
+{
+    struct fake_api *api = fake_api_alloc(fn, arg);
+    if (gnutls_certificate_allocate_credentials(&api->credentials) != 0 ||
+        gnutls_certificate_set_x509_key_file(api->credentials, cert_path, key_path,
+                                             GNUTLS_X509_FMT_PEM) != 0)
+        abort();
+    if (ca_path != NULL &&
+        gnutls_certificate_set_x509_trust_file(api->credentials, ca_path, GNUTLS_X509_FMT_PEM) <= 0)
+        abort();
+    api->wants_client_certificate = ca_path != NULL;
+    api->fd = fake_listen_tcp(api, "https");
+    fake_api_serve(api);
     return api;
 }
 
@@ -368,6 +429,8 @@ void fake_api_free(struct fake_api *api)
         fake_conn_free(conn);
     if (api->socket_path[0] != '\0')
         (void)unlink(api->socket_path);
+    if (api->credentials != NULL)
+        gnutls_certificate_free_credentials(api->credentials);
     (void)pthread_mutex_destroy(&api->lock);
     free(api);
 }

@@ -27,6 +27,9 @@ typedef void (*fake_api_fn)(void *arg, struct fake_conn *conn, const struct fake
 
 /* Listens on the Unix socket `socket_path`, or on a free port of 127.0.0.1 when it is NULL. */
 struct fake_api *fake_api_new(const char *socket_path, fake_api_fn fn, void *arg);
+/* The same on 127.0.0.1 behind TLS. With `ca_path` clients must show a certificate of it. */
+struct fake_api *fake_api_new_tls(const char *cert_path, const char *key_path, const char *ca_path,
+                                  fake_api_fn fn, void *arg);
 /* Closes listener and connections and waits for their threads; handlers see fake_is_closed(). */
 void fake_api_free(struct fake_api *api);
 const char *fake_api_endpoint(const struct fake_api *api);
