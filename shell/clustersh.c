@@ -183,6 +183,11 @@ int main(int argc, char **argv)
         clustersh_apply(&shell, &call);
         status = clustersh_run(&shell, &call);
     }
+    output_flush(&shell.output);
+    if (shell.output.broken != 0) {
+        shell_error(&shell, "writing the results: %s", strerror(shell.output.broken));
+        status = status != SHELL_STATUS_OK ? status : SHELL_STATUS_USAGE;
+    }
     shell_done(&shell);
     command_call_done(&call);
     return status;

@@ -17,6 +17,7 @@
 #include "shell/jobs.h"
 #include "shell/request.h"
 #include "shell/shell.h"
+#include "shell/words.h"
 
 enum {
     CMD_EXEC_TELL_AFTER_MS = 400,
@@ -222,26 +223,22 @@ static void cmd_exec_print(struct cmd_exec *exec, bool by_line)
 
 static json_t *cmd_exec_body(struct shell *shell, const struct command_call *call)
 {
-    size_t n;
-    json_t *argv = json_array();
-    json_t *env = json_object();
-    json_t *body = json_pack("{s:s, s:o, s:o}", "nodes", command_argument_text(call, 0), "argv",
-                             argv, "env", env);
-    const struct command_value *words = command_argument_all(call, 1, &n);
-    for (size_t i = 0; i < n; i++)
-        (void)json_array_append_new(argv, json_string(words[i].text));
-    const struct command_value *pairs = command_option_all(call, "env", &n);
-    for (size_t i = 0; i < n; i++) {
-        const char *equals = strchr(pairs[i].text, '=');
-        if (equals == NULL || equals == pairs[i].text) {
-            shell_error(shell, "--env: \"%s\" is not NAME=VALUE", pairs[i].text);
-            json_decref(body);
-            return NULL;
-        }
-        char *name = mem_strndup(pairs[i].text, (size_t)(equals - pairs[i].text));
-        (void)json_object_set_new(env, name, json_string(equals + 1));
-        free(name);
+    size_t n_words;
+    size_t n_pairs;
+    const struct command_value *words = command_argument_all(call, 1, &n_words);
+    const struct command_value *pairs = command_option_all(call, "env", &n_pairs);
+    json_t *argv = words_json(shell, words, n_words);
+    json_t *env = argv != NULL ? words_env(shell, pairs, n_pairs) : NULL;
+    json_t *nodes =
+        env != NULL ? words_json(shell, command_argument_all(call, 0, &n_words), 1) : NULL;
+    if (nodes == NULL) {
+        json_decref(argv);
+        json_decref(env);
+        return NULL;
     }
+    json_t *body =
+        json_pack("{s:O, s:o, s:o}", "nodes", json_array_get(nodes, 0), "argv", argv, "env", env);
+    json_decref(nodes);
     const struct command_value *limit = command_option(call, "time");
     if (limit != NULL)
         (void)json_object_set_new(body, "time_limit_ms", json_integer((json_int_t)limit->number));

@@ -43,7 +43,7 @@ static int cmd_watch_run(struct shell *shell, const struct command_call *call)
     interval_ms = interval_ms < CMD_WATCH_MIN_MS ? CMD_WATCH_MIN_MS : interval_ms;
     char *statement = mem_strdup(shell->last);
     shell->output.has_pager = false;
-    while (status == SHELL_STATUS_OK && !shell->wants_quit && !shell->output.is_broken) {
+    while (status == SHELL_STATUS_OK && !shell->wants_quit && shell->output.broken == 0) {
         int64_t next_ms = clock_mono_ms() + interval_ms;
         while (clock_mono_ms() < next_ms && !interrupt_pending())
             shell_wait(shell, next_ms);

@@ -198,7 +198,7 @@ static bool follow_wait(struct follow_run *run, int64_t deadline_ms)
         run->status = SHELL_STATUS_INTERRUPTED;
         return false;
     }
-    return !run->shell->output.is_broken;
+    return run->shell->output.broken == 0;
 }
 
 int follow_element(struct shell *shell, const struct follow *follow, uint32_t index)

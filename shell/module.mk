@@ -47,6 +47,7 @@ libshell_a_SOURCES += shell/statement.c shell/statement.h
 libshell_a_SOURCES += shell/submit.c shell/submit.h
 libshell_a_SOURCES += shell/text.c shell/text.h
 libshell_a_SOURCES += shell/upload.c shell/upload.h
+libshell_a_SOURCES += shell/words.c shell/words.h
 libshell_a_SOURCES += shell/commands.h
 
 bin_PROGRAMS += clustersh

@@ -55,7 +55,7 @@ int output_redirect(struct output *o, const char *target, struct error *e)
     output_close(o);
     o->file = file;
     o->is_pipe = is_pipe;
-    o->is_broken = false;
+    o->broken = 0;
     return 0;
 }
 
@@ -97,14 +97,14 @@ bool output_error_has_color(const struct output *o)
 void output_write(struct output *o, const void *bytes, size_t len)
 {
     output_status_clear(o);
-    if (!o->is_broken && len > 0 && fwrite(bytes, 1, len, o->file) != len)
-        o->is_broken = true;
+    if (o->broken == 0 && len > 0 && fwrite(bytes, 1, len, o->file) != len)
+        o->broken = errno;
 }
 
 void output_flush(struct output *o)
 {
-    if (!o->is_broken && fflush(o->file) != 0)
-        o->is_broken = true;
+    if (o->broken == 0 && fflush(o->file) != 0)
+        o->broken = errno;
 }
 
 static size_t output_count_lines(const char *text, size_t len)

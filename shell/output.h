@@ -19,7 +19,7 @@ enum { OUTPUT_WIDTH_DEFAULT = 80, OUTPUT_HEIGHT_DEFAULT = 24 };
 struct output {
     FILE *file; /* stdout unless redirected */
     bool is_pipe;
-    bool is_broken; /* the reader is gone, or the disk is full */
+    int broken; /* errno of a failed write, as when the disk is full; 0 */
     enum output_color color;
     bool has_pager;
     bool status_shown;

@@ -118,7 +118,7 @@ static void repl_run_pending(struct repl *repl)
     (void)shell_run_text(repl->shell, text);
     (void)interrupt_take();
     output_flush(&repl->shell->output);
-    if (repl->shell->output.is_broken)
+    if (repl->shell->output.broken != 0)
         (void)output_redirect(&repl->shell->output, NULL, NULL);
     free(text);
 }

@@ -123,9 +123,11 @@ static int request_json(struct shell *shell, const struct client_request *reques
 int request_get(struct shell *shell, struct client_path *path, json_t **json)
 {
     (void)client_path_param(path, "consistency", shell->settings.consistency);
-    return request_json(
-        shell, &CLIENT_REQUEST(.method = "GET", .path = path->text, .timeout_ms = SHELL_TIMEOUT_MS),
-        json);
+    return request_json(shell,
+                        &CLIENT_REQUEST(.method = "GET", .path = path->text,
+                                        .timeout_ms = SHELL_TIMEOUT_MS,
+                                        .attempt_ms = SHELL_ATTEMPT_MS),
+                        json);
 }
 
 int request_change(struct shell *shell, const char *method, const char *path, json_t *body,

@@ -34,7 +34,11 @@ struct shell_settings {
     const char *consistency; /* of reads: static text, NULL for the default */
 };
 
-enum { SHELL_INCLUDE_DEPTH_MAX = 16, SHELL_TIMEOUT_MS = 30000 };
+enum {
+    SHELL_INCLUDE_DEPTH_MAX = 16,
+    SHELL_TIMEOUT_MS = 30000,
+    SHELL_ATTEMPT_MS = 5000, /* then another node is asked */
+};
 
 struct shell {
     struct client *client;            /* NULL until the first command that needs it */

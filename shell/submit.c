@@ -11,6 +11,7 @@
 #include "base/uuid.h"
 #include "shell/request.h"
 #include "shell/upload.h"
+#include "shell/words.h"
 
 const struct command_option submit_options[] = {
     {"name", 'n', COMMAND_TYPE_TEXT, "NAME", NULL, false, "how people call it"},
@@ -140,35 +141,20 @@ static int submit_add_files(struct shell *shell, const struct command_call *call
     return status;
 }
 
+/* Sets `key` to `value`, which is taken; USAGE when there is none. */
+static int submit_set(json_t *body, const char *key, json_t *value)
+{
+    if (value == NULL)
+        return SHELL_STATUS_USAGE;
+    (void)json_object_set_new(body, key, value);
+    return SHELL_STATUS_OK;
+}
+
 static int submit_add_env(struct shell *shell, const struct command_call *call, json_t *body)
 {
     size_t n;
     const struct command_value *values = command_option_all(call, "env", &n);
-    json_t *env = json_object();
-    int status = SHELL_STATUS_OK;
-    for (size_t i = 0; i < n; i++) {
-        const char *equals = strchr(values[i].text, '=');
-        if (equals == NULL || equals == values[i].text) {
-            shell_error(shell, "--env: \"%s\" is not NAME=VALUE", values[i].text);
-            status = SHELL_STATUS_USAGE;
-            break;
-        }
-        char *name = mem_strndup(values[i].text, (size_t)(equals - values[i].text));
-        (void)json_object_set_new(env, name, json_string(equals + 1));
-        free(name);
-    }
-    if (n > 0)
-        (void)json_object_set(body, "env", env);
-    json_decref(env);
-    return status;
-}
-
-static json_t *submit_strings(const struct command_value *values, size_t n)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < n; i++)
-        (void)json_array_append_new(list, json_string(values[i].text));
-    return list;
+    return n == 0 ? SHELL_STATUS_OK : submit_set(body, "env", words_env(shell, values, n));
 }
 
 static int submit_add_command(struct shell *shell, const struct command_call *call, json_t *body)
@@ -185,16 +171,12 @@ static int submit_add_command(struct shell *shell, const struct command_call *ca
         shell_hint(shell, "%s [OPTION]... -- COMMAND ARG...", call->command->name);
         return SHELL_STATUS_USAGE;
     }
-    if (n_words > 1)
-        (void)json_object_set_new(body, "argv", submit_strings(words, n_words));
-    else if (n_words == 1)
-        (void)json_object_set_new(body, "commands", submit_strings(words, n_words));
-    else
-        (void)json_object_set_new(body, "commands", submit_strings(lines, n_lines));
-    return SHELL_STATUS_OK;
+    json_t *list =
+        n_words > 0 ? words_json(shell, words, n_words) : words_json(shell, lines, n_lines);
+    return submit_set(body, n_words > 1 ? "argv" : "commands", list);
 }
 
-static void submit_add_plain(const struct command_call *call, json_t *body)
+static int submit_add_plain(struct shell *shell, const struct command_call *call, json_t *body)
 {
     static const struct {
         const char *option;
@@ -208,8 +190,10 @@ static void submit_add_plain(const struct command_call *call, json_t *body)
                    {"grace", "kill_grace_ms"}, {"output-max", "output_bytes_max"}};
     for (size_t i = 0; i < MEM_COUNT(texts); i++) {
         const char *text = command_option_text(call, texts[i].option);
-        if (text != NULL)
-            (void)json_object_set_new(body, texts[i].key, json_string(text));
+        if (text != NULL && submit_set(body, texts[i].key, json_string(text)) != 0) {
+            shell_error(shell, "--%s: \"%s\" is not UTF-8 text", texts[i].option, text);
+            return SHELL_STATUS_USAGE;
+        }
     }
     for (size_t i = 0; i < MEM_COUNT(numbers); i++) {
         const struct command_value *value = command_option(call, numbers[i].option);
@@ -222,8 +206,7 @@ static void submit_add_plain(const struct command_call *call, json_t *body)
         (void)json_object_set_new(body, "priority", json_integer(priority->integer));
     size_t n;
     const struct command_value *after = command_option_all(call, "after", &n);
-    if (n > 0)
-        (void)json_object_set_new(body, "after", submit_strings(after, n));
+    return n == 0 ? SHELL_STATUS_OK : submit_set(body, "after", words_json(shell, after, n));
 }
 
 static int submit_send(struct shell *shell, const struct command_call *call, const json_t *body,
@@ -236,15 +219,11 @@ static int submit_send(struct shell *shell, const struct command_call *call, con
     const char *key = command_option_text(call, "idempotency-key");
     uuid_generate(&id);
     char *text = json_dumps(body, JSON_COMPACT);
-    if (text == NULL) {
-        shell_error(shell, "the command is not UTF-8 text");
-        return SHELL_STATUS_USAGE;
-    }
     request_run(shell,
                 &CLIENT_REQUEST(.method = "POST", .path = "/api/jobs", .data = text,
                                 .data_len = strlen(text),
                                 .idempotency_key = key != NULL ? key : uuid_format(&id, fresh),
-                                .timeout_ms = SHELL_TIMEOUT_MS),
+                                .attempt_ms = SHELL_ATTEMPT_MS, .timeout_ms = SHELL_TIMEOUT_MS),
                 &reply);
     if (reply.code != 0)
         status = request_report(shell, &reply);
@@ -261,7 +240,8 @@ int submit_job(struct shell *shell, const struct command_call *call, json_t **an
     int status = submit_add_command(shell, call, body);
     if (status == SHELL_STATUS_OK)
         status = submit_add_env(shell, call, body);
-    submit_add_plain(call, body);
+    if (status == SHELL_STATUS_OK)
+        status = submit_add_plain(shell, call, body);
     if (status == SHELL_STATUS_OK)
         status = shell_connect(shell);
     if (status == SHELL_STATUS_OK)

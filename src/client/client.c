@@ -188,6 +188,8 @@ static void client_set_timer(struct client *client)
             due_ms = 0;
         if (call->deadline_ms < due_ms)
             due_ms = call->deadline_ms;
+        if (call->state == CLIENT_CALL_RUNNING && call->attempt_until_ms < due_ms)
+            due_ms = call->attempt_until_ms;
     }
     struct itimerspec at = {0};
     if (due_ms != INT64_MAX) {
@@ -254,6 +256,8 @@ static void client_run_calls(struct client *client)
         } else if (call->state == CLIENT_CALL_WAITING && call->due_ms <= now_ms) {
             client_set_up_curl(client);
             client_call_launch(call);
+        } else if (call->state == CLIENT_CALL_RUNNING && call->attempt_until_ms <= now_ms) {
+            client_call_abandon(call);
         } else if (call->state == CLIENT_CALL_RUNNING && call->resume) {
             call->resume = false;
             (void)curl_easy_pause(call->easy, CURLPAUSE_CONT);
@@ -321,6 +325,7 @@ struct client_call *client_start(struct client *client, const struct client_requ
         call->idempotency_key = mem_strdup(uuid_format(&id, text));
     }
     call->body_kind = request->body;
+    call->attempt_ms = request->attempt_ms;
     buf_init(&call->body, is_stream ? CLIENT_LINE_BYTES_MAX : CLIENT_REPLY_BYTES_MAX);
     call->deadline_ms =
         request->timeout_ms != 0 ? clock_mono_ms() + (int64_t)request->timeout_ms : INT64_MAX;

@@ -64,6 +64,8 @@ struct client_request {
         *idempotency_key; /* NULL: POST gets a fresh one. A given key makes a call repeatable */
     bool repeatable;      /* doing it twice does no harm; always true for GET */
     enum client_body body;
+    uint64_t attempt_ms; /* without an answer for so long, another endpoint is asked, if there is
+                          * one and the call is repeatable; 0: never */
     uint64_t timeout_ms; /* of the whole call with its repetitions; 0: none, for streams */
 };
 

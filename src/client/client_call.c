@@ -232,6 +232,8 @@ void client_call_launch(struct client_call *call)
         abort();
     call->endpoint = client->current;
     call->state = CLIENT_CALL_RUNNING;
+    bool may_abandon = call->attempt_ms > 0 && call->repeatable && client->n_endpoints > 1;
+    call->attempt_until_ms = may_abandon ? clock_mono_ms() + (int64_t)call->attempt_ms : INT64_MAX;
     call->data_code = 0;
     call->etag[0] = '\0';
     call->curl_text[0] = '\0';
@@ -343,6 +345,17 @@ static void client_call_broken(struct client_call *call, CURLcode rc)
     else if (!call->repeatable || call->delivered || !client_call_again(call, false, why))
         client_call_fail(call, code, why);
     free(why);
+}
+
+void client_call_abandon(struct client_call *call)
+{
+    long status = 0;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    call->attempt_until_ms = INT64_MAX;
+    if (status != 0)
+        return;
+    (void)snprintf(call->curl_text, sizeof call->curl_text, "no answer");
+    client_call_broken(call, CURLE_OPERATION_TIMEDOUT);
 }
 
 /* Answers */

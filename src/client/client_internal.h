@@ -60,8 +60,10 @@ struct client_call {
     size_t tried;    /* endpoints that could not be reached in this round */
     unsigned pause_ms;
     int64_t due_ms;
-    int64_t deadline_ms;    /* INT64_MAX: none */
-    int64_t retry_until_ms; /* set by the first failure; 0 before */
+    uint64_t attempt_ms;
+    int64_t attempt_until_ms; /* INT64_MAX: none */
+    int64_t deadline_ms;      /* INT64_MAX: none */
+    int64_t retry_until_ms;   /* set by the first failure; 0 before */
 };
 
 TAILQ_HEAD(client_calls, client_call);
@@ -97,6 +99,8 @@ struct client {
 void client_call_launch(struct client_call *call);
 /* libcurl is done with the call: answers, or decides when to try again. */
 void client_call_finished(struct client_call *call, CURLcode rc);
+/* Gives up an attempt that has brought no answer yet, for another endpoint. */
+void client_call_abandon(struct client_call *call);
 /* Answers with a failure of our own. */
 void client_call_fail(struct client_call *call, int code, const char *text);
 /* Takes the call from libcurl and frees it. */

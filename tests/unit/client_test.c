@@ -430,6 +430,32 @@ static void a_learned_node_that_refuses_the_token_is_left_alone(void **state)
     fake_api_free(friend);
 }
 
+static void wait_closed(void *arg, struct fake_conn *conn, const struct fake_request *r)
+{
+    (void)arg;
+    (void)r;
+    fake_wait_closed(conn);
+}
+
+static void a_node_that_hangs_gives_way_to_the_next(void **state)
+{
+    struct world *w = *state;
+    struct fake_api *second = fake_api_new(NULL, answer_nodes, w);
+    serve(w, wait_closed);
+    char *endpoints = mem_printf("%s,%s", fake_api_endpoint(w->api), fake_api_endpoint(second));
+    connect_to(w, endpoints, 5000, false);
+    free(endpoints);
+    struct seen seen;
+    fetch(w->client, &CLIENT_REQUEST(.method = "GET", .path = "/api/nodes", .attempt_ms = 50),
+          &seen);
+    assert_int_equal(seen.code, 0);
+    assert_string_equal(client_endpoint(w->client), fake_api_endpoint(second));
+    seen_done(&seen);
+    client_close(w->client);
+    w->client = NULL;
+    fake_api_free(second);
+}
+
 /* Streams */
 
 static void stream_lines(void *arg, struct fake_conn *conn, const struct fake_request *r)
@@ -570,13 +596,6 @@ static void a_paused_stream_brings_nothing_until_it_is_resumed(void **state)
 
 /* Limits */
 
-static void wait_closed(void *arg, struct fake_conn *conn, const struct fake_request *r)
-{
-    (void)arg;
-    (void)r;
-    fake_wait_closed(conn);
-}
-
 static void a_call_ends_at_its_deadline(void **state)
 {
     struct world *w = *state;
@@ -656,6 +675,7 @@ int main(void)
         CASE(a_dead_endpoint_gives_way_to_the_next_and_is_left),
         CASE(learned_nodes_take_over_when_the_first_one_dies),
         CASE(a_learned_node_that_refuses_the_token_is_left_alone),
+        CASE(a_node_that_hangs_gives_way_to_the_next),
         CASE(lines_arrive_whole_however_they_were_cut),
         CASE(a_line_past_the_limit_ends_the_stream_with_an_error),
         CASE(cancelling_from_the_data_callback_closes_the_connection),

@@ -376,6 +376,28 @@ static void a_single_word_goes_through_a_shell(void **state)
     assert_int_equal(w->status, 1);
 }
 
+static void words_that_are_no_text_are_refused(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "", "job", "submit", "--", "echo", "\xff");
+    assert_int_equal(w->status, 1);
+    assert_string_equal(w->err, "error: \"\\xff\" is not UTF-8 text\n");
+    RUN(w, "", "job", "submit", "--name", "\xff", "--", "echo", "x");
+    assert_int_equal(w->status, 1);
+    RUN(w, "", "exec", "@all", "--", "echo", "\xff");
+    assert_int_equal(w->status, 1);
+    RUN(w, "", "exec", "@all", "-e", "A=\xff", "--", "echo", "x");
+    assert_int_equal(w->status, 1);
+}
+
+static void a_result_that_cannot_be_written_is_an_error(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "\\o /dev/full\nnode list\n", "-t");
+    assert_int_equal(w->status, 1);
+    assert_has(w->err, "error: writing the results: No space left on device");
+}
+
 static void run_shows_both_streams_apart_and_ends_with_the_jobs_status(void **state)
 {
     struct world *w = *state;
@@ -554,6 +576,8 @@ int main(void)
         CASE(keys_are_stored_compared_and_listed),
         CASE(submit_prints_the_id_only_and_sends_what_was_asked),
         CASE(a_single_word_goes_through_a_shell),
+        CASE(words_that_are_no_text_are_refused),
+        CASE(a_result_that_cannot_be_written_is_an_error),
         CASE(run_shows_both_streams_apart_and_ends_with_the_jobs_status),
         CASE(wait_succeeds_only_when_all_elements_completed),
         CASE(logs_are_byte_for_byte_or_labelled),
