@@ -1,0 +1,130 @@
+#!/usr/bin/env bats
+# Uploaded files: kept on two nodes, given by all, fetched by the tasks that want them.
+
+load ../lib/cluster.bash
+
+teardown() { stop_cluster; }
+
+# Uploads FILE through NODE and prints its id.
+upload() {
+    api -n "$1" -f -H 'Content-Type: application/octet-stream' --data-binary "@$2" "/api/files?name=${3:-data}" | jq -re .id
+}
+
+holders() {
+    local node
+    for node in n1 n2 n3; do
+        [ ! -e "$CLUSTER_DIR/$node/data/files/$1" ] || echo "$node"
+    done
+}
+
+sum_job() {
+    jq -cn --arg id "$1" --arg selector "$2" '{commands: ["cksum <in/data.bin"], files: [{name: "in/data.bin", file: $id}], selector: $selector}'
+}
+
+@test "an upload is kept on two nodes and given by every one" {
+    start_cluster 3
+    head -c 5000000 /dev/urandom >"$CLUSTER_DIR/data"
+    for node in n1 n2 n3; do
+        id=$(upload $node "$CLUSTER_DIR/data")
+        [ "$(holders "$id" | wc -l)" = 2 ]
+        for other in n1 n2 n3; do
+            api -n $other -f "/api/files/$id" | cmp - "$CLUSTER_DIR/data"
+        done
+    done
+}
+
+@test "the answer to an upload says what was stored" {
+    start_cluster 1
+    printf abc >"$CLUSTER_DIR/data"
+    api -o "$CLUSTER_DIR/answer" -w '%{http_code}' -H 'Content-Type: application/octet-stream' \
+        --data-binary "@$CLUSTER_DIR/data" '/api/files?name=a%20b.txt' >"$CLUSTER_DIR/status"
+    [ "$(cat "$CLUSTER_DIR/status")" = 201 ]
+    jq -e '.name == "a b.txt" and .bytes == 3 and .xxh == "78af5f94892f3950" and (.id | length) == 36' "$CLUSTER_DIR/answer"
+}
+
+@test "an empty file is a file" {
+    start_cluster 3
+    : >"$CLUSTER_DIR/data"
+    id=$(upload n2 "$CLUSTER_DIR/data")
+    for node in n1 n2 n3; do
+        [ "$(api -n $node -f "/api/files/$id" | wc -c)" = 0 ]
+    done
+    job=$(submit "$(sum_job "$id" '')")
+    [ "$(job_end "$job")" = completed ]
+}
+
+@test "tasks find an uploaded file in their directory, on whichever node they run" {
+    start_cluster 3
+    head -c 3000000 /dev/urandom >"$CLUSTER_DIR/data"
+    id=$(upload n1 "$CLUSTER_DIR/data")
+    for node in n1 n2 n3; do
+        job=$(submit "$(sum_job "$id" "name=$node")")
+        [ "$(job_end "$job")" = completed ]
+        [ "$(api "/api/jobs/$job/output")" = "$(cksum <"$CLUSTER_DIR/data")" ]
+    done
+}
+
+@test "an uploaded archive is unpacked for the task" {
+    start_cluster 1
+    mkdir "$CLUSTER_DIR/tree"
+    echo content >"$CLUSTER_DIR/tree/file"
+    tar -czf "$CLUSTER_DIR/tree.tar.gz" -C "$CLUSTER_DIR" tree
+    id=$(upload n1 "$CLUSTER_DIR/tree.tar.gz" tree.tar.gz)
+    job=$(submit "{\"commands\":[\"cat tree/file\"],\"files\":[{\"name\":\"tree.tar.gz\",\"file\":\"$id\",\"unpack\":true}]}")
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job/output")" = content ]
+}
+
+@test "one of the two that hold a file may die" {
+    start_cluster 3
+    head -c 3000000 /dev/urandom >"$CLUSTER_DIR/data"
+    id=$(upload n1 "$CLUSTER_DIR/data")
+    third=$(printf '%s\n' n1 n2 n3 | grep -vxF "$(holders "$id")")
+    kill_node "$(holders "$id" | head -n 1)"
+    api -n "$third" -f "/api/files/$id" | cmp - "$CLUSTER_DIR/data"
+    job=$(submit "$(sum_job "$id" "name=$third")")
+    [ "$(job_end "$job")" = completed ]
+}
+
+@test "a damaged copy is not given out as a whole file, and tasks take the other one" {
+    start_cluster 3
+    head -c 3000000 /dev/urandom >"$CLUSTER_DIR/data"
+    id=$(upload n1 "$CLUSTER_DIR/data")
+    third=$(printf '%s\n' n1 n2 n3 | grep -vxF "$(holders "$id")")
+    printf X | dd of="$CLUSTER_DIR/n1/data/files/$id" bs=1 seek=1000000 conv=notrunc status=none
+    job=$(submit "$(sum_job "$id" "name=$third")")
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job/output")" = "$(cksum <"$CLUSTER_DIR/data")" ]
+    run api -n "$third" -f -o /dev/null "/api/files/$id"
+    [ "$status" != 0 ]
+}
+
+@test "a job whose file does not exist fails and says so" {
+    start_cluster 1
+    job=$(submit "$(sum_job 01234567-89ab-4cde-8f01-23456789abcd '')")
+    [ "$(job_end "$job")" = failed ]
+    [ "$(api "/api/jobs/$job/tasks" | jq -r '.[0].code')" = download_failed ]
+    api "/api/jobs/$job/tasks" | jq -r '.[0].text' | grep -q 01234567-89ab-4cde-8f01-23456789abcd
+}
+
+@test "an upload that is broken off leaves nothing behind" {
+    start_cluster 1
+    head -c 30000000 /dev/zero >"$CLUSTER_DIR/data"
+    run timeout 1 curl -s --limit-rate 5M --unix-socket "$(socket_of n1)" -H 'Content-Type: application/octet-stream' \
+        --data-binary "@$CLUSTER_DIR/data" http://localhost/api/files
+    [ "$status" = 124 ]
+    wait_until 20 bash -c "[ -z \"\$(find $CLUSTER_DIR/n1/data/files -type f)\" ]"
+}
+
+@test "what is asked wrongly is refused" {
+    start_cluster 1
+    status() { api -o "$CLUSTER_DIR/answer" -w '%{http_code}' "$@"; }
+    [ "$(status /api/files/01234567-89ab-4cde-8f01-23456789abcd)" = 404 ]
+    [ "$(status /api/files/..%2Fapi.token)" = 404 ]
+    [ "$(status /api/files/x)" = 404 ]
+    jq -e .error.code "$CLUSTER_DIR/answer"
+    [ "$(status -H 'Content-Type: application/octet-stream' -d x '/api/files?name=a%2Fb')" = 400 ]
+    [ "$(status -H 'Content-Type: application/octet-stream' -d x '/api/files?name=..')" = 400 ]
+    [ "$(status -H 'Content-Type: application/octet-stream' -d x '/api/files?name=')" = 400 ]
+    [ -z "$(find "$CLUSTER_DIR/n1/data/files" -type f)" ]
+}
