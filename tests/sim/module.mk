@@ -3,16 +3,16 @@
 
 sim_tests =
 
-sim_tests += tests/sim/run
-tests_sim_run_SOURCES =
-tests_sim_run_SOURCES += tests/sim/run.c
-tests_sim_run_SOURCES += tests/sim/sched_rows.c tests/sim/sched_rows.h
-tests_sim_run_SOURCES += tests/sim/world.c tests/sim/world.h
-tests_sim_run_SOURCES += tests/sim/world_agent.c
-tests_sim_run_SOURCES += tests/sim/world_client.c
-tests_sim_run_SOURCES += tests/sim/world_leader.c
-tests_sim_run_SOURCES += tests/sim/world_truth.c
-tests_sim_run_SOURCES += tests/sim/world_worker.c
-tests_sim_run_LDADD = $(core_libs)
+sim_tests += tests/sim/scheduler_sim
+tests_sim_scheduler_sim_SOURCES =
+tests_sim_scheduler_sim_SOURCES += tests/sim/sched_rows.c tests/sim/sched_rows.h
+tests_sim_scheduler_sim_SOURCES += tests/sim/scheduler_sim.c
+tests_sim_scheduler_sim_SOURCES += tests/sim/world.c tests/sim/world.h
+tests_sim_scheduler_sim_SOURCES += tests/sim/world_agent.c
+tests_sim_scheduler_sim_SOURCES += tests/sim/world_client.c
+tests_sim_scheduler_sim_SOURCES += tests/sim/world_leader.c
+tests_sim_scheduler_sim_SOURCES += tests/sim/world_truth.c
+tests_sim_scheduler_sim_SOURCES += tests/sim/world_worker.c
+tests_sim_scheduler_sim_LDADD = $(core_libs)
 
 check_PROGRAMS += $(sim_tests)

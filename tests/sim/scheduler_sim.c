@@ -1,4 +1,4 @@
-/* usage: tests/sim/run [--seeds N] [--seed S] [--bug NAME] [--trace]
+/* usage: tests/sim/scheduler_sim [--seeds N] [--seed S] [--bug NAME] [--trace]
  *
  * Lives through simulated clusters. Without options: a fixed number of them (a hundred times as
  * many with SOAK=1), then each seeded bug until it is noticed; prints TAP. With --seed S only that
@@ -116,7 +116,8 @@ static int run_all(uint64_t seeds, struct run_progress *progress)
     if (right)
         printf("# %llu steps of the scheduler\n", (unsigned long long)steps);
     else
-        printf("# replay with: tests/sim/run --seed %llu --trace\n", (unsigned long long)seed);
+        printf("# replay with: tests/sim/scheduler_sim --seed %llu --trace\n",
+               (unsigned long long)seed);
     for (unsigned bug = 1; bug < WORLD_BUG_N; bug++) {
         snprintf(name, sizeof name, "it is noticed when %s", run_bugs[bug].text);
         failed += run_case(
