@@ -56,6 +56,7 @@ librun_a_SOURCES += src/run/raft_message.c src/run/raft_message.h
 librun_a_SOURCES += src/run/raft_node.h
 librun_a_SOURCES += src/run/raft_put.c src/run/raft_put.h
 librun_a_SOURCES += src/run/raft_record.c src/run/raft_record.h
+librun_a_SOURCES += src/run/raft_term.c src/run/raft_term.h
 librun_a_SOURCES += src/run/raft_transfer.h
 librun_a_SOURCES += src/run/raft_upload.c
 librun_a_SOURCES += src/run/retention.h

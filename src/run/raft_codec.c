@@ -220,24 +220,52 @@ static bool is_entry(const Wire__RaftEntry *entry)
     }
 }
 
+static bool is_append(const Wire__RaftAppendEntries *m)
+{
+    for (size_t i = 0; i < m->n_entries; i++)
+        if (!is_entry(m->entries[i]))
+            return false;
+    return m->term > 0;
+}
+
+int raft_codec_check(const Wire__RaftMessage *message)
+{
+    bool is_good = false;
+    switch (message->kind_case) {
+    case WIRE__RAFT_MESSAGE__KIND_APPEND_ENTRIES:
+        is_good = is_append(message->append_entries);
+        break;
+    case WIRE__RAFT_MESSAGE__KIND_REQUEST_VOTE:
+        is_good = message->request_vote->term > 0 && message->request_vote->candidate_id > 0;
+        break;
+    case WIRE__RAFT_MESSAGE__KIND_REQUEST_VOTE_RESULT:
+        is_good = (unsigned)message->request_vote_result->pre_vote <= raft_tribool_false;
+        break;
+    case WIRE__RAFT_MESSAGE__KIND_APPEND_ENTRIES_RESULT:
+    case WIRE__RAFT_MESSAGE__KIND_TIMEOUT_NOW:
+        is_good = true;
+        break;
+    default:
+        break;
+    }
+    return is_good ? 0 : ERR_PROTOCOL;
+}
+
 /* libraft wants all entries of a message in one batch. */
-static int decode_entries(const Wire__RaftAppendEntries *from, struct raft_append_entries *to)
+static void decode_entries(const Wire__RaftAppendEntries *from, struct raft_append_entries *to)
 {
     to->entries = NULL;
     to->n_entries = 0;
     if (from->n_entries == 0)
-        return 0;
+        return;
     size_t bytes = 1;
-    for (size_t i = 0; i < from->n_entries; i++) {
-        if (!is_entry(from->entries[i]))
-            return ERR_PROTOCOL;
+    for (size_t i = 0; i < from->n_entries; i++)
         bytes += from->entries[i]->data.len;
-    }
-    uint8_t *batch = raft_malloc(bytes);
+    uint8_t *at = raft_malloc(bytes);
     struct raft_entry *entries = raft_calloc(from->n_entries, sizeof *entries);
-    if (batch == NULL || entries == NULL)
+    if (at == NULL || entries == NULL)
         abort();
-    uint8_t *at = batch;
+    void *batch = at;
     for (size_t i = 0; i < from->n_entries; i++) {
         const Wire__RaftEntry *entry = from->entries[i];
         entries[i] = (struct raft_entry){
@@ -252,50 +280,34 @@ static int decode_entries(const Wire__RaftAppendEntries *from, struct raft_appen
     }
     to->entries = entries;
     to->n_entries = (unsigned)from->n_entries;
-    return 0;
 }
 
-static int decode_append(const Wire__RaftAppendEntries *from, struct raft_append_entries *to)
+static void decode_append(const Wire__RaftAppendEntries *from, struct raft_append_entries *to)
 {
-    if (from->term == 0)
-        return ERR_PROTOCOL;
     to->term = from->term;
     to->prev_log_index = from->prev_log_index;
     to->prev_log_term = from->prev_log_term;
     to->leader_commit = from->leader_commit;
-    return decode_entries(from, to);
+    decode_entries(from, to);
 }
 
-static int decode_vote(const Wire__RaftRequestVote *from, struct raft_request_vote *to)
+static void decode_vote(const Wire__RaftRequestVote *from, struct raft_request_vote *to)
 {
-    if (from->term == 0 || from->candidate_id == 0)
-        return ERR_PROTOCOL;
     to->term = from->term;
     to->candidate_id = from->candidate_id;
     to->last_log_index = from->last_log_index;
     to->last_log_term = from->last_log_term;
     to->disrupt_leader = from->disrupt_leader;
     to->pre_vote = from->pre_vote;
-    return 0;
 }
 
-static int decode_vote_result(const Wire__RaftRequestVoteResult *from,
-                              struct raft_request_vote_result *to)
-{
-    if ((unsigned)from->pre_vote > raft_tribool_false)
-        return ERR_PROTOCOL;
-    to->term = from->term;
-    to->vote_granted = from->vote_granted;
-    to->pre_vote = (raft_tribool)from->pre_vote;
-    return 0;
-}
-
-int raft_codec_decode(const Wire__RaftMessage *from, struct raft_message *to)
+void raft_codec_decode(const Wire__RaftMessage *from, struct raft_message *to)
 {
     switch (from->kind_case) {
     case WIRE__RAFT_MESSAGE__KIND_APPEND_ENTRIES:
         to->type = RAFT_IO_APPEND_ENTRIES;
-        return decode_append(from->append_entries, &to->append_entries);
+        decode_append(from->append_entries, &to->append_entries);
+        break;
     case WIRE__RAFT_MESSAGE__KIND_APPEND_ENTRIES_RESULT:
         to->type = RAFT_IO_APPEND_ENTRIES_RESULT;
         to->append_entries_result = (struct raft_append_entries_result){
@@ -303,13 +315,19 @@ int raft_codec_decode(const Wire__RaftMessage *from, struct raft_message *to)
             .rejected = from->append_entries_result->rejected,
             .last_log_index = from->append_entries_result->last_log_index,
         };
-        return 0;
+        break;
     case WIRE__RAFT_MESSAGE__KIND_REQUEST_VOTE:
         to->type = RAFT_IO_REQUEST_VOTE;
-        return decode_vote(from->request_vote, &to->request_vote);
+        decode_vote(from->request_vote, &to->request_vote);
+        break;
     case WIRE__RAFT_MESSAGE__KIND_REQUEST_VOTE_RESULT:
         to->type = RAFT_IO_REQUEST_VOTE_RESULT;
-        return decode_vote_result(from->request_vote_result, &to->request_vote_result);
+        to->request_vote_result = (struct raft_request_vote_result){
+            .term = from->request_vote_result->term,
+            .vote_granted = from->request_vote_result->vote_granted,
+            .pre_vote = (raft_tribool)from->request_vote_result->pre_vote,
+        };
+        break;
     case WIRE__RAFT_MESSAGE__KIND_TIMEOUT_NOW:
         to->type = RAFT_IO_TIMEOUT_NOW;
         to->timeout_now = (struct raft_timeout_now){
@@ -317,8 +335,8 @@ int raft_codec_decode(const Wire__RaftMessage *from, struct raft_message *to)
             .last_log_index = from->timeout_now->last_log_index,
             .last_log_term = from->timeout_now->last_log_term,
         };
-        return 0;
+        break;
     default:
-        return ERR_PROTOCOL;
+        assert(!"checked before");
     }
 }

@@ -49,8 +49,11 @@ union raft_codec_body {
 void raft_codec_encode(const struct raft_message *from, union raft_codec_body *body,
                        Wire__RaftMessage *to);
 
-/* Fills type and content of `to`, with memory of raft_malloc that libraft takes over. ERR_PROTOCOL
- * for what is no message for libraft or is malformed. */
-int raft_codec_decode(const Wire__RaftMessage *from, struct raft_message *to);
+/* 0, or ERR_PROTOCOL for what is no message for libraft or is malformed. */
+int raft_codec_check(const Wire__RaftMessage *message);
+
+/* Fills type and content of `to` from a message that was checked, with memory of raft_malloc that
+ * libraft takes over. */
+void raft_codec_decode(const Wire__RaftMessage *from, struct raft_message *to);
 
 #endif

@@ -182,12 +182,13 @@ static int make_message(struct raft_node *node, uint64_t from, const Wire__Snaps
     return rc;
 }
 
-/* libraft drops a snapshot that comes while it stores another one: this one waits. What libraft
- * does not want (it has the entries meanwhile) is removed. */
+/* libraft drops a snapshot that comes while it stores another one: this one waits, as it does for a
+ * term that is being stored. What libraft does not want (it has the entries meanwhile) is removed.
+ */
 static void deliver(struct raft_download *d)
 {
     struct raft_node *node = d->node;
-    if (node->put.req != NULL)
+    if (node->put.req != NULL || node->storing.busy)
         return;
     struct raft_message message;
     if (make_message(node, d->from, d->begin, d->path, &message) < 0) {
@@ -363,7 +364,8 @@ int raft_download_begin(struct raft_node *node, uint64_t from, const Wire__Snaps
         return 0;
     }
     if (node->put.req == NULL && node->record.index >= m->last_index) {
-        skip(node, from, m);
+        if (!node->storing.busy) /* else the sender asks again */
+            skip(node, from, m);
         return 0;
     }
     struct raft_download *d = node->download;

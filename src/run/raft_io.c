@@ -13,6 +13,7 @@
 #include "run/raft_message.h"
 #include "run/raft_node.h"
 #include "run/raft_put.h"
+#include "run/raft_term.h"
 #include "run/raft_transfer.h"
 
 /* ---- codes ------------------------------------------------------------------------------------
@@ -102,7 +103,8 @@ void raft_node_fail(struct raft_node *node, const struct error *e)
 bool raft_node_is_silent(const struct raft_node *node)
 {
     return node->failed || node->wal == NULL ||
-           wal_oldest_wait_ms(node->wal) > node->options.election_timeout_ms;
+           wal_oldest_wait_ms(node->wal) > node->options.election_timeout_ms ||
+           raft_term_wait_ms(node) > node->options.election_timeout_ms;
 }
 
 void raft_node_check_alive(struct raft_node *node)
@@ -192,9 +194,11 @@ static void on_tick(void *arg)
 {
     struct raft_node *node = arg;
     loop_timer_start(&node->tick_timer, node->tick_ms);
+    raft_download_tick(node);
+    if (raft_term_hold_tick(node))
+        return;
     node->tick(node->io);
     raft_node_check_alive(node);
-    raft_download_tick(node);
 }
 
 static int node_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick,
@@ -208,17 +212,6 @@ static int node_start(struct raft_io *io, unsigned msecs, raft_io_tick_cb tick,
     node->tick_ms = msecs > 1 ? msecs / 2 : 1;
     loop_timer_start(&node->tick_timer, node->tick_ms);
     return 0;
-}
-
-static int node_set_term(struct raft_io *io, raft_term term)
-{
-    return raft_load_store_meta(raft_node_of(io), term, 0);
-}
-
-static int node_set_vote(struct raft_io *io, raft_id server_id)
-{
-    struct raft_node *node = raft_node_of(io);
-    return raft_load_store_meta(node, node->term, server_id);
 }
 
 static int node_truncate(struct raft_io *io, raft_index index)
@@ -318,6 +311,7 @@ static void node_close(struct raft_io *io, raft_io_close_cb cb)
     node->close_cb = cb;
     loop_timer_stop(&node->tick_timer);
     raft_put_close(node);
+    raft_term_close(node);
     raft_upload_close(node);
     raft_download_close(node);
     raft_node_hold(node);
@@ -387,8 +381,8 @@ static void init_io(struct raft_io *io, struct raft_node *node)
         .start = node_start,
         .bootstrap = raft_load_bootstrap,
         .recover = raft_load_recover,
-        .set_term = node_set_term,
-        .set_vote = node_set_vote,
+        .set_term = raft_term_set,
+        .set_vote = raft_term_set_vote,
         .send = raft_message_send,
         .append = raft_append_submit,
         .truncate = node_truncate,
@@ -416,6 +410,7 @@ int raft_io_open(struct raft_io *io, const struct raft_io_options *options, stru
     loop_hook_init(&node->hook, options->loop, LOOP_PHASE_DEFER, on_turn_end, node);
     loop_timer_init(&node->tick_timer, options->loop, on_tick, node);
     raft_put_init(node);
+    raft_term_init(node);
     int rc = 0;
     if (strlen(node->dir) + RAFT_RECORD_NAME_MAX >= RAFT_IO_PATH_MAX)
         rc = error_set(e, -ENAMETOOLONG, "%s: %s", node->dir, err_text(-ENAMETOOLONG));

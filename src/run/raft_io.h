@@ -6,10 +6,10 @@
  * travels in chunks (run/raft_transfer.h).
  *
  * How it fails:
- * - A write of the log takes longer than the election timeout: the node falls silent. It sends
- *   nothing and drops what it receives, so that a leader with a hanging disk loses the lead and a
- *   follower with one grants no votes; it goes on when the disk does. (Storing term or vote blocks
- * the loop as long as the disk takes; libraft asks for that.)
+ * - A write of the log, or of term and vote, takes longer than the election timeout: the node falls
+ *   silent. It sends nothing and drops what it receives, so that a leader with a hanging disk loses
+ * the lead and a follower with one grants no votes; it goes on when the disk does. The loop never
+ * waits for the disk, except at the open.
  * - A write of the log fails: the node falls silent for good and `on_failed` tells the owner, who
  *   closes raft. Requests that were outstanding end as "leadership lost": their outcome is unknown.
  * - The disk is nearly full: `on_reserve` tells the owner, who should hand over the lead and refuse

@@ -9,6 +9,7 @@
  * is refused as corrupt. */
 #include "run/raft_load.h"
 
+#include <assert.h>
 #include <endian.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -24,14 +25,20 @@
 /* ---- term and vote ----------------------------------------------------------------------------
  */
 
+int raft_load_write_meta(struct wal_meta *meta, uint64_t term, uint64_t vote, struct error *e)
+{
+    uint64_t fields[2] = {htole64(term), htole64(vote)};
+    return wal_meta_store(meta, fields, sizeof fields, e);
+}
+
 int raft_load_store_meta(struct raft_node *node, uint64_t term, uint64_t vote)
 {
     struct error e;
-    uint64_t fields[2] = {htole64(term), htole64(vote)};
-    int rc = node->failed ? -EIO : wal_meta_store(node->meta, fields, sizeof fields, &e);
-    if (rc < 0) {
-        if (!node->failed)
-            raft_node_fail(node, &e);
+    assert(!node->storing.busy);
+    if (node->failed)
+        return RAFT_IOERR;
+    if (raft_load_write_meta(node->meta, term, vote, &e) < 0) {
+        raft_node_fail(node, &e);
         return RAFT_IOERR;
     }
     node->term = term;

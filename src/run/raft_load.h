@@ -15,7 +15,10 @@ int raft_load_make_dir(const char *dir, struct error *e);
 void raft_load_free(struct raft_loaded *loaded);
 bool raft_load_is_pristine(const struct raft_node *node);
 
-/* Durable when it returns 0; a libraft code. */
+/* Durable when it returns 0. Any thread. */
+int raft_load_write_meta(struct wal_meta *meta, uint64_t term, uint64_t vote, struct error *e);
+
+/* The same for the node, on the loop; a libraft code. */
 int raft_load_store_meta(struct raft_node *node, uint64_t term, uint64_t vote);
 
 /* struct raft_io's. */

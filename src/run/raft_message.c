@@ -1,6 +1,7 @@
 #include "run/raft_message.h"
 
 #include "run/raft_codec.h"
+#include "run/raft_term.h"
 #include "run/raft_transfer.h"
 
 enum { PROGRESS_PROBE = 0 }; /* of struct raft_progress; libraft's header doesn't name it */
@@ -138,23 +139,21 @@ static void forget_lost_entries(struct raft_node *node, uint64_t from_id,
         progress->match_index = result->last_log_index;
 }
 
-static int receive_for_libraft(struct raft_node *node, uint64_t from_id,
-                               const Wire__RaftMessage *wire)
+void raft_message_deliver(struct raft_node *node, uint64_t from_id, const Wire__RaftMessage *wire)
 {
+    if (raft_term_hold(node, from_id, wire))
+        return;
     if (wire->kind_case == WIRE__RAFT_MESSAGE__KIND_APPEND_ENTRIES &&
         wire->append_entries->n_entries > 0 &&
         wal_bytes_in_flight(node->wal) > RAFT_IO_IN_FLIGHT_BYTES_MAX)
-        return 0;
+        return;
     struct raft_message message;
-    int rc = raft_codec_decode(wire, &message);
-    if (rc < 0)
-        return rc;
+    raft_codec_decode(wire, &message);
     message.server_id = from_id;
     message.server_address = raft_node_address(node, from_id);
     if (message.type == RAFT_IO_APPEND_ENTRIES_RESULT)
         forget_lost_entries(node, from_id, &message.append_entries_result);
     raft_node_deliver(node, &message);
-    return 0;
 }
 
 int raft_io_receive(struct raft_io *io, uint64_t from_id, const Wire__RaftMessage *message)
@@ -173,6 +172,10 @@ int raft_io_receive(struct raft_io *io, uint64_t from_id, const Wire__RaftMessag
         raft_upload_receive(node, from_id, message->snapshot_progress);
         return 0;
     default:
-        return receive_for_libraft(node, from_id, message);
+        break;
     }
+    int rc = raft_codec_check(message);
+    if (rc == 0)
+        raft_message_deliver(node, from_id, message);
+    return rc;
 }

@@ -52,6 +52,19 @@ struct raft_loaded {
     uint64_t malformed_index; /* 0: none is */
 };
 
+/* A term and vote on their way to the disk, and the messages that wait for them. */
+struct raft_held;
+struct raft_storing {
+    bool busy;
+    uint64_t term;
+    uint64_t vote;
+    int64_t since_ms;
+    int code;
+    struct error error;
+    STAILQ_HEAD(, raft_held) held;
+    unsigned held_count;
+};
+
 struct raft_upload;
 struct raft_copy;
 struct raft_download;
@@ -64,8 +77,9 @@ struct raft_node {
 
     struct wal *wal;
     struct wal_meta *meta;
-    uint64_t term;
+    uint64_t term; /* as stored */
     uint64_t vote;
+    struct raft_storing storing;
     struct raft_record record; /* of the last snapshot */
     char *record_path;
     uint64_t log_bytes; /* of entries behind it */

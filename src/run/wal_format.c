@@ -122,7 +122,10 @@ void wal_format_put_block(uint8_t *at, size_t len, uint64_t sequence, uint64_t s
 
 bool wal_format_is_block(const uint8_t *data, uint64_t salt, uint64_t offset)
 {
-    return get32(data + offset + 8) == mark_of(data + offset, salt + offset);
+    const uint8_t *at = data + offset;
+    uint32_t len = get32(at + 12); /* looked at first: cheaper than the mark */
+    return len >= WAL_RECORD_HEAD_BYTES && len % 8 == 0 &&
+           get32(at + 8) == mark_of(at, salt + offset);
 }
 
 bool wal_format_get_block(const uint8_t *data, uint64_t bytes, uint64_t salt, uint64_t offset,

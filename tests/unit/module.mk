@@ -129,6 +129,9 @@ wal_fixture = tests/unit/wal_fixture.c tests/unit/wal_fixture.h
 
 raft_world = tests/unit/raft_world.c tests/unit/raft_world.h $(wal_fixture)
 
+unit_tests += tests/unit/raft_chaos_test
+tests_unit_raft_chaos_test_SOURCES = tests/unit/raft_chaos_test.c $(raft_world)
+tests_unit_raft_chaos_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/raft_io_test
 tests_unit_raft_io_test_SOURCES = tests/unit/raft_io_test.c $(raft_world)
 tests_unit_raft_io_test_LDADD = $(run_libs) $(CMOCKA_LIBS)

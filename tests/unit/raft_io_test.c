@@ -182,6 +182,39 @@ static void lost_messages_delay_but_change_nothing(void **state)
     raft_world_done(&w);
 }
 
+static unsigned count_writes_on_loop(struct raft_world *w)
+{
+    unsigned writes = 0;
+    for (unsigned i = 0; i < w->count; i++)
+        writes += w->servers[i].disk.writes_of_owner;
+    return writes;
+}
+
+static void the_loop_never_waits_for_the_disk(void **state)
+{
+    (void)state;
+    struct raft_world w;
+    raft_world_init(&w, 3, 1);
+    w.threshold = 100;
+    raft_world_start_all(&w);
+    unsigned before = count_writes_on_loop(&w); /* those of the opens */
+    for (int round = 0; round < 3; round++) {
+        raft_world_apply_all(&w, 500, 100);
+        uint64_t old = raft_world_wait_leader(&w);
+        raft_world_isolate(&w, old, true);
+        raft_world_wait(&w, raft_world_leader(&w) != 0 && raft_world_leader(&w) != old);
+        raft_world_isolate(&w, old, false);
+        raft_world_wait(&w, raft_world_agrees(&w));
+    }
+    uint64_t old = raft_world_wait_leader(&w);
+    struct raft_transfer transfer;
+    if (raft_transfer(&raft_world_server(&w, old)->raft, &transfer, 0, NULL) == 0)
+        raft_world_wait(&w, raft_world_leader(&w) != 0 && raft_world_leader(&w) != old);
+    raft_world_apply_all(&w, 10, 100);
+    assert_int_equal(count_writes_on_loop(&w), before);
+    raft_world_done(&w);
+}
+
 /* ---- disks ------------------------------------------------------------------------------------
  */
 
@@ -355,6 +388,7 @@ int main(void)
         cmocka_unit_test(snapshots_bound_the_log),
         cmocka_unit_test(an_entry_over_the_limit_is_refused),
         cmocka_unit_test(lost_messages_delay_but_change_nothing),
+        cmocka_unit_test(the_loop_never_waits_for_the_disk),
         cmocka_unit_test(a_leader_whose_disk_hangs_falls_silent_and_loses_the_lead),
         cmocka_unit_test(a_leader_whose_disk_fails_is_replaced_and_its_applies_are_unknown),
         cmocka_unit_test(a_follower_whose_disk_fails_stops_and_the_others_go_on),

@@ -25,6 +25,14 @@ static int fsm_apply(struct raft_fsm *fsm, const struct raft_buffer *buf, void *
     s->machine.applied = index;
     s->machine.count++;
     s->machine.hash = XXH3_64bits_withSeed(buf->base, buf->len, s->machine.hash ^ index);
+    uint64_t number;
+    assert_true(buf->len >= sizeof number);
+    memcpy(&number, buf->base, sizeof number);
+    if (number < RAFT_WORLD_TRACKED) {
+        uint8_t bit = (uint8_t)(1u << (number % 8));
+        assert_false(s->machine.seen[number / 8] & bit); /* never twice */
+        s->machine.seen[number / 8] |= bit;
+    }
     return 0;
 }
 
@@ -409,6 +417,7 @@ uint64_t raft_world_wait_leader(struct raft_world *w)
 struct apply_case {
     struct raft_apply apply;
     struct raft_world *world;
+    uint64_t number;
 };
 
 static void on_applied(struct raft_apply *req, int status, void *result)
@@ -419,6 +428,8 @@ static void on_applied(struct raft_apply *req, int status, void *result)
     w->outstanding--;
     if (status == 0) {
         w->applied_ok++;
+        if (c->number < RAFT_WORLD_TRACKED)
+            w->acked[c->number / 8] |= (uint8_t)(1u << (c->number % 8));
     } else {
         w->applied_lost++;
         w->apply_status = status;
@@ -433,6 +444,8 @@ void raft_world_apply(struct raft_world *w, unsigned count, size_t len)
         struct raft_buffer buf = {.base = raft_malloc(len), .len = len};
         struct apply_case *c = mem_zalloc(sizeof *c);
         prng_bytes(&w->prng, buf.base, len);
+        c->number = w->command++;
+        memcpy(buf.base, &c->number, sizeof c->number);
         c->world = w;
         c->apply.data = c;
         if (raft_apply(&s->raft, &c->apply, &buf, 1, on_applied) != 0) {
@@ -455,6 +468,14 @@ void raft_world_apply_all(struct raft_world *w, unsigned count, size_t len)
         raft_world_apply(w, left < AT_ONCE ? left : AT_ONCE, len);
         raft_world_wait(w, w->outstanding == 0);
     }
+}
+
+void raft_world_check_acked(const struct raft_world *w, const struct raft_server_case *s)
+{
+    for (size_t i = 0; i < sizeof w->acked; i++)
+        if ((w->acked[i] & ~s->machine.seen[i]) != 0)
+            fail_msg("server %u lacks one of the commands from %zu on, which was acknowledged",
+                     (unsigned)s->id, i * 8);
 }
 
 bool raft_world_agrees(struct raft_world *w)

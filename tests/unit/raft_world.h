@@ -20,6 +20,7 @@ enum {
     RAFT_WORLD_ELECTION_MS = 250,
     RAFT_WORLD_HEARTBEAT_MS = 40,
     RAFT_WORLD_WAIT_MS = 30000,
+    RAFT_WORLD_TRACKED = 8192, /* commands that are tracked one by one */
 };
 
 struct raft_world;
@@ -29,6 +30,7 @@ struct raft_machine {
     uint64_t applied;
     uint64_t count; /* commands */
     uint64_t hash;
+    uint8_t seen[RAFT_WORLD_TRACKED / 8]; /* numbers of the commands applied */
 };
 
 struct raft_server_case {
@@ -77,6 +79,8 @@ struct raft_world {
     unsigned threshold;    /* entries before a snapshot */
     unsigned trailing;
     bool on_disk;
+    uint64_t command; /* number of the next */
+    uint8_t acked[RAFT_WORLD_TRACKED / 8];
     unsigned outstanding; /* applies */
     unsigned applied_ok;
     unsigned applied_lost;
@@ -124,6 +128,9 @@ void raft_world_apply_all(struct raft_world *w, unsigned count, size_t len);
 
 /* Whether all running servers have applied all that the leader has, with the same result. */
 bool raft_world_agrees(struct raft_world *w);
+
+/* Fails the test if the server lacks a command that was acknowledged. */
+void raft_world_check_acked(const struct raft_world *w, const struct raft_server_case *s);
 
 void raft_world_isolate(struct raft_world *w, uint64_t id, bool cut);
 

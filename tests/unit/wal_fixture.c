@@ -52,6 +52,7 @@ static ssize_t disk_pwrite(void *arg, int fd, const void *data, size_t len, off_
     struct wal_disk *disk = arg;
     pthread_mutex_lock(&disk->mutex);
     disk->writes++;
+    disk->writes_of_owner += pthread_equal(disk->owner, pthread_self()) != 0;
     if (len > disk->writes_largest)
         disk->writes_largest = (unsigned)len;
     int code = disk->dead ? EIO : 0;
@@ -101,7 +102,10 @@ static int disk_fallocate(void *arg, int fd, off_t len)
 
 void wal_disk_init(struct wal_disk *disk, uint64_t seed)
 {
-    *disk = (struct wal_disk){.io = {disk_pwrite, disk_fdatasync, disk_fallocate, disk}};
+    *disk = (struct wal_disk){
+        .io = {disk_pwrite, disk_fdatasync, disk_fallocate, disk},
+        .owner = pthread_self(),
+    };
     pthread_mutex_init(&disk->mutex, NULL);
     pthread_cond_init(&disk->released, NULL);
     prng_init(&disk->prng, seed);

@@ -32,8 +32,10 @@ struct wal_disk {
     unsigned after;
     int code;
     bool dead;
-    bool hanging; /* a call waits now */
+    bool hanging;    /* a call waits now */
+    pthread_t owner; /* who initialised it */
     unsigned writes;
+    unsigned writes_of_owner;
     unsigned writes_largest; /* bytes */
     struct prng prng;
     struct wal_io io;
