@@ -12,13 +12,6 @@
 #include "tests/unit/generated.h"
 #include "tests/unit/raft_world.h"
 
-/* libraft before 0.17 leaks the array of buffers of a snapshot that it could not install. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libraft.so";
-}
-
 enum { CHUNKS = 12, WINDOW_CHUNKS = 4 };
 
 /* Servers 1 to 3, of which `*away` was stopped and wiped; its log starts behind a snapshot. */

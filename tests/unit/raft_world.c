@@ -12,6 +12,13 @@
 #include "base/mem.h"
 #include "tests/unit/generated.h"
 
+/* libraft before 0.17 leaks the array of buffers of a snapshot that it could not install. */
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libraft.so";
+}
+
 /* ---- the state machine and its file
  * -------------------------------------------------------------- */
 
