@@ -216,8 +216,8 @@ static void tab_does_not_hang_when_the_cluster_is_away(void **state)
     struct world *w = *state;
     struct screen *s = open_shell(w);
     fake_cluster_stop(w->cluster);
-    screen_type(s, "node show \t\tabc");
-    screen_wait_cursor(s, "node show abc");
+    screen_type(s, "kv get \t\tabc");
+    screen_wait_cursor(s, "kv get abc");
     screen_type(s, "\025no\t");
     screen_wait_cursor(s, "> node ");
     fake_cluster_start(w->cluster);
@@ -355,7 +355,10 @@ static void history_lasts_and_is_private(void **state)
     struct world *w = *state;
     struct stat st;
     struct screen *s = open_shell(w);
-    screen_type(s, "kv list\rstatus\rkv list\r\004");
+    screen_type(s, "kv list\rstatus\rkv list\r");
+    screen_wait_count(s, "(0 rows)", 2);
+    screen_wait_cursor(s, prompt);
+    screen_type(s, "\004");
     assert_int_equal(screen_wait_exit(s), 0);
     assert_int_equal(stat(w->history, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
@@ -429,6 +432,7 @@ static void a_dumb_terminal_gets_no_escapes(void **state)
     screen_wait(s, "n3: holding");
     screen_type(s, "\003");
     screen_wait(s, "interrupted: stopped on n[1-3]");
+    screen_wait_cursor(s, prompt);
     screen_type(s, "\004");
     assert_int_equal(screen_wait_exit(s), 0);
     const char *raw = screen_raw(s, &len);
