@@ -28,6 +28,9 @@
 
 enum {
     DEV_PORT_STEP = 10,
+    DEV_PORT_FREE_MIN = 10000, /* where free ports are looked for, and how many there are */
+    DEV_PORT_FREE_N = 20000,
+    DEV_PORT_TRIES_MAX = 1000,
     DEV_RESTARTS_MAX = 5, /* within DEV_RESTART_SPAN_MS */
     DEV_RESTART_SPAN_MS = 30000,
     DEV_LINE_MAX = 4096,
@@ -51,6 +54,7 @@ struct dev {
     const struct dev_options *options;
     struct dev_node nodes[DEV_NODES_MAX];
     unsigned n;
+    uint32_t port_next; /* where the search for a free port goes on */
     bool announced;
     bool stopping;
     int status;
@@ -75,23 +79,31 @@ static int dev_apply_settings(const struct dev_options *options, struct config *
     return 0;
 }
 
-static int dev_free_port(uint16_t *port)
+/* A port that is free now, below those that the kernel gives to outgoing connections: one of these
+ * would be lost while its node is down. The search starts anywhere and goes upwards, so that two
+ * clusters seldom meet and the nodes of one never do. */
+static int dev_free_port(struct dev *dev, uint16_t *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int err = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
-                      getsockname(fd, (struct sockaddr *)&address, &len) < 0
-                  ? -errno
-                  : 0;
-    if (fd >= 0)
-        close(fd);
-    *port = ntohs(address.sin_port);
+    if (dev->port_next == 0)
+        random_bytes(&dev->port_next, sizeof dev->port_next);
+    int err = -EADDRINUSE;
+    for (unsigned i = 0; err == -EADDRINUSE && i < DEV_PORT_TRIES_MAX; i++) {
+        uint16_t tried = (uint16_t)(DEV_PORT_FREE_MIN + dev->port_next++ % DEV_PORT_FREE_N);
+        struct sockaddr_in address = {.sin_family = AF_INET,
+                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+                                      .sin_port = htons(tried)};
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        err = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
+        if (fd >= 0)
+            close(fd);
+        if (err == 0)
+            *port = tried;
+    }
     return err;
 }
 
 /* "HOST:PORT" of node `i`: the base's port plus a step for each node, or a free one for 0. */
-static int dev_place(char **address, unsigned i, struct error *e)
+static int dev_place(struct dev *dev, char **address, unsigned i, struct error *e)
 {
     char *colon = strrchr(*address, ':');
     uint64_t base = 0;
@@ -99,7 +111,7 @@ static int dev_place(char **address, unsigned i, struct error *e)
         return 0; /* "none" */
     uint16_t port = (uint16_t)(base + (uint64_t)i * DEV_PORT_STEP);
     if (base == 0) {
-        int err = dev_free_port(&port);
+        int err = dev_free_port(dev, &port);
         if (err < 0)
             return error_set(e, err, "no free port: %s", err_text(err));
     }
@@ -138,9 +150,9 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *token, struc
     if (err == 0)
         err = dev_apply_settings(dev->options, config, e);
     if (err == 0)
-        err = dev_place(&config->peer.listen, i, e);
+        err = dev_place(dev, &config->peer.listen, i, e);
     if (err == 0)
-        err = dev_place(&config->api.listen, i, e);
+        err = dev_place(dev, &config->api.listen, i, e);
     free(data);
     free(log);
     return err < 0 ? err : dev_write_config(node, e);
