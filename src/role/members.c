@@ -1,5 +1,7 @@
 /* Happy path: activate reads all rows; a put goes into the table at once, into the log, and when it
- * is durable to everybody. When the lead is lost the table is thrown away. */
+ * is durable to everybody: at once in a small cluster, else to a few members each tick, so that a
+ * thousand that join don't each cause a thousand long messages. When the lead is lost the table is
+ * thrown away. */
 #include "role/members.h"
 
 #include <assert.h>
@@ -9,6 +11,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "run/state_query.h"
+
+enum { MEMBERS_TICK_MS = 10, MEMBERS_TICK_BYTES = 256 << 10 };
 
 struct members {
     struct node *node;
@@ -20,6 +24,9 @@ struct members {
     char *join_token;
     bool active;
     unsigned activation; /* tells answers of an earlier lead apart */
+    struct loop_timer tick;
+    size_t next;  /* row of the member that is told next */
+    size_t stale; /* members that don't know the latest yet */
     void (*ready)(void *arg);
     void *ready_arg;
 };
@@ -40,6 +47,8 @@ struct members_load {
 
 static const struct log_about members_log = {.role = "metadata"};
 
+static void members_on_tick(void *arg);
+
 struct members *members_new(struct node *node, struct state *state, struct changes *changes)
 {
     struct members *members = mem_zalloc(sizeof *members);
@@ -48,6 +57,7 @@ struct members *members_new(struct node *node, struct state *state, struct chang
     members->changes = changes;
     members->join_token = mem_strdup("");
     wire__members__init(&members->table);
+    loop_timer_init(&members->tick, node_loop(node), members_on_tick, members);
     return members;
 }
 
@@ -65,6 +75,7 @@ void members_free(struct members *members)
 {
     if (members == NULL)
         return;
+    loop_timer_stop(&members->tick);
     members_clear(members);
     free(members->join_token);
     free(members);
@@ -151,6 +162,33 @@ void members_tell_all(struct members *members)
             (void)node_send(members->node, view->nodes[i]->id, WIRE_MEMBERS, &view->base);
 }
 
+/* Tells as many as a tick allows, at least one. */
+static void members_on_tick(void *arg)
+{
+    struct members *members = arg;
+    const Wire__Members *view = members_view(members);
+    size_t size = wire__members__get_packed_size(view);
+    for (size_t bytes = 0; members->stale > 0 && bytes < MEMBERS_TICK_BYTES; bytes += size) {
+        members->next = (members->next + 1) % view->n_nodes;
+        members->stale--;
+        uint64_t peer = view->nodes[members->next]->id;
+        if (peer != node_id(members->node))
+            (void)node_send(members->node, peer, WIRE_MEMBERS, &view->base);
+    }
+    if (members->stale > 0)
+        loop_timer_start(&members->tick, MEMBERS_TICK_MS);
+}
+
+static void members_spread(struct members *members)
+{
+    if (!members->active)
+        return;
+    node_set_members(members->node, members_view(members));
+    members->stale = members->table.n_nodes;
+    if (!loop_timer_is_running(&members->tick))
+        members_on_tick(members);
+}
+
 static int members_query(sqlite3 *db, void *arg)
 {
     struct members_load *load = arg;
@@ -195,6 +233,8 @@ void members_deactivate(struct members *members)
 {
     members->activation++;
     members->active = false;
+    members->stale = 0;
+    loop_timer_stop(&members->tick);
     members_clear(members);
 }
 
@@ -215,7 +255,7 @@ static void members_on_put(void *arg, int code, const struct state_result *resul
     bool current = put->activation == members->activation;
     (void)result;
     if (current && code == 0)
-        members_tell_all(members);
+        members_spread(members);
     if (put->done != NULL)
         put->done(put->arg, code, current && code == 0 ? members_get(members, put->id) : NULL);
     free(put);

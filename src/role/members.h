@@ -20,7 +20,7 @@ bool members_is_active(const struct members *members);
 typedef void (*members_done_fn)(void *arg, int code, const Wire__Node *node);
 
 /* Writes a row (id 0: a new member, which gets one). `done` (may be NULL) comes when it is durable
- * and everybody was told. */
+ * and everybody is being told. */
 void members_put(struct members *members, const Wire__Node *row, members_done_fn done, void *arg);
 
 /* The row of a member, with changes that are not durable yet; NULL when there is none. */
