@@ -13,9 +13,11 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "run/link_internal.h"
 
 static const char *const link_state_names[] = {
@@ -143,7 +145,7 @@ void link_drop(struct link *link)
     assert(link_is_closing(link));
     link->lost = true;
     if (link->untold)
-        return; /* link_tell_down() comes back */
+        return; /* link_tell_downs() comes back */
     link_set_state(link, LINK_STATE_GONE);
     loop_timer_stop(&link->timer);
     if (link->dirty)
@@ -208,10 +210,9 @@ void link_up(struct link *link)
         link_close(link, ERR_EXISTS, "another link between these nodes is up");
         return;
     }
-    if (twin != NULL) {
+    if (twin != NULL)
         link_close(twin, ERR_EXISTS, "replaced by another link between these nodes");
-        link_tell_down(twin);
-    }
+    link_tell_downs(set); /* also of a link to this node that went down in this very turn */
     link_end_pending(link);
     link_set_state(link, LINK_STATE_UP);
     link->was_up = true;
@@ -242,7 +243,8 @@ static void link_down(struct link *link, int code, const char *reason)
     link_set_state(link, LINK_STATE_CLOSING);
     link->untold = true;
     TAILQ_INSERT_TAIL(&set->downs, link, of_downs);
-    loop_timer_start(&link->timer, LINK_CLOSE_MS);
+    unsigned silence_ms = set->options.silence_timeout_ms;
+    loop_timer_start(&link->timer, silence_ms < LINK_CLOSE_MS ? silence_ms : LINK_CLOSE_MS);
     loop_hook_arm(&set->defer);
 }
 
@@ -275,6 +277,37 @@ void link_lost(struct link *link, int code, const char *fmt, ...)
     link_down(link, code, reason);
 }
 
+static void link_log_refusal(struct link *link, enum log_level level, int code, const char *reason)
+{
+    struct link_set *set = link->set;
+    int64_t second = loop_now_ms(set->loop) / 1000;
+    char from[ADDRESS_TEXT_MAX] = "?";
+    struct sockaddr_storage address = {0};
+    int len = sizeof address;
+    if (second != set->log_second)
+        set->log_records = 0;
+    set->log_second = second;
+    if (++set->log_records > LINK_LOG_RECORDS_MAX)
+        return;
+    if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&address, &len) == 0)
+        (void)address_format((struct sockaddr *)&address, from);
+    log_write(level,
+              LOG_ABOUT(.role = "link", .code = code,
+                        .peer = link->peer != NULL ? link->peer->name : NULL),
+              "closing the link %s %s: %s%s", link->outgoing ? "to" : "from", from, reason,
+              set->log_records == LINK_LOG_RECORDS_MAX ? " (more in this second are not logged)"
+                                                       : "");
+}
+
+void link_turn_away(struct link *link, int code, const char *reason)
+{
+    char *printable = str_printable(reason, strlen(reason), false);
+    link->set->stats.refused++;
+    link_log_refusal(link, LOG_LEVEL_INFO, code, printable);
+    link_close(link, code, printable);
+    free(printable);
+}
+
 void link_refuse(struct link *link, int code, const char *fmt, ...)
 {
     char reason[LINK_REASON_MAX];
@@ -282,19 +315,12 @@ void link_refuse(struct link *link, int code, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(reason, sizeof reason, fmt, args);
     va_end(args);
-    char from[ADDRESS_TEXT_MAX] = "?";
-    struct sockaddr_storage address = {0};
-    int len = sizeof address;
-    if (uv_tcp_getpeername(&link->tcp, (struct sockaddr *)&address, &len) == 0)
-        (void)address_format((struct sockaddr *)&address, from);
     link->set->stats.protocol_errors++;
-    log_warn(LOG_ABOUT(.role = "link", .code = code,
-                       .peer = link->peer != NULL ? link->peer->name : NULL),
-             "closing the link with %s: %s", from, reason);
+    link_log_refusal(link, LOG_LEVEL_WARN, code, reason);
     link_close(link, code, reason);
 }
 
-void link_tell_down(struct link *link)
+static void link_tell_down(struct link *link)
 {
     struct link_set *set = link->set;
     assert(link->untold);
@@ -310,6 +336,13 @@ void link_tell_down(struct link *link)
         link_drop(link);
     else
         link_io_mark(link);
+}
+
+void link_tell_downs(struct link_set *set)
+{
+    struct link *link;
+    while ((link = TAILQ_FIRST(&set->downs)) != NULL)
+        link_tell_down(link);
 }
 
 /* ---- sending ------------------------------------------------------------------------------ */

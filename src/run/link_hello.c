@@ -13,7 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/log.h"
 #include "base/str.h"
 #include "base/uuid.h"
 #include "run/link_internal.h"
@@ -134,15 +133,6 @@ static int link_hello_check(struct link *link, const Wire__Hello *hello, struct 
                : set->options.ops->on_hello(set->options.arg, link, hello, e);
 }
 
-static void link_hello_refuse(struct link *link, int code, const char *reason)
-{
-    char *printable = str_printable(reason, strlen(reason), false);
-    link->set->stats.refused++;
-    log_info(LOG_ABOUT(.role = "link", .code = code), "refused a link: %s", printable);
-    link_close(link, code, printable);
-    free(printable);
-}
-
 static void link_hello_send_proof(struct link *link)
 {
     uint8_t mac[LINK_MAC_BYTES];
@@ -160,7 +150,7 @@ static void link_hello_take_hello(struct link *link)
     struct error e;
     int err = link_hello_check(link, (const Wire__Hello *)link->message, &e);
     if (err < 0) {
-        link_hello_refuse(link, err, e.text);
+        link_turn_away(link, err, e.text);
         return;
     }
     link->peer = (Wire__Hello *)link_take_message(link);
@@ -171,7 +161,7 @@ static void link_hello_take_hello(struct link *link)
         link_set_state(link, LINK_STATE_PROOF);
         link_hello_send(link);
     } else if (!link_hello_verify(link, false, link->peer->mac)) {
-        link_hello_refuse(link, ERR_UNAUTHORIZED, "the peer does not know the cluster's secret");
+        link_turn_away(link, ERR_UNAUTHORIZED, "the peer does not know the cluster's secret");
     } else {
         link_hello_send_proof(link);
         link_up(link);
@@ -187,5 +177,5 @@ void link_hello_take(struct link *link, enum wire_type type)
     else if (link_hello_verify(link, true, ((const Wire__Proof *)link->message)->mac))
         link_up(link);
     else
-        link_hello_refuse(link, ERR_UNAUTHORIZED, "the peer does not know the cluster's secret");
+        link_turn_away(link, ERR_UNAUTHORIZED, "the peer does not know the cluster's secret");
 }

@@ -33,6 +33,7 @@ enum {
     LINK_STABLE_MS = 1000,            /* up for so long: the backoff begins anew */
     LINK_PATIENCE_PART = 10, /* of the handshake's time; then others that wait push it out */
     LINK_REASON_MAX = 256,
+    LINK_LOG_RECORDS_MAX = 10, /* about refused links, in a second */
 };
 
 /* X(symbol, name) */
@@ -66,6 +67,7 @@ struct link {
     bool paused;    /* not reading: had its share of this turn, or is computing */
     bool computing; /* a thread has the TLS session */
     bool secured;   /* the TLS handshake is done */
+    bool ended;     /* TLS has said its last word */
     bool lost;      /* nobody is there for a Goodbye */
     bool writing;   /* uv_write or uv_shutdown is under way */
     bool full;      /* the owner was told ERR_BUSY */
@@ -167,6 +169,8 @@ struct link_set {
     void (*closed)(void *arg);
     void *closed_arg;
     struct link_set_stats stats;
+    int64_t log_second; /* strangers must not fill the log */
+    unsigned log_records;
     uint8_t read_buf[LINK_READ_BYTES];
     uint8_t plain_buf[LINK_READ_BYTES];
 };
@@ -190,11 +194,13 @@ void link_lost(struct link *link, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Whether a link to the same node is up that this one would not replace. */
 bool link_is_second(const struct link *link);
+/* Refused for who it is: Goodbye where possible, and a record in the log. */
+void link_turn_away(struct link *link, int code, const char *reason);
 /* Came against the rules: Goodbye, and a record in the log. */
 void link_refuse(struct link *link, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
-/* What the owner is to be told; then closes the socket of a link that was lost. */
-void link_tell_down(struct link *link);
+/* Tells the owner of links that went down; then closes the sockets of those that were lost. */
+void link_tell_downs(struct link_set *set);
 /* Closes the socket now. */
 void link_drop(struct link *link);
 

@@ -79,6 +79,9 @@ static bool link_io_load(struct link *link)
         link->out_at += len;
         if (link->out_at == link->out.len)
             link_io_empty(&link->out, &link->out_at);
+    } else if (len == 0 && link->secured && link->state == LINK_STATE_CLOSING && !link->ended) {
+        link->ended = true;
+        link_tls_end(link->tls);
     }
     link_io_swap(link_tls_output(link->tls), &link->flying);
     return link->flying.len > 0;
@@ -351,7 +354,7 @@ void link_io_start(struct link *link)
 {
     (void)uv_tcp_nodelay(&link->tcp, 1);
     (void)uv_tcp_keepalive(&link->tcp, 1, 30);
-    unsigned silence_ms = link->set->options.silence_timeout_ms;
+    unsigned silence_ms = (unsigned)link_probe_silence_ms(link->set);
     uv_os_fd_t fd;
     if (uv_fileno((uv_handle_t *)&link->tcp, &fd) == 0)
         (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &silence_ms, sizeof silence_ms);
@@ -394,8 +397,7 @@ static void link_io_handshake_done(void *arg, int code)
     if (link->state != LINK_STATE_GONE)
         link_io_mark(link);
     if (link->state == LINK_STATE_TLS && link->tls_status < 0) {
-        link->set->stats.refused++;
-        link_close(link, link->tls_error.code, link->tls_error.text);
+        link_turn_away(link, link->tls_error.code, link->tls_error.text);
     } else if (link->state == LINK_STATE_TLS && link->tls_status > 0) {
         link->secured = true;
         link_secured(link);

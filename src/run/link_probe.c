@@ -1,8 +1,6 @@
 /* A link that brought nothing for an interval is pinged; one that stays silent is dead. Whatever is
  * heard counts, so a busy link is pinged only now and then, for its round trip time. The answering
  * side hears the ping, and so does not probe itself. */
-#include <stdlib.h>
-
 #include "base/clock.h"
 #include "run/link_internal.h"
 

@@ -27,9 +27,7 @@ void link_set_options_init(struct link_set_options *options)
 static void link_set_on_defer(void *arg)
 {
     struct link_set *set = arg;
-    struct link *link;
-    while ((link = TAILQ_FIRST(&set->downs)) != NULL)
-        link_tell_down(link);
+    link_tell_downs(set);
     if (set->end_due) {
         set->end_due = false;
         link_set_closed_one(set);

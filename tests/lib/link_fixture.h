@@ -23,6 +23,7 @@
 struct link_fixture {
     struct loop *loop;
     struct loop_timer patience;
+    unsigned nodes; /* not stopped yet */
 };
 
 /* cmocka's setup and teardown. */

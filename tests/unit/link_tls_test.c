@@ -1,6 +1,7 @@
 #include "tests/lib/link_fixture.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -358,6 +359,32 @@ static void a_client_that_stops_in_the_handshake_is_dropped(void **state)
     fixture_node_stop(&a);
 }
 
+static void an_idle_tls_link_takes_bounded_memory(void **state)
+{
+    struct link_fixture *f = *state;
+    enum { PEERS = 40, LINK_BYTES_MAX = 30 * 1024 };
+    static struct fixture_node peers[PEERS];
+    struct fixture_node hub;
+    struct link_tls_options one = with(&n1, &ca);
+    struct link_tls_options two = with(&n2, &ca);
+    node_init(&hub, f, 1, &one);
+    for (unsigned i = 0; i < PEERS; i++)
+        node_init(&peers[i], f, i + 2, &two);
+    size_t before = mallinfo2().uordblks;
+    for (unsigned i = 0; i < PEERS; i++) {
+        (void)fixture_node_dial(&peers[i], &hub);
+        LINK_WAIT(f, peers[i].link != NULL);
+        assert_int_equal(fixture_node_send(&peers[i], 0, 20000), 0);
+    }
+    LINK_WAIT(f, hub.messages == PEERS);
+    size_t bytes = (mallinfo2().uordblks - before) / (2 * PEERS);
+    print_message("# %zu bytes for an end of an idle TLS link\n", bytes);
+    assert_true(bytes < LINK_BYTES_MAX);
+    for (unsigned i = 0; i < PEERS; i++)
+        fixture_node_stop(&peers[i]);
+    fixture_node_stop(&hub);
+}
+
 static void many_frames_pass_over_tls(void **state)
 {
     struct link_fixture *f = *state;
@@ -401,6 +428,7 @@ int main(void)
         TLS_TEST(a_name_that_the_certificate_does_not_carry_is_refused),
         TLS_TEST(a_set_that_closes_during_handshakes_closes_clean),
         TLS_TEST(a_client_that_stops_in_the_handshake_is_dropped),
+        TLS_TEST(an_idle_tls_link_takes_bounded_memory),
         TLS_TEST(many_frames_pass_over_tls),
     };
     return cmocka_run_group_tests(tests, make_certificates, remove_certificates);
