@@ -99,7 +99,10 @@ int error_prefix(struct error *e, const char *fmt, ...)
     va_start(args, fmt);
     int n = vsnprintf(e->text, sizeof e->text, fmt, args);
     va_end(args);
-    if (n >= 0 && (size_t)n < sizeof e->text)
-        (void)snprintf(e->text + n, sizeof e->text - (size_t)n, ": %s", old);
+    if (n >= 0 && (size_t)n + 2 < sizeof e->text) {
+        memcpy(e->text + n, ": ", 2);
+        (void)memccpy(e->text + n + 2, old, '\0', sizeof e->text - (size_t)n - 2);
+        e->text[sizeof e->text - 1] = '\0';
+    }
     return e->code;
 }
