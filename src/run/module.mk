@@ -30,6 +30,7 @@ librun_a_SOURCES += src/run/http_sweep.c
 librun_a_SOURCES += src/run/http_target.c src/run/http_target.h
 librun_a_SOURCES += src/run/http_tls.c src/run/http_tls.h
 librun_a_SOURCES += src/run/http_upload.c
+librun_a_SOURCES += src/run/journal.h
 librun_a_SOURCES += src/run/link.c src/run/link.h
 librun_a_SOURCES += src/run/link_accept.c
 librun_a_SOURCES += src/run/link_dial.c
