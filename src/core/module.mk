@@ -4,6 +4,12 @@
 noinst_LIBRARIES += libcore.a
 
 libcore_a_SOURCES =
+libcore_a_SOURCES += src/core/delta_checkpoint.h
+libcore_a_SOURCES += src/core/delta_commit.h
+libcore_a_SOURCES += src/core/delta_log.h
+libcore_a_SOURCES += src/core/delta_prune.h
+libcore_a_SOURCES += src/core/delta_schema.h
+libcore_a_SOURCES += src/core/delta_value.h
 libcore_a_SOURCES += src/core/detector.c src/core/detector.h
 libcore_a_SOURCES += src/core/job.c src/core/job.h
 libcore_a_SOURCES += src/core/sched_check.c

@@ -84,6 +84,7 @@ librole_a_SOURCES += src/role/state_member.c
 librole_a_SOURCES += src/role/state_read.c
 librole_a_SOURCES += src/role/status_api.c
 librole_a_SOURCES += src/role/status_api.h
+librole_a_SOURCES += src/role/tables.h
 librole_a_SOURCES += src/role/task_queue.c
 librole_a_SOURCES += src/role/task_queue.h
 librole_a_SOURCES += src/role/worker.c

@@ -43,6 +43,7 @@ librun_a_SOURCES += src/run/link_tls.c src/run/link_tls.h
 librun_a_SOURCES += src/run/loop.c src/run/loop.h
 librun_a_SOURCES += src/run/loop_timer.c src/run/loop_timer.h
 librun_a_SOURCES += src/run/loop_work.c
+librun_a_SOURCES += src/run/object_store.h
 librun_a_SOURCES += src/run/output_reader.c src/run/output_reader.h
 librun_a_SOURCES += src/run/proc_fs.c src/run/proc_fs.h
 librun_a_SOURCES += src/run/output_reader.c src/run/output_reader.h
