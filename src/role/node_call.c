@@ -99,6 +99,7 @@ static bool node_call_is_reply(enum wire_type type)
     case WIRE_EXEC_UPDATE:
     case WIRE_FILE_CHUNK:
     case WIRE_FILE_COPIED:
+    case WIRE_SQL_TASK_UPDATE:
         return true;
     default:
         return false;

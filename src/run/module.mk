@@ -10,6 +10,7 @@ librun_a_SOURCES += src/run/atomic_file.c src/run/atomic_file.h
 librun_a_SOURCES += src/run/cgroup.c src/run/cgroup.h
 librun_a_SOURCES += src/run/data_dir.c src/run/data_dir.h
 librun_a_SOURCES += src/run/dir_pool.c src/run/dir_pool.h
+librun_a_SOURCES += src/run/executor.h
 librun_a_SOURCES += src/run/file_sink.c src/run/file_sink.h
 librun_a_SOURCES += src/run/http_answer.c
 librun_a_SOURCES += src/run/http_call.c src/run/http_call.h

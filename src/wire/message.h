@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "wire/cluster.pb-c.h"
 #include "wire/raft.pb-c.h"
+#include "wire/sql.pb-c.h"
 
 /* The first that speaks this protocol; nodes link only to nodes of the same number. */
 enum { WIRE_PROTOCOL = 1 };
@@ -52,7 +53,13 @@ enum { WIRE_PROTOCOL = 1 };
     X(WIRE_FILE_CHUNK, 51, file_chunk)                                                             \
     X(WIRE_FILE_COPY, 52, file_copy)                                                               \
     X(WIRE_FILE_COPIED, 53, file_copied)                                                           \
-    X(WIRE_RAFT_MESSAGE, 60, raft_message)
+    X(WIRE_RAFT_MESSAGE, 60, raft_message)                                                         \
+    X(WIRE_SQL_RUN_TASK, 90, sql_run_task)                                                         \
+    X(WIRE_SQL_TASK_UPDATE, 91, sql_task_update)                                                   \
+    X(WIRE_SQL_CREDIT, 92, sql_credit)                                                             \
+    X(WIRE_SQL_CANCEL_TASK, 93, sql_cancel_task)                                                   \
+    X(WIRE_SQL_SETUP, 94, sql_setup)                                                               \
+    X(WIRE_SQL_READY, 95, sql_ready)
 
 enum wire_type {
 #define WIRE_MESSAGE_ENUM(symbol, number, name) symbol = (number),
