@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "wire/chat.pb-c.h"
 #include "wire/cluster.pb-c.h"
 #include "wire/raft.pb-c.h"
 #include "wire/sql.pb-c.h"
@@ -54,6 +55,7 @@ enum { WIRE_PROTOCOL = 1 };
     X(WIRE_FILE_COPY, 52, file_copy)                                                               \
     X(WIRE_FILE_COPIED, 53, file_copied)                                                           \
     X(WIRE_RAFT_MESSAGE, 60, raft_message)                                                         \
+    X(WIRE_CHAT_MESSAGE, 70, chat_message)                                                         \
     X(WIRE_SQL_RUN_TASK, 90, sql_run_task)                                                         \
     X(WIRE_SQL_TASK_UPDATE, 91, sql_task_update)                                                   \
     X(WIRE_SQL_CREDIT, 92, sql_credit)                                                             \
