@@ -2,8 +2,8 @@
  * interface. Asynchronous on the loop; bytes move on threads of the store's own, or by HTTP.
  *
  * An object is seen whole or not at all, and once a put is done it survives a power cut. A folder
- * never shows a temporary file; what a crash left of one is removed by the next put into its
- * directory. What fails for a while (timeouts, 500, 503, cut connections) is tried again with
+ * never shows a temporary file; what a crash may have left of one is removed by a later listing, an
+ * hour after. What fails for a while (timeouts, 500, 503, cut connections) is tried again with
  * growing, jittered pauses before it is reported. Only places that were allowed are reached, and
  * nothing outside them: neither by "..", nor by a symbolic link.
  *
@@ -96,15 +96,14 @@ struct object_result {
 
 typedef void (*object_done_fn)(void *arg, const struct object_result *result);
 
-/* Everything is copied (descriptors duplicated) unless said otherwise. Zero means the default. */
+/* Everything is copied, descriptors are duplicated. Zero means the default. */
 struct object_request {
     enum object_verb verb;
     const char *place;
     const char *key; /* LIST, DELETE_PREFIX: a directory without slash at its end, "" for all */
 
-    const void *body; /* PUT: from memory, borrowed until on_done unless copy_body */
+    const void *body; /* PUT: from memory */
     size_t body_len;
-    bool copy_body;
     bool from_fd; /* PUT: or `fd_len` bytes of `body_fd` from offset 0; any size */
     int body_fd;
     uint64_t fd_len;

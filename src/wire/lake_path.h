@@ -90,7 +90,7 @@ struct lake_partition {
     const char *value;
 };
 
-/* "part-UUID.parquet", below "col=value/..." as Hive escapes it; null is
+/* "part-UUID.parquet", below "col=value/..." as Hive escapes it (long ones cut); null is
  * __HIVE_DEFAULT_PARTITION__. */
 char *lake_data_key(const struct lake_partition *partitions, size_t n, const struct uuid *id);
 /* "col=value/col2=value2/" or "" */

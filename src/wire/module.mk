@@ -6,7 +6,7 @@ noinst_LIBRARIES += libwire.a
 
 libwire_a_SOURCES =
 libwire_a_SOURCES += src/wire/frame.c src/wire/frame.h
-libwire_a_SOURCES += src/wire/lake_path.h
+libwire_a_SOURCES += src/wire/lake_path.c src/wire/lake_path.h
 libwire_a_SOURCES += src/wire/message.c src/wire/message.h
 libwire_a_SOURCES += src/wire/task_code.c src/wire/task_code.h
 libwire_a_SOURCES += src/wire/task_key.c src/wire/task_key.h

@@ -39,6 +39,8 @@ tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 
 unit_tests += tests/unit/frame_test
 tests_unit_frame_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/lake_path_test
+tests_unit_lake_path_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/message_test
 tests_unit_message_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
 
@@ -86,6 +88,8 @@ unit_tests += tests/unit/cgroup_test
 tests_unit_cgroup_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/output_reader_test
 tests_unit_output_reader_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/object_file_test
+tests_unit_object_file_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/retention_test
 tests_unit_retention_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/spawn_message_test
