@@ -29,3 +29,7 @@ libcore_a_SOURCES += src/core/sched_set.c
 libcore_a_SOURCES += src/core/sched_internal.h
 libcore_a_SOURCES += src/core/scheduler.c src/core/scheduler.h
 libcore_a_SOURCES += src/core/selector.c src/core/selector.h
+libcore_a_SOURCES += src/core/sql_ast.h
+libcore_a_SOURCES += src/core/sql_cursor.c src/core/sql_cursor.h
+libcore_a_SOURCES += src/core/sql_plan.h
+libcore_a_SOURCES += src/core/sql_text.c src/core/sql_text.h

@@ -32,6 +32,8 @@ unit_tests += tests/unit/prng_test
 tests_unit_prng_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/rangeset_test
 tests_unit_rangeset_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/sql_lex_test
+tests_unit_sql_lex_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/str_test
 tests_unit_str_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/uuid_test
@@ -63,6 +65,8 @@ tests_unit_scheduler_test_SOURCES += tests/unit/scheduler_test.c
 tests_unit_scheduler_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/selector_test
 tests_unit_selector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/sql_text_test
+tests_unit_sql_text_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 
 unit_tests += tests/unit/api_auth_test
 tests_unit_api_auth_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
