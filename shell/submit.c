@@ -157,6 +157,28 @@ static int submit_add_env(struct shell *shell, const struct command_call *call, 
     return n == 0 ? SHELL_STATUS_OK : submit_set(body, "env", words_env(shell, values, n));
 }
 
+/* Commands that only a shell has. */
+static const char *const submit_builtins[] = {
+    ".",    ":",      "alias",    "bg",      "break", "cd",    "command", "continue",
+    "eval", "exec",   "exit",     "export",  "fc",    "fg",    "getopts", "hash",
+    "jobs", "read",   "readonly", "return",  "set",   "shift", "times",   "trap",
+    "type", "ulimit", "umask",    "unalias", "unset", "wait",
+};
+
+/* Whether a word is the name of a program and nothing that a shell would take differently. */
+static bool submit_is_program(const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_-./+";
+    if (word[0] == '\0' || word[strspn(word, plain)] != '\0')
+        return false;
+    for (size_t i = 0; i < MEM_COUNT(submit_builtins); i++) {
+        if (strcmp(word, submit_builtins[i]) == 0)
+            return false;
+    }
+    return true;
+}
+
 static int submit_add_command(struct shell *shell, const struct command_call *call, json_t *body)
 {
     size_t n_words;
@@ -173,7 +195,8 @@ static int submit_add_command(struct shell *shell, const struct command_call *ca
     }
     json_t *list =
         n_words > 0 ? words_json(shell, words, n_words) : words_json(shell, lines, n_lines);
-    return submit_set(body, n_words > 1 ? "argv" : "commands", list);
+    bool is_argv = n_words > 1 || (n_words == 1 && submit_is_program(words[0].text));
+    return submit_set(body, is_argv ? "argv" : "commands", list);
 }
 
 static int submit_add_plain(struct shell *shell, const struct command_call *call, json_t *body)

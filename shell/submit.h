@@ -13,7 +13,7 @@ extern const struct command_option submit_options[];
 #define SUBMIT_ARGUMENT                                                                            \
     {                                                                                              \
         "COMMAND", COMMAND_TYPE_TEXT, COMMAND_COUNT_ARGV_OPTIONAL, NULL,                           \
-            "a program and its arguments, run as they are; a single word goes through sh -c"       \
+            "a program and its arguments; a single word that is more than a name goes to sh -c"    \
     }
 
 /* Uploads files and submits. 0 and *answer, which is yours, or an exit status after saying what is

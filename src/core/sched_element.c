@@ -103,6 +103,7 @@ struct sched_attempt *sched_element_start(struct sched *s, struct sched_job *job
     } else {
         ordinal = sched_element_take_fresh(s, job);
     }
+    s->update->hurry |= node->used < node->slots;
     struct sched_attempt *attempt =
         sched_attempt_new(s, job, ordinal, node, number, job->round, ATTEMPT_STATE_NONE);
     sched_attempt_set_state(attempt, ATTEMPT_STATE_ASSIGNED);
@@ -208,7 +209,20 @@ static struct sched_end sched_attempt_end(struct sched *s, struct sched_attempt 
     return end;
 }
 
-/* Learns how long the job's tasks run, and so whether they may be queued at nodes. */
+/* Below a limit tasks count as short or tiny, and do so until they take twice as long. */
+static enum sched_ahead sched_job_ahead(const struct sched *s, const struct sched_job *job)
+{
+    const enum sched_ahead now = job->class->ahead;
+    const int64_t tiny_8ms = 8 * s->config.tiny_ms;
+    const int64_t short_8ms = 8 * s->config.short_ms;
+    if (job->mean_8ms < (now == SCHED_AHEAD_TINY ? 2 * tiny_8ms : tiny_8ms))
+        return SCHED_AHEAD_TINY;
+    if (job->mean_8ms < (now != SCHED_AHEAD_NONE ? 2 * short_8ms : short_8ms))
+        return SCHED_AHEAD_SHORT;
+    return SCHED_AHEAD_NONE;
+}
+
+/* Learns how long the job's tasks run, and so how many of them may be queued at nodes. */
 static void sched_job_learn(struct sched *s, struct sched_job *job, int64_t wall_ms)
 {
     if (wall_ms < 0 || job->total == 1)
@@ -217,11 +231,9 @@ static void sched_job_learn(struct sched *s, struct sched_job *job, int64_t wall
         job->mean_8ms = 8 * wall_ms;
     else
         job->mean_8ms += wall_ms - job->mean_8ms / 8;
-    bool ahead = job->class->ahead;
-    if (!ahead && job->mean_8ms < 8 * s->config.short_ms)
-        sched_class_move(s, job, true);
-    else if (ahead && job->mean_8ms > 16 * s->config.short_ms)
-        sched_class_move(s, job, false);
+    enum sched_ahead ahead = sched_job_ahead(s, job);
+    if (ahead != job->class->ahead)
+        sched_class_move(s, job, ahead);
 }
 
 void sched_attempt_completed(struct sched *s, struct sched_attempt *attempt,

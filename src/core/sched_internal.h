@@ -149,6 +149,13 @@ struct sched_pool {
     UT_hash_handle hh;
 };
 
+/* How far the tasks of a job are queued at nodes beyond their slots. */
+enum sched_ahead {
+    SCHED_AHEAD_NONE,
+    SCHED_AHEAD_SHORT,
+    SCHED_AHEAD_TINY,
+};
+
 enum sched_class_state {
     SCHED_CLASS_OPEN,    /* some node may have room */
     SCHED_CLASS_HINTED,  /* if any node has room, then `hint` */
@@ -167,7 +174,7 @@ struct sched_class {
     struct sched_pool *pool;
     uint32_t cpus;
     uint64_t memory_bytes;
-    bool ahead; /* their tasks are short: may be queued at nodes */
+    enum sched_ahead ahead; /* the shorter their tasks, the more of them may wait at nodes */
     enum sched_class_state state;
     struct sched_node *hint;
     struct heap ready;              /* jobs with something to place, first one first */
@@ -437,8 +444,9 @@ void sched_node_free(struct sched *s, struct sched_node *node);
 bool sched_node_is_up(const struct sched_node *node);
 /* May have room for what is pushed. */
 bool sched_node_is_open(const struct sched *s, const struct sched_node *node);
-/* Slots that may be taken when short tasks are queued. */
-uint32_t sched_node_slots_ahead(const struct sched *s, const struct sched_node *node);
+/* Slots that may be taken by tasks of which so many may be queued. */
+uint32_t sched_node_slots_ahead(const struct sched *s, const struct sched_node *node,
+                                enum sched_ahead ahead);
 bool sched_node_has_memory(const struct sched_node *node, uint64_t bytes);
 void sched_node_take(struct sched *s, struct sched_node *node, uint32_t cpus,
                      uint64_t memory_bytes);
@@ -462,7 +470,7 @@ int64_t sched_node_deadline_ms(const struct sched *s);
 /* Puts the job into the class of its demand, made when there is none. */
 void sched_class_join(struct sched *s, struct sched_job *job);
 void sched_class_leave(struct sched *s, struct sched_job *job);
-void sched_class_move(struct sched *s, struct sched_job *job, bool ahead);
+void sched_class_move(struct sched *s, struct sched_job *job, enum sched_ahead ahead);
 void sched_class_add_ready(struct sched *s, struct sched_job *job);
 void sched_class_remove(struct sched *s, struct sched_job *job); /* ready or parked */
 void sched_class_park(struct sched *s, struct sched_job *job);

@@ -21,15 +21,18 @@ bool sched_node_is_up(const struct sched_node *node)
            (node->poll || node->linked);
 }
 
-uint32_t sched_node_slots_ahead(const struct sched *s, const struct sched_node *node)
+uint32_t sched_node_slots_ahead(const struct sched *s, const struct sched_node *node,
+                                enum sched_ahead ahead)
 {
-    return s->config.short_ms > 0 && !node->poll ? 2 * node->slots + 2 : node->slots;
+    if (s->config.short_ms == 0 || node->poll || ahead == SCHED_AHEAD_NONE)
+        return node->slots;
+    return ahead == SCHED_AHEAD_TINY ? sched_slots_ahead(node->slots) : 2 * node->slots + 2;
 }
 
 bool sched_node_is_open(const struct sched *s, const struct sched_node *node)
 {
     return sched_node_is_up(node) && !node->poll && node->hold_until_ms == 0 &&
-           node->used < sched_node_slots_ahead(s, node);
+           node->used < sched_node_slots_ahead(s, node, SCHED_AHEAD_TINY);
 }
 
 bool sched_node_has_memory(const struct sched_node *node, uint64_t bytes)

@@ -37,8 +37,8 @@ bool sched_place_fits(const struct sched *s, const struct sched_job *job,
         return false;
     if (node->used + job->cpus <= node->slots)
         return true;
-    return job->class->ahead && job->cpus <= node->slots &&
-           node->used + job->cpus <= sched_node_slots_ahead(s, node) &&
+    return job->cpus <= node->slots &&
+           node->used + job->cpus <= sched_node_slots_ahead(s, node, job->class->ahead) &&
            !sched_place_is_awaited(job, node);
 }
 
@@ -106,7 +106,7 @@ static enum heap_verdict sched_place_judge(const void *item, void *arg)
 {
     const struct sched_place_search *search = arg;
     const struct sched_node *node = ((const struct sched_member *)item)->node;
-    if (node->used >= node->slots && !search->job->class->ahead)
+    if (node->used >= node->slots && search->job->class->ahead == SCHED_AHEAD_NONE)
         return HEAP_VERDICT_STOP;
     return sched_place_takes(search, node) ? HEAP_VERDICT_TAKE : HEAP_VERDICT_NEXT;
 }

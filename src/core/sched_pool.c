@@ -144,7 +144,7 @@ static void sched_pool_free(struct sched *s, struct sched_pool *pool)
 /* ---- classes --------------------------------------------------------------------------------- */
 
 static struct sched_class *sched_class_get(struct sched *s, struct sched_pool *pool,
-                                           const struct sched_job *job, bool ahead)
+                                           const struct sched_job *job, enum sched_ahead ahead)
 {
     struct sched_class *class;
     LIST_FOREACH (class, &pool->classes, of_pool) {
@@ -160,7 +160,7 @@ static struct sched_class *sched_class_get(struct sched *s, struct sched_pool *p
     heap_init(&class->ready, sched_ready_before, offsetof(struct sched_job, place));
     TAILQ_INIT(&class->parked);
     LIST_INSERT_HEAD(&pool->classes, class, of_pool);
-    if (ahead)
+    if (ahead != SCHED_AHEAD_NONE)
         LIST_INSERT_HEAD(&s->ahead, class, of_ahead);
     s->memory_classes_n += class->memory_bytes > 0;
     const struct sched_member *member;
@@ -175,7 +175,7 @@ static void sched_class_free(struct sched *s, struct sched_class *class)
     assert(class->ready.n == 0 && TAILQ_EMPTY(&class->parked));
     assert(class->run_place == 0 && class->wait_place == 0);
     LIST_REMOVE(class, of_pool);
-    if (class->ahead)
+    if (class->ahead != SCHED_AHEAD_NONE)
         LIST_REMOVE(class, of_ahead);
     if (class->left) {
         LIST_REMOVE(class, of_left);
@@ -292,7 +292,7 @@ void sched_class_unpark_for(struct sched *s, struct sched_class *class,
 }
 
 static void sched_class_enter(struct sched *s, struct sched_job *job, struct sched_pool *pool,
-                              bool ahead)
+                              enum sched_ahead ahead)
 {
     assert(job->class == NULL && job->place == 0 && !job->parked);
     job->class = sched_class_get(s, pool, job, ahead);
@@ -301,7 +301,7 @@ static void sched_class_enter(struct sched *s, struct sched_job *job, struct sch
 
 void sched_class_join(struct sched *s, struct sched_job *job)
 {
-    sched_class_enter(s, job, sched_pool_get(s, &job->selector), false);
+    sched_class_enter(s, job, sched_pool_get(s, &job->selector), SCHED_AHEAD_NONE);
 }
 
 /* Takes the job out; its class stays, maybe without jobs. */
@@ -322,7 +322,7 @@ void sched_class_leave(struct sched *s, struct sched_job *job)
         sched_class_free(s, class);
 }
 
-void sched_class_move(struct sched *s, struct sched_job *job, bool ahead)
+void sched_class_move(struct sched *s, struct sched_job *job, enum sched_ahead ahead)
 {
     bool ready = job->place != 0 || job->parked;
     struct sched_class *old = sched_class_exit(s, job);

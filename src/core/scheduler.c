@@ -16,6 +16,7 @@ void sched_config_default(struct sched_config *config)
         .losses_max = 20,
         .starve_ms = 5000,
         .short_ms = 20,
+        .tiny_ms = 4,
         .hold_ms = 1000,
     };
 }
@@ -81,6 +82,7 @@ void sched_update_clear(struct sched_update *update)
     update->jobs_n = 0;
     update->tasks_n = 0;
     update->sends_n = 0;
+    update->hurry = false;
     update->turn++;
 }
 
@@ -158,6 +160,7 @@ struct sched_send *sched_send(struct sched *s, enum sched_send_type type,
     const struct sched_job *job = sched_job_by_id(s, &key->job);
     MEM_GROW(update->sends, update->sends_cap, update->sends_n + 1);
     struct sched_send *send = &update->sends[update->sends_n++];
+    update->hurry |= type == SCHED_SEND_CANCEL;
     *send = (struct sched_send){
         .type = type,
         .node = node->id,
@@ -195,8 +198,10 @@ static void sched_record_job(struct sched *s, struct sched_job *job)
         job->record_turn = update->turn;
         job->record_at = update->jobs_n++;
         update->jobs[job->record_at] = (struct sched_job_record){.created = job->created};
+        update->hurry |= job->created;
         job->created = false;
     }
+    update->hurry |= job_state_is_ended(job->state);
     struct sched_job_record *record = &update->jobs[job->record_at];
     char reason[SCHED_REASON_MAX];
     sched_job_reason(s, job, reason);

@@ -18,8 +18,10 @@
  * Placement: jobs by priority (high first), then by seq; each on the node with the smallest
  * fraction of used slots, then the lowest load, then the lowest id. What doesn't fit lets later
  * jobs pass, but once the first of those that wait has had nothing for `starve_ms` it reserves a
- * node. Short tasks (mean run time below `short_ms`) are queued at a node beyond its slots, up to
- * twice its slots + 2 in all, unless an earlier job waits for that node.
+ * node. Short tasks (mean run time below `short_ms`) are queued at a node beyond its slots, so that
+ * a slot never waits for the durability of the last result: up to sched_slots_ahead() in all, and
+ * no more than twice its slots + 2 of those that are not tiny, unless an earlier job waits for that
+ * node.
  *
  * Costs: an event with nothing to place is O(1) in jobs and nodes; an assignment O(log) of both.
  * Elements that were not started cost ranges, not entries; attempts are in memory only while they
@@ -57,6 +59,7 @@ struct sched_config {
     uint32_t losses_max; /* 20 */
     int64_t starve_ms;   /* 5000 */
     int64_t short_ms;    /* 20; 0 turns queueing beyond the slots off */
+    int64_t tiny_ms;     /* 4: tasks below are queued in larger numbers */
     int64_t hold_ms;     /* 1000: a node that gave something back gets nothing new for so long */
 };
 
@@ -295,6 +298,9 @@ struct sched_reply {
 /* Collects over the events of a loop turn. Starts zeroed. */
 struct sched_update {
     uint64_t turn; /* grows with each sched_update_clear */
+    /* Something in it should not be held back to be joined by more: a job came or ended, a node
+     * could start at once, something is to be stopped. */
+    bool hurry;
     struct sched_job_record *jobs;
     size_t jobs_n, jobs_cap;
     struct sched_task_record *tasks;
@@ -311,6 +317,12 @@ struct sched_update {
 struct sched;
 
 void sched_config_default(struct sched_config *config);
+
+/* Slots' worth of tasks that a node may be given in all: what it runs and what waits there. */
+static inline uint32_t sched_slots_ahead(uint32_t slots)
+{
+    return 4 * slots + 8;
+}
 
 struct sched *sched_new(const struct sched_config *config);
 void sched_free(struct sched *sched);

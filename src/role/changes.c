@@ -182,6 +182,11 @@ void changes_add_source(struct changes *changes, changes_source_fn fn, void *arg
     changes->sources_n++;
 }
 
+bool changes_has_open(const struct changes *changes)
+{
+    return changes->open != NULL;
+}
+
 void changes_wake(struct changes *changes)
 {
     loop_hook_arm(&changes->hook);

@@ -37,6 +37,9 @@ void changes_audit(struct changes *changes, const char *user, const char *action
                    const char *object, const char *detail);
 
 void changes_add_source(struct changes *changes, changes_source_fn fn, void *arg);
+/* A batch is being filled: what is added now goes with it. */
+bool changes_has_open(const struct changes *changes);
+
 /* A source has something. It is asked at the end of this turn or when a batch has come back. */
 void changes_wake(struct changes *changes);
 

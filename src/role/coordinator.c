@@ -17,6 +17,8 @@
 enum {
     COORDINATOR_RETENTION_MS = 60000,
     COORDINATOR_FORGET_MAX = 256, /* jobs at a time */
+    COORDINATOR_LINGER_MS = 4,    /* results wait for others at most */
+    COORDINATOR_LINGER_TASKS_MAX = 256,
 };
 
 static const struct log_about coordinator_log = {.role = "coordinator"};
@@ -260,14 +262,42 @@ static void coordinator_collect_ended(struct coordinator *c, struct coordinator_
         }
 }
 
+/* Whether what the scheduler changed may wait for more of its kind: results of elements whose nodes
+ * have others to go on with. One batch for several of them costs little more than for one. */
+static bool coordinator_may_linger(struct coordinator *c)
+{
+    const struct sched_update *update = &c->update;
+    int64_t now_ms = loop_now_ms(node_loop(c->node));
+    if (update->hurry || c->replies_n > 0 || update->tasks_n >= COORDINATOR_LINGER_TASKS_MAX ||
+        changes_has_open(node_replica(c->node)->changes))
+        return false;
+    if (c->linger_due_ms == 0)
+        c->linger_due_ms = now_ms + COORDINATOR_LINGER_MS;
+    if (now_ms >= c->linger_due_ms)
+        return false;
+    if (!loop_timer_is_running(&c->linger_timer))
+        loop_timer_start_at(&c->linger_timer, c->linger_due_ms);
+    return true;
+}
+
+static void coordinator_on_linger(void *arg)
+{
+    struct coordinator *c = arg;
+    if (c->sched != NULL)
+        changes_wake(node_replica(c->node)->changes);
+}
+
 /* Right before a batch: what the scheduler changed since the last one goes into it. */
 static void coordinator_on_source(void *arg)
 {
     struct coordinator *c = arg;
     struct sched_update *update = &c->update;
     size_t records = update->jobs_n + update->tasks_n;
-    if (c->sched == NULL || records + update->sends_n + c->replies_n == 0)
+    if (c->sched == NULL || records + update->sends_n + c->replies_n == 0 ||
+        coordinator_may_linger(c))
         return;
+    c->linger_due_ms = 0;
+    loop_timer_stop(&c->linger_timer);
     struct coordinator_turn *turn = mem_zalloc(sizeof *turn);
     turn->coordinator = c;
     turn->activation = c->activation;
@@ -458,6 +488,8 @@ static void coordinator_on_inactive(void *self)
     c->activation++;
     loop_timer_stop(&c->timer);
     loop_timer_stop(&c->retention_timer);
+    loop_timer_stop(&c->linger_timer);
+    c->linger_due_ms = 0;
     coordinator_submits_clear(c, ERR_NOT_LEADER);
     coordinator_waits_clear(c);
     size_t n = c->replies_n;
@@ -514,6 +546,7 @@ static int coordinator_start(struct node *node, void **self, struct error *e)
     TAILQ_INIT(&c->waits);
     loop_timer_init(&c->timer, node_loop(node), coordinator_on_timer, c);
     loop_timer_init(&c->retention_timer, node_loop(node), coordinator_on_retention, c);
+    loop_timer_init(&c->linger_timer, node_loop(node), coordinator_on_linger, c);
     struct http_router *router = node_router(node);
     http_router_add(router, coordinator_job_routes, coordinator_job_routes_n, c);
     http_router_add(router, coordinator_node_routes, coordinator_node_routes_n, c);

@@ -82,6 +82,8 @@ struct coordinator {
     ProtobufCMessage **kept; /* reports that records of this turn point into */
     size_t kept_n, kept_cap;
     STAILQ_HEAD(, coordinator_turn) turns; /* on their way, in order */
+    struct loop_timer linger_timer;
+    int64_t linger_due_ms; /* what was collected goes into the log by then; 0: nothing waits */
 
     TAILQ_HEAD(, coordinator_submit) submits; /* whose keys or dependencies are looked up */
     TAILQ_HEAD(, coordinator_wait) waits;

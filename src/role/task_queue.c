@@ -2,6 +2,8 @@
 
 #include <assert.h>
 
+#include "core/scheduler.h"
+
 void task_queue_init(struct task_queue *queue, uint32_t slots)
 {
     *queue = (struct task_queue){.slots = slots};
@@ -59,7 +61,7 @@ int task_queue_add(struct task_queue *queue, struct task_queue_item *item, int64
     if (task_queue_cpus(item) > queue->slots)
         return ERR_TOO_LARGE;
     uint64_t active = (uint64_t)queue->queued_n + queue->running_n;
-    if (active >= (uint64_t)queue->slots * 2 + 2 || active + queue->ended_n >= TASK_QUEUE_HELD_MAX)
+    if (active >= sched_slots_ahead(queue->slots) || active + queue->ended_n >= TASK_QUEUE_HELD_MAX)
         return ERR_BUSY;
     HASH_ADD(hh, queue->items, key, sizeof item->key, item);
     item->queued_ms = now_ms;

@@ -48,8 +48,9 @@ void task_queue_init(struct task_queue *queue, uint32_t slots);
 /* NULL when the key isn't held. */
 struct task_queue_item *task_queue_find(const struct task_queue *queue, const struct task_key *key);
 
-/* Queues an item. ERR_EXISTS: its key is held. ERR_BUSY: twice the slots + 2 wait or run already,
- * or TASK_QUEUE_HELD_MAX are held. ERR_TOO_LARGE: it needs more slots than there are. */
+/* Queues an item. ERR_EXISTS: its key is held. ERR_BUSY: as many as sched_slots_ahead() says wait
+ * or run already, or TASK_QUEUE_HELD_MAX are held. ERR_TOO_LARGE: it needs more slots than there
+ * are. */
 int task_queue_add(struct task_queue *queue, struct task_queue_item *item, int64_t now_ms);
 
 /* Holds an item that has ended already; its key isn't held yet. */

@@ -47,6 +47,7 @@ struct spawn_child {
     uv_poll_t poll;
     unsigned open_handles;
     bool is_running;
+    int events; /* that it is polled for */
     int fd;
     int64_t started_ms;
 };
@@ -136,6 +137,13 @@ static int spawn_on_message(void *arg, enum spawn_message_type type,
 
 static void spawn_on_poll(uv_poll_t *poll, int status, int events);
 
+static void spawn_poll_for(struct spawn_child *child, int events)
+{
+    if (child->events != events)
+        uv_poll_start(&child->poll, events, spawn_on_poll);
+    child->events = events;
+}
+
 static void spawn_flush(struct spawn *s)
 {
     int rc = s->child ? spawn_channel_flush(&s->channel) : 1;
@@ -144,7 +152,7 @@ static void spawn_flush(struct spawn *s)
     if (rc < 0)
         spawn_lose_child(s, "it doesn't listen any more");
     else if (s->child)
-        uv_poll_start(&s->child->poll, UV_READABLE | (rc > 0 ? UV_WRITABLE : 0), spawn_on_poll);
+        spawn_poll_for(s->child, UV_READABLE | (rc > 0 ? UV_WRITABLE : 0));
 }
 
 static void spawn_on_idle(uv_idle_t *idle)

@@ -236,6 +236,7 @@ void world_init(struct world *w, uint64_t seed, enum world_bug bug)
     w->config.losses_max = world_chance(w, 20) ? 2 : 20;
     w->config.starve_ms = world_ms(w, 100, 5000);
     w->config.short_ms = world_chance(w, 30) ? 0 : world_ms(w, 10, 1000);
+    w->config.tiny_ms = world_ms(w, 0, w->config.short_ms);
     w->config.hold_ms = world_ms(w, 50, 1000);
     w->workers_n = (unsigned)prng_below(&w->prng, WORLD_WORKERS_MAX + 1);
     w->agents_n = (unsigned)prng_below(&w->prng, WORLD_AGENTS_MAX + 1);

@@ -198,7 +198,7 @@ void world_truth_placed(struct world *w, size_t sends_before)
         struct sched_node_view view;
         if (send->type != SCHED_SEND_ASSIGN || !sched_node_view(leader->sched, send->node, &view))
             continue;
-        uint32_t limit = w->config.short_ms > 0 ? 2 * view.slots + 2 : view.slots;
+        uint32_t limit = w->config.short_ms > 0 ? sched_slots_ahead(view.slots) : view.slots;
         if (view.slots_used > limit || view.health != SCHED_HEALTH_ALIVE || view.draining)
             world_wrong(w, "node %u: %u of %u slots taken", (unsigned)send->node, view.slots_used,
                         view.slots);

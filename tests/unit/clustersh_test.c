@@ -357,11 +357,32 @@ static void submit_prints_the_id_only_and_sends_what_was_asked(void **state)
     free(path);
 }
 
-static void a_single_word_goes_through_a_shell(void **state)
+static void a_single_word_is_a_program_or_goes_through_a_shell(void **state)
 {
     struct world *w = *state;
+    static const char *const lines[] = {"exit",      ":",     "A=1", "a*",
+                                        "$HOME/run", "~/run", "a;b", "cd"};
+    static const char *const names[] = {"true", "/usr/bin/g++-12", "./run.sh"};
+    char *expected;
+    char *body;
+    for (size_t i = 0; i < MEM_COUNT(lines); i++) {
+        RUN(w, "", "job", "submit", "--", lines[i]);
+        body = fake_cluster_last_submit(w->cluster);
+        expected = mem_printf("{\"commands\":[\"%s\"]}", lines[i]);
+        assert_string_equal(body, expected);
+        free(expected);
+        free(body);
+    }
+    for (size_t i = 0; i < MEM_COUNT(names); i++) {
+        RUN(w, "", "job", "submit", "--", names[i]);
+        body = fake_cluster_last_submit(w->cluster);
+        expected = mem_printf("{\"argv\":[\"%s\"]}", names[i]);
+        assert_string_equal(body, expected);
+        free(expected);
+        free(body);
+    }
     RUN(w, "", "job", "submit", "echo hi; echo ho");
-    char *body = fake_cluster_last_submit(w->cluster);
+    body = fake_cluster_last_submit(w->cluster);
     assert_string_equal(body, "{\"commands\":[\"echo hi; echo ho\"]}");
     free(body);
     RUN(w, "", "job", "submit", "--command", "echo a", "--command", "echo b");
@@ -579,7 +600,7 @@ int main(void)
         CASE(raft_commands_change_the_group),
         CASE(keys_are_stored_compared_and_listed),
         CASE(submit_prints_the_id_only_and_sends_what_was_asked),
-        CASE(a_single_word_goes_through_a_shell),
+        CASE(a_single_word_is_a_program_or_goes_through_a_shell),
         CASE(words_that_are_no_text_are_refused),
         CASE(a_result_that_cannot_be_written_is_an_error),
         CASE(run_shows_both_streams_apart_and_ends_with_the_jobs_status),

@@ -284,6 +284,14 @@ static void indices_of_a_stepped_array_are_those_that_were_asked_for(void **stat
     bed_done(&bed);
 }
 
+/* An element of job 1, at its first attempt. */
+static void bed_completes_after(struct bed *bed, uint64_t node, uint32_t index, int64_t wall_ms)
+{
+    struct sched_report report = bed_report(1, index, 1, WIRE__TASK_PHASE__TASK_PHASE_COMPLETED);
+    report.wall_ms = wall_ms;
+    bed_send_report(bed, node, report);
+}
+
 static void short_tasks_are_queued_beyond_the_slots_up_to_twice_and_two(void **state)
 {
     (void)state;
@@ -291,14 +299,69 @@ static void short_tasks_are_queued_beyond_the_slots_up_to_twice_and_two(void **s
     bed_cluster(&bed, 1, 2);
     bed_submit(&bed, 1, "0-99", PLAIN);
     assert_int_equal(bed_count_given(&bed), 2);
-    struct sched_report report = bed_report(1, 0, 1, WIRE__TASK_PHASE__TASK_PHASE_COMPLETED);
-    report.wall_ms = 1;
-    bed_send_report(&bed, 1, report);
+    bed_completes_after(&bed, 1, 0, 10);
     assert_int_equal(bed_count_given(&bed), 5);
-    report = bed_report(1, 1, 1, WIRE__TASK_PHASE__TASK_PHASE_COMPLETED);
-    report.wall_ms = 1000;
-    bed_send_report(&bed, 1, report);
+    bed_completes_after(&bed, 1, 1, 1000);
     assert_int_equal(bed_count_given(&bed), 0);
+    bed_done(&bed);
+}
+
+static void more_tiny_tasks_are_queued_than_short_ones(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_cluster(&bed, 1, 2);
+    bed_submit(&bed, 1, "0-99", PLAIN);
+    bed_completes_after(&bed, 1, 0, 1);
+    assert_int_equal(bed_count_given(&bed), (int)sched_slots_ahead(2) - 1);
+    bed_completes_after(&bed, 1, 1, 30); /* no longer tiny */
+    assert_int_equal(bed_count_given(&bed), 1);
+    bed_completes_after(&bed, 1, 2, 100); /* short still, and more are queued than of those */
+    for (uint32_t i = 3; i < 13; i++) {
+        assert_int_equal(bed_count_given(&bed), 0);
+        bed_completes_after(&bed, 1, i, 20);
+    }
+    assert_int_equal(bed_count_given(&bed), 1);
+    bed_done(&bed);
+}
+
+static void queues_of_tiny_tasks_grow_evenly(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_cluster(&bed, 2, 2);
+    bed_submit(&bed, 1, "0-19", PLAIN);
+    assert_int_equal(bed_count_given(&bed), 4);
+    bed_completes_after(&bed, bed_on(&bed, 1, 0, 1), 0, 1);
+    assert_int_equal(bed_count_given(&bed), 16);
+    struct sched_node_view one;
+    struct sched_node_view two;
+    assert_true(sched_node_view(bed.sched, 1, &one) && sched_node_view(bed.sched, 2, &two));
+    assert_true(one.slots_used >= 9 && two.slots_used >= 9);
+    bed_done(&bed);
+}
+
+static void what_need_not_wait_for_more_of_its_kind_says_so(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_cluster(&bed, 1, 2);
+    bed_submit(&bed, 1, "0-17", PLAIN);
+    assert_true(bed.update.hurry); /* somebody waits, and slots are free */
+    bed_completes_after(&bed, 1, 0, 1);
+    assert_true(bed.update.hurry);
+    bed_completes_after(&bed, 1, 1, 1);
+    assert_int_equal(bed_count_given(&bed), 1);
+    assert_false(bed.update.hurry); /* the node has others to go on with */
+    for (uint32_t i = 2; i < 17; i++) {
+        bed_completes_after(&bed, 1, i, 1);
+        assert_false(bed.update.hurry);
+    }
+    bed_completes_after(&bed, 1, 17, 1);
+    assert_true(bed.update.hurry); /* the job has ended */
+    bed_submit(&bed, 2, "0-1", PLAIN);
+    bed_cancel(&bed, 2, "1");
+    assert_true(bed.update.hurry);
     bed_done(&bed);
 }
 
@@ -309,9 +372,7 @@ static void short_tasks_are_not_queued_where_an_earlier_job_waits(void **state)
     bed_cluster(&bed, 1, 2);
     bed_submit(&bed, 1, "0-99", PLAIN);
     bed_submit(&bed, 2, NULL, (struct sched_job_spec){.priority = 1, .cpus = 2});
-    struct sched_report report = bed_report(1, 0, 1, WIRE__TASK_PHASE__TASK_PHASE_COMPLETED);
-    report.wall_ms = 1;
-    bed_send_report(&bed, 1, report);
+    bed_completes_after(&bed, 1, 0, 10);
     assert_int_equal(bed_count_given(&bed), 1);
     bed_cancel(&bed, 2, NULL);
     assert_int_equal(bed_count_given(&bed), 4);
@@ -734,6 +795,9 @@ int main(void)
         cmocka_unit_test(an_array_limit_bounds_what_runs_at_once),
         cmocka_unit_test(indices_of_a_stepped_array_are_those_that_were_asked_for),
         cmocka_unit_test(short_tasks_are_queued_beyond_the_slots_up_to_twice_and_two),
+        cmocka_unit_test(more_tiny_tasks_are_queued_than_short_ones),
+        cmocka_unit_test(queues_of_tiny_tasks_grow_evenly),
+        cmocka_unit_test(what_need_not_wait_for_more_of_its_kind_says_so),
         cmocka_unit_test(short_tasks_are_not_queued_where_an_earlier_job_waits),
         cmocka_unit_test(a_node_that_gives_back_gets_nothing_for_a_while),
         cmocka_unit_test(a_job_waits_until_its_dependency_is_met),

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/scheduler.h"
 #include "tests/unit/generated.h"
 
 struct item {
@@ -78,18 +79,19 @@ static void a_held_key_is_refused_until_it_was_let_go(void **state)
     let_go(&queue);
 }
 
-static void twice_the_slots_and_two_are_accepted(void **state)
+static void as_many_are_accepted_as_a_scheduler_gives(void **state)
 {
     struct task_queue queue;
-    struct task_queue_item items[9];
+    struct task_queue_item items[21];
     (void)state;
     task_queue_init(&queue, 3);
-    for (unsigned i = 0; i < 9; i++) {
+    assert_int_equal(sched_slots_ahead(3), 20);
+    for (unsigned i = 0; i < 21; i++) {
         items[i] = make(i, 1);
-        assert_int_equal(task_queue_add(&queue, &items[i], 0), i < 8 ? 0 : ERR_BUSY);
+        assert_int_equal(task_queue_add(&queue, &items[i], 0), i < 20 ? 0 : ERR_BUSY);
     }
     task_queue_end(&queue, &items[0]);
-    assert_int_equal(task_queue_add(&queue, &items[8], 0), 0);
+    assert_int_equal(task_queue_add(&queue, &items[20], 0), 0);
     let_go(&queue);
 }
 
@@ -184,7 +186,7 @@ int main(void)
         cmocka_unit_test(slots_are_given_in_the_order_of_arrival),
         cmocka_unit_test(one_that_needs_several_slots_lets_nobody_pass),
         cmocka_unit_test(a_held_key_is_refused_until_it_was_let_go),
-        cmocka_unit_test(twice_the_slots_and_two_are_accepted),
+        cmocka_unit_test(as_many_are_accepted_as_a_scheduler_gives),
         cmocka_unit_test(more_slots_than_there_are_are_refused),
         cmocka_unit_test(what_waited_a_quarter_of_a_second_is_overdue),
         cmocka_unit_test(counts_and_slots_add_up_whatever_happens),
