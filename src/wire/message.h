@@ -14,6 +14,7 @@
 #include "wire/cluster.pb-c.h"
 #include "wire/raft.pb-c.h"
 #include "wire/sql.pb-c.h"
+#include "wire/txn.pb-c.h"
 
 /* The first that speaks this protocol; nodes link only to nodes of the same number. */
 enum { WIRE_PROTOCOL = 1 };
@@ -56,6 +57,16 @@ enum { WIRE_PROTOCOL = 1 };
     X(WIRE_FILE_COPIED, 53, file_copied)                                                           \
     X(WIRE_RAFT_MESSAGE, 60, raft_message)                                                         \
     X(WIRE_CHAT_MESSAGE, 70, chat_message)                                                         \
+    X(WIRE_PREPARE_REQ, 80, prepare_req)                                                           \
+    X(WIRE_VOTE, 81, vote)                                                                         \
+    X(WIRE_DECISION, 82, decision)                                                                 \
+    X(WIRE_DECISION_ACK, 83, decision_ack)                                                         \
+    X(WIRE_INQUIRY, 84, inquiry)                                                                   \
+    X(WIRE_INQUIRY_REPLY, 85, inquiry_reply)                                                       \
+    X(WIRE_ROUTING_HEARTBEAT, 86, routing_heartbeat)                                               \
+    X(WIRE_ROUTING_FETCH, 87, routing_fetch)                                                       \
+    X(WIRE_ROUTING_ITEMS, 88, routing_items)                                                       \
+    X(WIRE_HEALTH_SNAPSHOT, 89, health_snapshot)                                                   \
     X(WIRE_SQL_RUN_TASK, 90, sql_run_task)                                                         \
     X(WIRE_SQL_TASK_UPDATE, 91, sql_task_update)                                                   \
     X(WIRE_SQL_CREDIT, 92, sql_credit)                                                             \

@@ -17,6 +17,7 @@ wire_protos += src/wire/cluster.proto
 wire_protos += src/wire/raft.proto
 wire_protos += src/wire/sql.proto
 wire_protos += src/wire/state.proto
+wire_protos += src/wire/txn.proto
 
 nodist_libwire_a_SOURCES = $(wire_protos:.proto=.pb-c.c) $(wire_protos:.proto=.pb-c.h)
 BUILT_SOURCES += $(nodist_libwire_a_SOURCES)

@@ -52,6 +52,8 @@ unit_tests += tests/unit/job_test
 tests_unit_job_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/order_entry_test
 tests_unit_order_entry_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/routing_test
+tests_unit_routing_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 EXTRA_DIST += tests/unit/sched_bed.h
 unit_tests += tests/unit/sched_loss_test
 tests_unit_sched_loss_test_SOURCES =
@@ -165,6 +167,8 @@ tests_unit_wal_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 
 unit_tests += tests/unit/report_journal_test
 tests_unit_report_journal_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/routing_table_test
+tests_unit_routing_table_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/task_queue_test
 tests_unit_task_queue_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 
