@@ -33,6 +33,8 @@ struct clusterd_command {
     const char *name;
     const char *synopsis;
     const char *help;
+    const char *options; /* letters of those that it takes, besides -h */
+    int args_max;
     int (*run)(const struct clusterd_options *options);
 };
 
@@ -44,15 +46,16 @@ static int clusterd_version(const struct clusterd_options *options);
 static int clusterd_help(const struct clusterd_options *options);
 
 static const struct clusterd_command clusterd_commands[] = {
-    {"run", "--config FILE [-o KEY=VALUE]...", "run the node that FILE describes", clusterd_run},
+    {"run", "--config FILE [-o KEY=VALUE]...", "run the node that FILE describes", "cao", 0,
+     clusterd_run},
     {"dev", "[--nodes N] [--data DIR] [--no-restart] [-o KEY=VALUE]...",
-     "run a cluster of N nodes on this machine", clusterd_dev},
-    {"init", "DIR [-o KEY=VALUE]...", "write a configuration for a node with its data in DIR",
-     clusterd_init},
-    {"config", "check FILE | show FILE | reference", "check or print a configuration",
+     "run a cluster of N nodes on this machine", "dnRo", 0, clusterd_dev},
+    {"init", "DIR [-o KEY=VALUE]...", "write a configuration for a node with its data in DIR", "o",
+     1, clusterd_init},
+    {"config", "check FILE | show FILE | reference", "check or print a configuration", "", 2,
      clusterd_config},
-    {"version", "", "print the version", clusterd_version},
-    {"help", "", "print this", clusterd_help},
+    {"version", "", "print the version", "", 0, clusterd_version},
+    {"help", "", "print this", "", 0, clusterd_help},
 };
 
 static int clusterd_usage_error(const char *text, const char *what)
@@ -213,7 +216,45 @@ static int clusterd_init(const struct clusterd_options *options)
     return err < 0 ? clusterd_fail(&e) : 0;
 }
 
-static int clusterd_parse(int argc, char **argv, struct clusterd_options *options)
+/* Takes one option; 0, or the exit status of what was wrong. */
+static int clusterd_take(const struct clusterd_command *command, int option,
+                         struct clusterd_options *options)
+{
+    uint64_t nodes;
+    if (strchr(command->options, option) == NULL) {
+        fprintf(stderr, "clusterd %s: takes no such option\nusage: clusterd %s %s\n", command->name,
+                command->name, command->synopsis);
+        return 2;
+    }
+    switch (option) {
+    case 'c':
+        options->config = optarg;
+        break;
+    case 'd':
+        options->data = optarg;
+        break;
+    case 'n':
+        if (str_parse_u64(optarg, 1, DEV_NODES_MAX, &nodes) < 0)
+            return clusterd_usage_error("--nodes must be from 1 to 50, not ", optarg);
+        options->nodes = (unsigned)nodes;
+        break;
+    case 'a':
+        options->announce = true;
+        break;
+    case 'R':
+        options->restart = false;
+        break;
+    default:
+        if (options->settings_n == CLUSTERD_SETTINGS_MAX)
+            return clusterd_usage_error("too many -o", "");
+        options->settings[options->settings_n++] = optarg;
+        break;
+    }
+    return 0;
+}
+
+static int clusterd_parse(const struct clusterd_command *command, int argc, char **argv,
+                          struct clusterd_options *options)
 {
     static const struct option long_options[] = {
         {"config", required_argument, NULL, 'c'}, {"data", required_argument, NULL, 'd'},
@@ -222,40 +263,24 @@ static int clusterd_parse(int argc, char **argv, struct clusterd_options *option
         {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
     };
     int option;
-    uint64_t nodes;
-    while ((option = getopt_long(argc, argv, "c:d:n:o:h", long_options, NULL)) != -1) {
-        switch (option) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 'd':
-            options->data = optarg;
-            break;
-        case 'n':
-            if (str_parse_u64(optarg, 1, DEV_NODES_MAX, &nodes) < 0)
-                return clusterd_usage_error("--nodes must be from 1 to 50, not ", optarg);
-            options->nodes = (unsigned)nodes;
-            break;
-        case 'a':
-            options->announce = true;
-            break;
-        case 'R':
-            options->restart = false;
-            break;
-        case 'o':
-            if (options->settings_n == CLUSTERD_SETTINGS_MAX)
-                return clusterd_usage_error("too many -o", "");
-            options->settings[options->settings_n++] = optarg;
-            break;
-        case 'h':
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":c:d:n:o:h", long_options, NULL)) != -1) {
+        if (option == 'h') {
             (void)clusterd_help(options);
             exit(0);
-        default:
-            return clusterd_usage_error("see above", "");
         }
+        if (option == ':')
+            return clusterd_usage_error("a value is missing after ", argv[optind - 1]);
+        if (option == '?')
+            return clusterd_usage_error("unknown option ", argv[optind - 1]);
+        int status = clusterd_take(command, option, options);
+        if (status != 0)
+            return status;
     }
     options->args = argv + optind;
     options->args_n = argc - optind;
+    if (options->args_n > command->args_max)
+        return clusterd_usage_error("one argument too many: ", options->args[command->args_max]);
     return 0;
 }
 
@@ -273,7 +298,7 @@ int main(int argc, char **argv)
     struct clusterd_options options = {.nodes = 1, .restart = true};
     for (unsigned i = 0; i < MEM_COUNT(clusterd_commands); i++)
         if (strcmp(clusterd_commands[i].name, name) == 0) {
-            int status = clusterd_parse(argc - 1, argv + 1, &options);
+            int status = clusterd_parse(&clusterd_commands[i], argc - 1, argv + 1, &options);
             return status != 0 ? status : clusterd_commands[i].run(&options);
         }
     return clusterd_usage_error("unknown command ", name);

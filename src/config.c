@@ -28,7 +28,7 @@ const struct config_row config_rows[] = {
 
     {CONFIG_AT(cluster, bootstrap), CONFIG_BOOL, CONFIG_IN(cluster, bootstrap), "false", 0, 0, NULL,
      "Found a new cluster at the first start. On exactly one node."},
-    {CONFIG_AT(cluster, join), CONFIG_LIST, CONFIG_IN(cluster, join), "", 0, 0, NULL,
+    {CONFIG_AT(cluster, join), CONFIG_ADDRESSES, CONFIG_IN(cluster, join), "", 0, 0, NULL,
      "Peer addresses (HOST:PORT) of members to join through; any one that answers will do."},
     {CONFIG_AT(cluster, join_token), CONFIG_SECRET, CONFIG_IN(cluster, join_token), "", 0, 0, NULL,
      "Secret that a joining node shows. The founding node makes one when empty."},
@@ -54,6 +54,9 @@ const struct config_row config_rows[] = {
      "File mode of the Unix socket: who can open it may do everything."},
     {CONFIG_AT(api, hosts), CONFIG_LIST, CONFIG_IN(api, hosts), "", 0, 0, NULL,
      "Further host names that requests may name in Host."},
+    {CONFIG_AT(api, token_file), CONFIG_PATH, CONFIG_IN(api, token_file), "", 0, 0, NULL,
+     "File with the token of the API, made when missing; DATA_DIR/api.token when empty. With the "
+     "same token on every node a console that lost one goes on with another."},
     {CONFIG_AT(api, tls_cert), CONFIG_PATH, CONFIG_IN(api, tls_cert), "", 0, 0, NULL,
      "PEM file of the API's certificate; turns HTTPS on."},
     {CONFIG_AT(api, tls_key), CONFIG_PATH, CONFIG_IN(api, tls_key), "", 0, 0, NULL,
@@ -123,6 +126,11 @@ bool config_is_text(enum config_type type)
     return type <= CONFIG_CHOICE;
 }
 
+bool config_is_list(enum config_type type)
+{
+    return type == CONFIG_LIST || type == CONFIG_ADDRESSES;
+}
+
 /* Whether `value` is one of "a|b|c". */
 static bool config_has_choice(const char *choices, const char *value)
 {
@@ -178,6 +186,10 @@ int config_list_add(struct config_list *list, const struct config_row *row, cons
     if (row->choices != NULL && !config_has_choice(row->choices, value))
         return error_set(e, ERR_INVALID, "%s.%s holds \"%s\", must be of %s", row->section,
                          row->key, value, row->choices);
+    bool is_none = *value == '\0' || strcmp(value, "none") == 0;
+    if (row->type == CONFIG_ADDRESSES && (is_none || config_check_address(value) < 0))
+        return error_set(e, ERR_INVALID, "%s.%s holds \"%s\", must be HOST:PORT (or [IPV6]:PORT)",
+                         row->section, row->key, value);
     if (list->n == CONFIG_LIST_MAX)
         return error_set(e, ERR_TOO_LARGE, "%s.%s has more than %d items", row->section, row->key,
                          CONFIG_LIST_MAX);
@@ -288,7 +300,7 @@ int config_set_row(struct config *config, const struct config_row *row, const ch
     void *field = config_field(config, row);
     if (config_is_text(row->type))
         return config_set_text(field, row, value, e);
-    if (row->type == CONFIG_LIST)
+    if (config_is_list(row->type))
         return config_set_list(field, row, value, e);
     if (row->type == CONFIG_BOOL)
         return config_parse_bool(value, field) < 0
@@ -314,7 +326,7 @@ void config_done(struct config *config)
         void *field = config_field(config, &config_rows[i]);
         if (config_is_text(config_rows[i].type))
             free(*(char **)field);
-        else if (config_rows[i].type == CONFIG_LIST)
+        else if (config_is_list(config_rows[i].type))
             config_list_clear(field);
     }
     *config = (struct config){0};

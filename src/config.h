@@ -42,6 +42,7 @@ struct config {
         char *socket;
         uint64_t socket_mode;
         struct config_list hosts;
+        char *token_file;
         char *tls_cert;
         char *tls_key;
         uint64_t upload_bytes_max;

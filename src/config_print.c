@@ -19,7 +19,7 @@ static void config_print_value(const struct config *config, const struct config_
                                bool secrets)
 {
     const void *field = config_field(config, row);
-    if (row->type == CONFIG_LIST) {
+    if (config_is_list(row->type)) {
         const struct config_list *list = field;
         fputc('[', out);
         for (unsigned i = 0; i < list->n; i++) {
@@ -57,10 +57,19 @@ void config_print(const struct config *config, FILE *out, bool secrets)
 static const char *config_type_text(enum config_type type)
 {
     static const char *const names[] = {
-        [CONFIG_TEXT] = "text",       [CONFIG_SECRET] = "secret",     [CONFIG_NAME] = "name",
-        [CONFIG_PATH] = "path",       [CONFIG_ADDRESS] = "HOST:PORT", [CONFIG_CHOICE] = "choice",
-        [CONFIG_LIST] = "list",       [CONFIG_BOOL] = "true, false",  [CONFIG_NUMBER] = "number",
-        [CONFIG_OCTAL] = "file mode", [CONFIG_DURATION] = "duration", [CONFIG_BYTES] = "size",
+        [CONFIG_TEXT] = "text",
+        [CONFIG_SECRET] = "secret",
+        [CONFIG_NAME] = "name",
+        [CONFIG_PATH] = "path",
+        [CONFIG_ADDRESS] = "HOST:PORT",
+        [CONFIG_CHOICE] = "choice",
+        [CONFIG_ADDRESSES] = "list of HOST:PORT",
+        [CONFIG_LIST] = "list",
+        [CONFIG_BOOL] = "true, false",
+        [CONFIG_NUMBER] = "number",
+        [CONFIG_OCTAL] = "file mode",
+        [CONFIG_DURATION] = "duration",
+        [CONFIG_BYTES] = "size",
     };
     return names[type];
 }

@@ -12,6 +12,7 @@ enum config_type {
     CONFIG_ADDRESS,
     CONFIG_CHOICE,
     CONFIG_LIST,
+    CONFIG_ADDRESSES, /* a list */
     CONFIG_BOOL,
     CONFIG_NUMBER,
     CONFIG_OCTAL,
@@ -44,6 +45,7 @@ int config_unknown(const char *section, const char *key, struct error *e);
 /* The field of a row: char *, struct config_list, bool or uint64_t by its type. */
 void *config_field(const struct config *config, const struct config_row *row);
 bool config_is_text(enum config_type type);
+bool config_is_list(enum config_type type);
 void config_list_clear(struct config_list *list);
 int config_list_add(struct config_list *list, const struct config_row *row, const char *value,
                     struct error *e);

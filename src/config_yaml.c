@@ -19,7 +19,10 @@ struct config_document {
 
 static const char *config_scalar(const yaml_node_t *node)
 {
-    return node->type == YAML_SCALAR_NODE ? (const char *)node->data.scalar.value : NULL;
+    if (node->type != YAML_SCALAR_NODE)
+        return NULL;
+    const char *text = (const char *)node->data.scalar.value;
+    return strlen(text) == node->data.scalar.length ? text : NULL; /* no NUL inside */
 }
 
 static int config_at_line(const struct config_document *doc, const yaml_node_t *node,
@@ -49,7 +52,7 @@ static int config_load_list(struct config_document *doc, const struct config_row
 static int config_load_value(struct config_document *doc, const struct config_row *row,
                              const yaml_node_t *node, struct error *e)
 {
-    if (row->type == CONFIG_LIST && node->type == YAML_SEQUENCE_NODE)
+    if (config_is_list(row->type) && node->type == YAML_SEQUENCE_NODE)
         return config_load_list(doc, row, node, e);
     const char *text = config_scalar(node);
     int err = text != NULL ? config_set_row(doc->config, row, text, e)
@@ -113,6 +116,22 @@ static int config_load_root(struct config_document *doc, struct error *e)
     return 0;
 }
 
+/* Whatever a second document says would be silently without effect. */
+static int config_check_end(yaml_parser_t *parser, const char *name, struct error *e)
+{
+    yaml_document_t more;
+    size_t line = parser->mark.line + 1;
+    if (yaml_parser_load(parser, &more) == 0)
+        return error_set(e, ERR_INVALID, "%s, line %zu: not YAML: %s", name,
+                         parser->problem_mark.line + 1,
+                         parser->problem != NULL ? parser->problem : "unreadable");
+    bool is_end = yaml_document_get_root_node(&more) == NULL;
+    yaml_document_delete(&more);
+    return is_end ? 0
+                  : error_set(e, ERR_INVALID, "%s, line %zu: a second document begins, must be one",
+                              name, line);
+}
+
 int config_parse(struct config *config, const char *text, size_t len, const char *name,
                  struct error *e)
 {
@@ -129,6 +148,8 @@ int config_parse(struct config *config, const char *text, size_t len, const char
     } else {
         err = config_load_root(&doc, e);
         yaml_document_delete(&doc.yaml);
+        if (err == 0)
+            err = config_check_end(&parser, name, e);
     }
     yaml_parser_delete(&parser);
     return err;

@@ -334,7 +334,10 @@ static int daemon_listen_api(struct daemon *d, struct error *e)
 {
     const struct config *config = d->config;
     char *token_path = mem_printf("%s/api.token", data_dir_path(d->data));
-    int err = api_auth_load(token_path, d->api_token, e);
+    const char *shared = config->api.token_file;
+    int err = api_auth_load(shared[0] != '\0' ? shared : token_path, d->api_token, e);
+    if (err == 0 && shared[0] != '\0') /* consoles look for it beside the socket */
+        err = api_auth_save(token_path, d->api_token, e);
     free(token_path);
     if (err < 0)
         return err;

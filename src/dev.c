@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <jansson.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -34,6 +35,7 @@ enum {
     DEV_RESTARTS_MAX = 5, /* within DEV_RESTART_SPAN_MS */
     DEV_RESTART_SPAN_MS = 30000,
     DEV_LINE_MAX = 4096,
+    DEV_LOG_TAIL_BYTES = 8192,
 };
 
 struct dev_node {
@@ -131,12 +133,14 @@ static int dev_write_config(const struct dev_node *node, struct error *e)
     return fclose(file) == 0 ? 0 : error_set(e, -errno, "%s: cannot be written", node->config_path);
 }
 
-static int dev_make_config(struct dev *dev, unsigned i, const char *token, struct error *e)
+static int dev_make_config(struct dev *dev, unsigned i, const char *root, const char *token,
+                           struct error *e)
 {
     struct dev_node *node = &dev->nodes[i];
     struct config *config = &node->config;
     char *data = mem_printf("%s/data", node->dir);
     char *log = mem_printf("%s/clusterd.log", node->dir);
+    char *token_file = mem_printf("%s/api.token", root);
     int err = config_set(config, "node.name", node->name, e);
     if (err == 0)
         err = config_set(config, "node.data_dir", data, e);
@@ -144,6 +148,8 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *token, struc
         err = config_set(config, "log.path", dev->n > 1 ? log : "", e);
     if (err == 0)
         err = config_set(config, "cluster.join_token", token, e);
+    if (err == 0)
+        err = config_set(config, "api.token_file", token_file, e);
     if (err == 0)
         err = i == 0 ? config_set(config, "cluster.bootstrap", "true", e)
                      : config_set(config, "cluster.join", dev->nodes[0].config.peer.listen, e);
@@ -155,6 +161,7 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *token, struc
         err = dev_place(dev, &config->api.listen, i, e);
     free(data);
     free(log);
+    free(token_file);
     return err < 0 ? err : dev_write_config(node, e);
 }
 
@@ -178,7 +185,7 @@ static int dev_prepare_node(struct dev *dev, unsigned i, const char *root, const
     if (err < 0)
         return err;
     if (access(node->config_path, F_OK) != 0)
-        return dev_make_config(dev, i, token, e);
+        return dev_make_config(dev, i, root, token, e);
     err = config_load(&node->config, node->config_path, e);
     return err < 0 ? err : dev_apply_settings(dev->options, &node->config, e);
 }
@@ -301,14 +308,39 @@ static bool dev_restarts_too_often(const struct dev_node *node)
     return clock_mono_ms() - oldest < DEV_RESTART_SPAN_MS;
 }
 
+/* The text of the last error in the log of a node, malloc'ed; NULL when there is none. */
+static char *dev_last_error(const struct dev_node *node)
+{
+    FILE *file = fopen(node->config.log.path, "re");
+    if (file == NULL)
+        return NULL;
+    (void)fseek(file, -(long)DEV_LOG_TAIL_BYTES, SEEK_END); /* a shorter file: from its start */
+    char line[DEV_LINE_MAX];
+    char *text = NULL;
+    while (fgets(line, sizeof line, file) != NULL) {
+        json_t *record = json_loads(line, 0, NULL);
+        const char *level = json_string_value(json_object_get(record, "level"));
+        if (level != NULL && strcmp(level, "error") == 0) {
+            free(text);
+            text = mem_strdup(json_string_value(json_object_get(record, "text")));
+        }
+        json_decref(record);
+    }
+    (void)fclose(file);
+    return text;
+}
+
 static void dev_node_ended(struct dev *dev, struct dev_node *node, int status)
 {
     node->pid = 0;
     if (dev->stopping)
         return;
-    fprintf(stderr, "clusterd: %s ended (%s %d), its log is %s/clusterd.log\n", node->name,
+    char *why = WIFEXITED(status) ? dev_last_error(node) : NULL;
+    fprintf(stderr, "clusterd: %s ended (%s %d)%s%s, its log is %s\n", node->name,
             WIFSIGNALED(status) ? "signal" : "status",
-            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), node->dir);
+            WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), why != NULL ? ": " : "",
+            why != NULL ? why : "", node->config.log.path);
+    free(why);
     if (!dev->options->restart)
         return;
     bool never_served = node->endpoints == NULL && WIFEXITED(status);

@@ -53,13 +53,36 @@ static int api_auth_sync_dir(const char *path)
 
 static int api_auth_write(int fd, const char *token)
 {
-    char line[API_AUTH_TOKEN_LEN + 2];
+    char line[API_AUTH_TOKEN_MAX + 2];
     int len = snprintf(line, sizeof line, "%s\n", token);
     ssize_t n = write(fd, line, (size_t)len);
     explicit_bzero(line, sizeof line);
     if (n != len)
         return n < 0 ? -errno : -ENOSPC;
     return fsync(fd) == 0 ? 0 : -errno;
+}
+
+/* Writes the token beside `path` and gives it that name: with `replace` whoever has it now,
+ * otherwise only if nobody has. */
+static int api_auth_place(const char *path, const char *token, bool replace, struct error *e)
+{
+    char *temp = mem_printf("%s.%ld", path, (long)getpid());
+    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    int rc = fd < 0 ? -errno : api_auth_write(fd, token);
+    if (rc == 0 && replace && rename(temp, path) != 0)
+        rc = -errno;
+    if (rc == 0 && !replace && link(temp, path) != 0 && errno != EEXIST)
+        rc = -errno;
+    if (rc == 0)
+        rc = api_auth_sync_dir(path);
+    if (fd >= 0) {
+        (void)close(fd);
+        (void)unlink(temp);
+    }
+    free(temp);
+    if (rc != 0)
+        return error_set(e, rc, "cannot write the API token to %s: %s", path, err_text(rc));
+    return 0;
 }
 
 static int api_auth_create(const char *path, struct error *e)
@@ -71,27 +94,9 @@ static int api_auth_create(const char *path, struct error *e)
     char token[API_AUTH_TOKEN_LEN + 1];
     api_auth_encode(bytes, sizeof bytes, token);
     explicit_bzero(bytes, sizeof bytes);
-
-    char *temp = mem_printf("%s.%ld", path, (long)getpid());
-    int rc = 0;
-    int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    if (fd < 0)
-        rc = -errno;
-    if (rc == 0)
-        rc = api_auth_write(fd, token);
-    if (rc == 0 && link(temp, path) != 0 && errno != EEXIST)
-        rc = -errno;
-    if (rc == 0)
-        rc = api_auth_sync_dir(path);
-    if (fd >= 0) {
-        (void)close(fd);
-        (void)unlink(temp);
-    }
-    free(temp);
+    int rc = api_auth_place(path, token, false, e);
     explicit_bzero(token, sizeof token);
-    if (rc != 0)
-        return error_set(e, rc, "cannot write the API token to %s: %s", path, err_text(rc));
-    return 0;
+    return rc;
 }
 
 static bool api_auth_is_token(const char *s, size_t len)
@@ -140,6 +145,17 @@ int api_auth_load(const char *path, char token[static API_AUTH_TOKEN_MAX + 1], s
     int rc = api_auth_read(fd, path, token, e);
     (void)close(fd);
     return rc;
+}
+
+int api_auth_save(const char *path, const char *token, struct error *e)
+{
+    char held[API_AUTH_TOKEN_MAX + 1];
+    int fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    bool same = fd >= 0 && api_auth_read(fd, path, held, NULL) == 0 && strcmp(held, token) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    explicit_bzero(held, sizeof held);
+    return same ? 0 : api_auth_place(path, token, true, e);
 }
 
 bool api_auth_check(const char *authorization, const char *token)

@@ -14,6 +14,9 @@ enum { API_AUTH_TOKEN_LEN = 43, API_AUTH_TOKEN_MAX = 256 };
  * characters of A-Z a-z 0-9 - . _ ~ + / =). On success `token` holds it, NUL-terminated. */
 int api_auth_load(const char *path, char token[static API_AUTH_TOKEN_MAX + 1], struct error *e);
 
+/* Makes `path` hold this token, durably, whatever it held before. */
+int api_auth_save(const char *path, const char *token, struct error *e);
+
 /* Whether the value of an Authorization header is "Bearer TOKEN" with this token. Takes the same
  * time for every wrong token of the same length. NULL header is false. */
 bool api_auth_check(const char *authorization, const char *token);

@@ -15,6 +15,8 @@
 #include "base/mem.h"
 #include "run/atomic_file.h"
 
+#define DATA_DIR_REMEDY "put it back, or move the data directory away and join again as a new node"
+
 enum { DATA_DIR_FILE_MAX = 4096, DATA_DIR_MODE = 0700, DATA_DIR_FILE_MODE = 0600 };
 
 struct data_dir {
@@ -75,8 +77,9 @@ static int data_dir_lock(struct data_dir *dir, struct error *e)
         if (pread(dir->lock_fd, owner, sizeof owner - 1, 0) < 0)
             owner[0] = '\0';
         owner[strcspn(owner, "\n")] = '\0';
-        return error_set(e, ERR_BUSY, "%s: is in use by %s%s", dir->path,
-                         owner[0] != '\0' ? "pid " : "another process", owner);
+        return error_set(e, ERR_BUSY,
+                         "%s: is in use by %s%s: stop that one, or set another node.data_dir",
+                         dir->path, owner[0] != '\0' ? "pid " : "another process", owner);
     }
     char text[32];
     int len = snprintf(text, sizeof text, "%d\n", (int)getpid());
@@ -126,7 +129,7 @@ static int data_dir_read_format(const struct data_dir *dir, unsigned *format, st
     *format = 0;
     int err = atomic_file_read(path, &content, e);
     if (err == 0 && (sscanf(buf_cstr(&content), "%u %63s", format, version) < 1 || *format == 0))
-        err = error_set(e, ERR_CORRUPT, "%s: unreadable", path);
+        err = error_set(e, ERR_CORRUPT, "%s: unreadable: " DATA_DIR_REMEDY, path);
     else if (err == 0 && *format > DATA_DIR_FORMAT)
         err = error_set(e, ERR_VERSION,
                         "%s: is of format %u, written by clusterd %s; this is clusterd %s, which "
@@ -179,7 +182,7 @@ static int data_dir_parse_identity(struct data_dir *dir, const char *text, struc
                     "node_id", &id, "name", &name) != 0 ||
         uuid_parse(uuid, &parsed) < 0 || (*cluster != '\0' && uuid_parse(cluster, &parsed) < 0) ||
         strlen(name) >= sizeof identity->name || id < 0) {
-        err = error_set(e, ERR_CORRUPT, "%s/identity: unreadable", dir->path);
+        err = error_set(e, ERR_CORRUPT, "%s/identity: unreadable: " DATA_DIR_REMEDY, dir->path);
     } else {
         (void)snprintf(identity->node_uuid, sizeof identity->node_uuid, "%s", uuid);
         (void)snprintf(identity->cluster_id, sizeof identity->cluster_id, "%s", cluster);
@@ -199,7 +202,7 @@ static int data_dir_load_identity(struct data_dir *dir, struct error *e)
     if (err == 0)
         err = data_dir_parse_identity(dir, buf_cstr(&content), e);
     else if (err == -ENOENT)
-        err = error_set(e, ERR_CORRUPT, "%s: is missing; a node is not itself without it", path);
+        err = error_set(e, ERR_CORRUPT, "%s: is missing: " DATA_DIR_REMEDY, path);
     free(path);
     buf_done(&content);
     return err;

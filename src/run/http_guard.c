@@ -147,7 +147,7 @@ void http_guard_check_origin(const struct http_guard *guard, const struct http_h
     const char *host = head->host != NULL ? head->host : "";
     if (!http_guard_allows_host(guard, host, port) ||
         (authority != NULL && !http_guard_allows_host(guard, authority, port)))
-        http_refusal_set(refusal, 403, "add the name to api.host_names, or use localhost",
+        http_refusal_set(refusal, 403, "add the name to api.hosts, or use localhost",
                          "Host %.100s is not a name of this node", *host != '\0' ? host : "(none)");
     else if (head->origin != NULL && !http_guard_is_same_origin(head->origin, host))
         http_refusal_set(refusal, 403, "web pages of other hosts have no access",

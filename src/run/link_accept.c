@@ -99,7 +99,8 @@ int link_set_listen(struct link_set *set, const char *address, struct error *e)
     if (err == 0)
         err = uv_listen((uv_stream_t *)&set->listener, LINK_BACKLOG, link_accept_on_connection);
     if (err < 0)
-        return error_set(e, err, "cannot listen for peers on %s: %s", address, err_text(err));
+        return error_set(e, err, "cannot listen for peers on %s: %s: choose another peer.listen",
+                         address, err_text(err));
     int len = sizeof name;
     (void)uv_tcp_getsockname(&set->listener, (struct sockaddr *)&name, &len);
     (void)address_format((struct sockaddr *)&name, set->address);

@@ -105,6 +105,31 @@ static void what_is_no_token_is_refused(void **state)
     assert_non_null(strstr(e.text, "/nonexistent/api.token"));
 }
 
+static void a_token_that_is_saved_replaces_what_was_there(void **state)
+{
+    struct place *place = *state;
+    char token[API_AUTH_TOKEN_MAX + 1];
+    struct error e;
+    struct stat before;
+    struct stat after;
+    char longest[API_AUTH_TOKEN_MAX + 1];
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(api_auth_save(place->path, longest, &e), 0);
+    assert_int_equal(api_auth_load(place->path, token, &e), 0);
+    assert_string_equal(token, longest);
+    write_token(place, "no token\n", 0644);
+    assert_int_equal(api_auth_save(place->path, "0123456789abcdef", &e), 0);
+    assert_int_equal(api_auth_load(place->path, token, &e), 0);
+    assert_string_equal(token, "0123456789abcdef");
+    assert_int_equal(stat(place->path, &before), 0);
+    assert_int_equal(api_auth_save(place->path, "0123456789abcdef", &e), 0);
+    assert_int_equal(stat(place->path, &after), 0);
+    assert_int_equal(before.st_ino, after.st_ino); /* not written again */
+    assert_true(api_auth_save("/nonexistent/api.token", "0123456789abcdef", &e) < 0);
+    assert_non_null(strstr(e.text, "/nonexistent/api.token"));
+}
+
 static void only_the_exact_token_passes(void **state)
 {
     (void)state;
@@ -132,6 +157,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_token_of_ones_own_is_taken, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_token_that_others_may_read_is_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_no_token_is_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_token_that_is_saved_replaces_what_was_there, set_up,
+                                        tear_down),
         cmocka_unit_test(only_the_exact_token_passes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,8 +54,9 @@ static void values_arrive_typed(void **state)
     assert_int_equal(parse("node:\n  name: n7\n  roles: [worker]\n  labels: a=1, b\n"
                            "api:\n  socket_mode: 0660\n"
                            "worker:\n  slots: 8\n  output_bytes_max: 1G\n  kill_grace: 1m30s\n"
-                           "cluster:\n  bootstrap: yes\n"),
+                           "cluster:\n  bootstrap: yes\n  join: [\"a:1\", \"[::1]:2\"]\n...\n"),
                      0);
+    assert_int_equal(config.cluster.join.n, 2);
     assert_string_equal(config.node.name, "n7");
     assert_int_equal(config.node.roles.n, 1);
     assert_string_equal(config.node.labels.items[1], "b");
@@ -83,6 +84,12 @@ static void errors_name_file_line_and_key(void **state)
     assert_refused("node:\n  name: a\n  name: b\n", "line 3: node.name stands twice");
     assert_refused("node: [\n", "not YAML");
     assert_refused("node:\n  name: \"a b\"\n", "must be letters");
+    assert_refused("node:\n  name: \"a\\0b\"\n", "node.name must be a plain value");
+    assert_refused("cluster:\n  join: [n1]\n",
+                   "line 2: cluster.join holds \"n1\", must be HOST:PORT");
+    assert_refused("cluster:\n  join: n1:7400, none\n", "cluster.join holds \"none\"");
+    assert_refused("node:\n  name: a\n---\nnode:\n  name: b\n", "a second document begins");
+    assert_refused("node:\n  name: a\n--- [\n", "not YAML");
 }
 
 static void check_refuses_what_no_key_can_know(void **state)
