@@ -24,7 +24,7 @@
  * - Bytes change behind its back, or a file is missing between two others: found at the open and by
  *   every read, with file, offset and the numbers that are gone. The owner chooses: `whole` refuses
  *   such a journal with ERR_CORRUPT; else it is opened, journal_damage() lists what is missing, and
- *   journal_repair() puts back what the owner got from elsewhere. Damage that took no line is
+ *   journal_repair() puts back what the owner got from elsewhere, and damage that took no line is
  *   removed at the open.
  * - A write fails (EIO, ENOSPC, ...): on_failed is called once, every request that waits and every
  *   later call gets the error until the journal is closed and opened again; what is durable can
@@ -32,7 +32,7 @@
  * - The disk is nearly full: the segment kept in reserve cannot be had. on_reserve says so while
  *   there is still room in the present one.
  * - A format newer than this program: ERR_VERSION, nothing is touched.
- * A damaged or missing last line cannot be told from one that was never acknowledged: whoever needs
+ * Damage in the last write cannot be told from a write that was never acknowledged: whoever needs
  * to know keeps the number elsewhere too.
  *
  * All functions belong to the loop's thread, unless they say otherwise. */
@@ -199,7 +199,7 @@ struct journal_read {
  * durable one; ERR_CORRUPT with `damage` when the first line wanted is damaged; -errno. `read` is
  * zeroed before its first use. */
 void journal_read(struct journal *journal, struct journal_read *read, journal_read_fn cb);
-/* `cb` will not be called; blocks for a read that is being made. Does nothing when none is. */
+/* `cb` will not be called. Does nothing when no read is under way. */
 void journal_read_cancel(struct journal_read *read);
 /* The same, blocking, without `cb`. */
 int journal_read_now(struct journal *journal, struct journal_read *read);

@@ -152,6 +152,15 @@ tests_unit_raft_io_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/raft_transfer_test
 tests_unit_raft_transfer_test_SOURCES = tests/unit/raft_transfer_test.c $(raft_world)
 tests_unit_raft_transfer_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+journal_fixture = tests/unit/journal_fixture.c tests/unit/journal_fixture.h $(wal_fixture)
+
+unit_tests += tests/unit/journal_damage_test
+tests_unit_journal_damage_test_SOURCES = tests/unit/journal_damage_test.c $(journal_fixture)
+tests_unit_journal_damage_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/journal_test
+tests_unit_journal_test_SOURCES = tests/unit/journal_test.c $(journal_fixture)
+tests_unit_journal_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+
 unit_tests += tests/unit/wal_fault_test
 tests_unit_wal_fault_test_SOURCES = tests/unit/wal_fault_test.c $(wal_fixture)
 tests_unit_wal_fault_test_LDADD = $(run_libs) $(CMOCKA_LIBS)

@@ -1,0 +1,351 @@
+#include "run/journal_writer.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "run/journal_format.h"
+#include "run/journal_rewrite.h"
+
+#define NEXT_NAME "next.tmp"
+
+static void lock(struct journal_writer *writer)
+{
+    pthread_mutex_lock(&writer->table->mutex);
+}
+
+static void unlock(struct journal_writer *writer)
+{
+    pthread_mutex_unlock(&writer->table->mutex);
+}
+
+static int fill_all(struct journal_writer *writer, struct journal_file *file, const char *name)
+{
+    int rc;
+    while ((rc = journal_file_fill(writer->dir, file, name)) == 0)
+        continue;
+    return rc < 0 ? rc : 0;
+}
+
+static int prepare(struct journal_writer *writer, uint64_t bytes)
+{
+    if (writer->next_ready && writer->next.cap >= bytes)
+        return 1;
+    int rc = 0;
+    if (writer->next.fd < 0 || writer->next.cap < bytes) {
+        journal_file_done(&writer->next);
+        writer->next_ready = false;
+        rc = journal_file_create(writer->dir, &writer->next, NEXT_NAME, bytes);
+    }
+    if (rc == 0)
+        rc = journal_file_fill(writer->dir, &writer->next, NEXT_NAME);
+    writer->next_ready = rc == 1;
+    if (rc < 0) {
+        journal_file_done(&writer->next);
+        (void)journal_file_unlink(writer->dir, NEXT_NAME);
+    }
+    return rc;
+}
+
+int journal_writer_prepare(struct journal_writer *writer)
+{
+    return prepare(writer, writer->segment_bytes);
+}
+
+bool journal_writer_is_low(const struct journal_writer *writer)
+{
+    return !writer->next_ready && writer->file.len > writer->file.cap / 2;
+}
+
+/* Goes on in a new segment that begins with line `first` and has room for `bytes` of lines. */
+static int rotate(struct journal_writer *writer, uint64_t first, const struct buf *carry,
+                  uint64_t bytes)
+{
+    char name[JOURNAL_NAME_MAX];
+    journal_name(name, first);
+    struct buf head;
+    buf_init(&head, SIZE_MAX / 4);
+    journal_put_beginning(&head, writer->log, first, carry);
+    uint64_t want = head.len + bytes;
+    if (want < writer->segment_bytes)
+        want = writer->segment_bytes;
+    int rc;
+    while ((rc = prepare(writer, want)) == 0)
+        continue;
+    if (rc > 0)
+        rc = journal_file_write(writer->dir, &writer->next, NEXT_NAME, head.data, head.len);
+    if (rc == 0)
+        rc = journal_file_rename(writer->dir, NEXT_NAME, name);
+    if (rc == 0) {
+        struct journal_segment *segment = journal_segment_new(first);
+        segment->bytes = segment->lines_at = head.len;
+        segment->at_ms = clock_wall_ms();
+        lock(writer);
+        journal_table_add(writer->table, segment);
+        unlock(writer);
+        journal_file_done(&writer->file);
+        writer->active = segment;
+        writer->file = writer->next;
+        journal_file_init(&writer->next);
+        writer->next_ready = false;
+    }
+    buf_done(&head);
+    return rc;
+}
+
+/* Writes on in the last segment, which gets room for `bytes` in all. */
+static int resume(struct journal_writer *writer, uint64_t bytes)
+{
+    struct journal_segment *segment = TAILQ_LAST(&writer->table->segments, journal_segment_list);
+    char name[JOURNAL_NAME_MAX];
+    journal_name(name, segment->first);
+    journal_file_done(&writer->file);
+    writer->active = segment;
+    int rc = journal_file_resume(writer->dir, &writer->file, name, segment->bytes, bytes);
+    return rc == 0 ? fill_all(writer, &writer->file, name) : rc;
+}
+
+/* Makes room for `bytes` of lines that begin with `first`: in a new segment, or, when there is no
+ * line in the present one yet, there. */
+static int make_room(struct journal_writer *writer, uint64_t first, uint64_t bytes)
+{
+    if (writer->active->first == first)
+        return resume(writer, writer->active->bytes + bytes);
+    return rotate(writer, first, NULL, bytes);
+}
+
+int journal_writer_init(struct journal_writer *writer, struct wal_dir *dir,
+                        struct journal_table *table, uint64_t log, uint64_t segment_bytes,
+                        struct error *e)
+{
+    *writer = (struct journal_writer){
+        .dir = dir, .table = table, .log = log, .segment_bytes = segment_bytes};
+    journal_file_init(&writer->file);
+    journal_file_init(&writer->next);
+    int rc =
+        TAILQ_EMPTY(&table->segments) ? rotate(writer, 1, NULL, 0) : resume(writer, segment_bytes);
+    if (rc < 0)
+        return error_set(e, rc, "cannot write to the journal in %s: %s", dir->path, err_text(rc));
+    return 0;
+}
+
+void journal_writer_done(struct journal_writer *writer)
+{
+    journal_file_done(&writer->file);
+    if (writer->next.fd >= 0)
+        (void)journal_file_unlink(writer->dir, NEXT_NAME);
+    journal_file_done(&writer->next);
+}
+
+static int write_lines(struct journal_writer *writer, const struct journal_op *op)
+{
+    if (op->text.len == 0)
+        return 0;
+    assert(op->first == writer->active->last + 1);
+    int rc = 0;
+    if (writer->file.len + op->text.len > writer->file.cap)
+        rc = make_room(writer, op->first, op->text.len);
+    if (rc < 0)
+        return rc;
+    char name[JOURNAL_NAME_MAX];
+    struct journal_segment *segment = writer->active;
+    journal_name(name, segment->first);
+    rc = journal_file_write(writer->dir, &writer->file, name, op->text.data, op->text.len);
+    if (rc < 0)
+        return rc;
+    lock(writer);
+    journal_segment_note(segment, op->first, segment->bytes);
+    segment->last = op->last;
+    segment->bytes += op->text.len;
+    writer->table->bytes += op->text.len;
+    unlock(writer);
+    return 0;
+}
+
+/* Finds where line `seq` (or the next one that is there) begins; the end of the segment when none.
+ */
+static int find_line(struct journal_writer *writer, const struct journal_segment *segment,
+                     uint64_t seq, uint64_t *offset, uint64_t *last)
+{
+    char name[JOURNAL_NAME_MAX];
+    journal_name(name, segment->first);
+    uint64_t from = journal_segment_seek(segment, seq);
+    struct buf content;
+    buf_init(&content, (size_t)segment->bytes + 1);
+    int rc = journal_file_read(writer->dir, name, from, (size_t)(segment->bytes - from), &content);
+    struct journal_scan scan = {(const char *)content.data, content.len, 0};
+    struct journal_item item;
+    *offset = segment->bytes;
+    *last = seq - 1;
+    while (rc == 0) {
+        journal_scan_next(&scan, &item);
+        if (item.kind == JOURNAL_ITEM_END)
+            break;
+        if (item.kind != JOURNAL_ITEM_LINE || item.mark.seq < seq)
+            continue;
+        *offset = from + item.offset;
+        break;
+    }
+    buf_done(&content);
+    return rc;
+}
+
+static int remove_segment(struct journal_writer *writer, struct journal_segment *segment)
+{
+    char name[JOURNAL_NAME_MAX];
+    journal_name(name, segment->first);
+    int rc = journal_file_unlink(writer->dir, name);
+    if (rc < 0)
+        return rc;
+    lock(writer);
+    journal_table_remove(writer->table, segment);
+    unlock(writer);
+    return 0;
+}
+
+/* Newest first, so that a crash leaves no gap. */
+static int remove_behind(struct journal_writer *writer, const struct journal_segment *stay)
+{
+    struct journal_segment *segment;
+    int rc = 0;
+    while (rc == 0 &&
+           (segment = TAILQ_LAST(&writer->table->segments, journal_segment_list)) != stay)
+        rc = remove_segment(writer, segment);
+    return rc;
+}
+
+static int truncate_from(struct journal_writer *writer, uint64_t seq)
+{
+    lock(writer);
+    struct journal_segment *segment = journal_table_find(writer->table, seq);
+    writer->table->generation++;
+    unlock(writer);
+    assert(segment != NULL);
+    journal_file_done(&writer->file);
+    uint64_t offset = 0;
+    uint64_t last = 0;
+    int rc = remove_behind(writer, segment);
+    if (rc == 0)
+        rc = find_line(writer, segment, seq, &offset, &last);
+    char name[JOURNAL_NAME_MAX];
+    journal_name(name, segment->first);
+    if (rc == 0)
+        rc = journal_file_cut(writer->dir, name, offset);
+    if (rc < 0)
+        return rc;
+    lock(writer);
+    journal_segment_cut(segment, seq);
+    writer->table->bytes -= segment->bytes - offset;
+    segment->bytes = offset;
+    if (segment->last >= seq)
+        segment->last = last;
+    journal_table_forget_damage(writer->table, seq, UINT64_MAX);
+    unlock(writer);
+    return resume(writer, writer->segment_bytes);
+}
+
+static int reset(struct journal_writer *writer, uint64_t next, const struct buf *carry)
+{
+    lock(writer);
+    writer->table->generation++;
+    unlock(writer);
+    int rc = remove_behind(writer, NULL);
+    if (rc < 0)
+        return rc;
+    lock(writer);
+    journal_table_forget_damage(writer->table, 0, UINT64_MAX);
+    unlock(writer);
+    return rotate(writer, next, carry, 0);
+}
+
+static int rewrite(struct journal_writer *writer, const struct journal_rewrite *how)
+{
+    struct journal_rewrite full = *how;
+    full.dir = writer->dir;
+    full.table = writer->table;
+    full.log = writer->log;
+    return journal_rewrite(&full);
+}
+
+/* The segment's file is a new one: if it is the one being written, go on there. */
+static int follow(struct journal_writer *writer, const struct journal_segment *segment)
+{
+    return segment == writer->active ? resume(writer, writer->segment_bytes) : 0;
+}
+
+static int drop(struct journal_writer *writer, struct journal_op *op)
+{
+    lock(writer);
+    struct journal_segment *stay = journal_table_find(writer->table, op->first);
+    unlock(writer);
+    if (stay == NULL || stay == TAILQ_FIRST(&writer->table->segments))
+        return 0;
+    int rc = 0;
+    if (op->text.len > 0) {
+        op->status =
+            rewrite(writer, &(struct journal_rewrite){.segment = stay, .carry = &op->text});
+        if (op->status < 0)
+            return 0;
+        rc = follow(writer, stay);
+    }
+    lock(writer);
+    writer->table->generation++;
+    journal_table_forget_damage(writer->table, 0, stay->first - 1);
+    unlock(writer);
+    struct journal_segment *segment;
+    while (rc == 0 && (segment = TAILQ_FIRST(&writer->table->segments)) != stay)
+        rc = remove_segment(writer, segment); /* oldest first: a crash leaves no gap */
+    return rc;
+}
+
+static int repair(struct journal_writer *writer, struct journal_op *op)
+{
+    bool carried = op->last == 0;
+    lock(writer);
+    struct journal_segment *segment = carried ? TAILQ_FIRST(&writer->table->segments)
+                                              : journal_table_find(writer->table, op->first);
+    unlock(writer);
+    struct journal_rewrite how = {.segment = segment};
+    if (carried) {
+        how.carry = &op->text;
+    } else {
+        how.first = op->first;
+        how.last = op->last;
+        how.lines = &op->text;
+    }
+    op->status = segment == NULL ? ERR_NOT_FOUND : rewrite(writer, &how);
+    if (op->status < 0)
+        return 0;
+    lock(writer);
+    journal_table_forget_damage(writer->table, op->first, op->last);
+    unlock(writer);
+    return follow(writer, segment);
+}
+
+static int execute(struct journal_writer *writer, struct journal_op *op)
+{
+    switch (op->kind) {
+    case JOURNAL_OP_WRITE:
+        return write_lines(writer, op);
+    case JOURNAL_OP_TRUNCATE:
+        return truncate_from(writer, op->first);
+    case JOURNAL_OP_RESET:
+        return reset(writer, op->first, op->text.len > 0 ? &op->text : NULL);
+    case JOURNAL_OP_DROP:
+        return drop(writer, op);
+    case JOURNAL_OP_REPAIR:
+        return repair(writer, op);
+    }
+    return ERR_INTERNAL;
+}
+
+int journal_writer_step(struct journal_writer *writer, struct journal_op *op)
+{
+    op->status = 0;
+    int rc = execute(writer, op);
+    if (rc < 0)
+        op->status = rc;
+    return rc;
+}
