@@ -17,4 +17,14 @@ tests_sim_scheduler_sim_SOURCES += tests/sim/world_truth.c
 tests_sim_scheduler_sim_SOURCES += tests/sim/world_worker.c
 tests_sim_scheduler_sim_LDADD = $(core_libs)
 
+sim_tests += tests/sim/txn_sim
+tests_sim_txn_sim_SOURCES =
+tests_sim_txn_sim_SOURCES += $(sim_run)
+tests_sim_txn_sim_SOURCES += tests/sim/txn_sim.c
+tests_sim_txn_sim_SOURCES += tests/sim/txn_truth.c
+tests_sim_txn_sim_SOURCES += tests/sim/txn_world.c tests/sim/txn_world.h
+tests_sim_txn_sim_SOURCES += tests/sim/txn_world_link.c
+tests_sim_txn_sim_SOURCES += tests/sim/txn_world_node.c
+tests_sim_txn_sim_LDADD = $(core_libs)
+
 check_PROGRAMS += $(sim_tests)

@@ -70,6 +70,9 @@ tests_unit_selector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/sql_text_test
 tests_unit_sql_text_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/txn_test
+tests_unit_txn_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+
 unit_tests += tests/unit/api_auth_test
 tests_unit_api_auth_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/http_client_test
