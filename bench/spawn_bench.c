@@ -143,7 +143,7 @@ static void spawn_bench_next_attempt(struct spawn_bench *b)
     b->left--;
     b->running++;
     b->key_message.index = ++b->key.index;
-    (void)task_run_start(&b->node, &b->assign, &callbacks);
+    (void)task_run_start(&b->node, &b->assign, 0, &callbacks);
 }
 
 static void spawn_bench_attempts(struct spawn_bench *b)

@@ -17,8 +17,8 @@ static const struct log_about worker_log = {.role = "worker"};
 static void worker_count(void *arg, uint32_t *running, uint32_t *queued)
 {
     const struct worker *worker = arg;
-    *running = worker->queue.running_n;
-    *queued = worker->queue.queued_n;
+    *running = worker->queue.n[TASK_QUEUE_RUNNING];
+    *queued = task_queue_waiting_n(&worker->queue);
 }
 
 static void worker_on_get_status(void *self, uint64_t from, const ProtobufCMessage *message)
@@ -48,7 +48,7 @@ static void worker_on_link(void *self, uint64_t peer, uint64_t session)
 static void worker_free(void *self)
 {
     struct worker *worker = self;
-    if (worker->queue.running_n > 0 || worker->sweeping)
+    if (task_queue_active_n(&worker->queue) > 0 || worker->sweeping)
         return; /* given up: they still refer to it, and the process ends */
     worker_report_done(worker);
     worker_task_done(worker);
@@ -71,7 +71,8 @@ static void worker_finish(struct worker *worker)
 
 void worker_check_stopped(struct worker *worker)
 {
-    if (worker->stopping && !worker->finishing && !worker->sweeping && worker->queue.running_n == 0)
+    if (worker->stopping && !worker->finishing && !worker->sweeping &&
+        task_queue_active_n(&worker->queue) == 0)
         worker_finish(worker);
 }
 
@@ -85,7 +86,7 @@ static void worker_on_stop_timer(void *arg)
         return;
     }
     log_error(&worker_log, "%u tasks do not end; their node ends without them",
-              worker->queue.running_n);
+              task_queue_active_n(&worker->queue));
     worker_finish(worker);
 }
 

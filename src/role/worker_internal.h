@@ -28,6 +28,7 @@ struct worker_task {
     struct task_run *run;     /* while it runs */
     int64_t running_ms;       /* since when a command runs */
     bool returning;           /* a cancelled end counts as given back */
+    const char *return_why;   /* static storage */
     bool told_as_running;     /* in the last full heartbeat, although it has ended */
 
     Wire__TaskKey brief_key;

@@ -189,7 +189,8 @@ static void worker_report_on_resend_timer(void *arg)
 static int worker_report_rewrite(struct worker *worker, struct error *e)
 {
     size_t n = 0;
-    const Wire__TaskReport **reports = mem_calloc(worker->queue.ended_n + 1, sizeof *reports);
+    const Wire__TaskReport **reports =
+        mem_calloc(worker->queue.n[TASK_QUEUE_ENDED] + 1, sizeof *reports);
     struct task_queue_item *item;
     TAILQ_FOREACH (item, &worker->queue.lists[TASK_QUEUE_ENDED], link)
         reports[n++] = ((struct worker_task *)item)->report;
@@ -301,10 +302,10 @@ void worker_report_held(void *arg, Wire__Heartbeat *heartbeat)
 {
     struct worker *worker = arg;
     const struct task_queue *queue = &worker->queue;
-    size_t n = (size_t)queue->queued_n + queue->running_n + queue->ended_n;
+    size_t n = (size_t)task_queue_active_n(queue) + queue->n[TASK_QUEUE_ENDED];
     size_t bytes = 0;
     heartbeat->held = mem_calloc(n + 1, sizeof *heartbeat->held);
-    for (unsigned state = 0; state <= TASK_QUEUE_ENDED; state++) {
+    for (unsigned state = 0; state < TASK_QUEUE_STATES; state++) {
         struct task_queue_item *item;
         TAILQ_FOREACH (item, &queue->lists[state], link) {
             struct worker_task *task = (struct worker_task *)item;
@@ -350,8 +351,9 @@ int worker_report_start(struct worker *worker, struct error *e)
     char *path = mem_printf("%s/worker/reports", node_options(worker->node)->data_dir);
     int err = report_journal_open(path, worker_report_on_found, worker, &worker->journal, e);
     free(path);
-    if (err == 0 && worker->queue.ended_n > 0)
-        log_info(&worker_log, "%u results are still to be acknowledged", worker->queue.ended_n);
+    if (err == 0 && worker->queue.n[TASK_QUEUE_ENDED] > 0)
+        log_info(&worker_log, "%u results are still to be acknowledged",
+                 worker->queue.n[TASK_QUEUE_ENDED]);
     return err;
 }
 

@@ -1,9 +1,9 @@
 /* Attempts from the assignment to their end.
  *
- * Happy path: an assignment is queued, runs as soon as slots are free, and its end becomes a report
- * that is kept until it is acknowledged. What can't be taken or can't start soon is given back.
- * What comes from somebody who was not told what this node holds is ignored: it was decided without
- * that knowledge. */
+ * Happy path: an assignment is queued, runs as soon as slots are free (one that is plain waits for
+ * them in the spawner's line), and its end becomes a report that is kept until it is acknowledged.
+ * What can't be taken or can't start soon is given back. What comes from somebody who was not told
+ * what this node holds is ignored: it was decided without that knowledge. */
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
@@ -13,6 +13,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "role/worker_internal.h"
+
+#define WORKER_TASK_SHUT_DOWN "its node was shut down"
 
 static const struct log_about worker_log = {.role = "worker"};
 
@@ -49,12 +51,23 @@ static void worker_task_give_back(struct worker_task *task, const char *why)
 
 static void worker_task_pump(struct worker *worker);
 
+static void worker_task_set_running(struct worker_task *task)
+{
+    struct worker *worker = task->worker;
+    task_queue_run(&worker->queue, &task->item);
+    task->brief.phase = WIRE__TASK_PHASE__TASK_PHASE_RUNNING;
+    output_reader_begin(worker->reader, &task->item.key);
+}
+
 static void worker_task_on_running(void *arg, struct task_run *run, int64_t started_ms)
 {
     struct worker_task *task = arg;
+    struct worker *worker = task->worker;
     (void)run;
+    if (task->item.state != TASK_QUEUE_RUNNING)
+        worker_task_set_running(task);
     task->brief.started_ms = (uint64_t)started_ms;
-    worker_report_running(task->worker, task);
+    worker_report_running(worker, task);
 }
 
 static Wire__TaskReport *worker_task_copy_report(const Wire__TaskReport *report)
@@ -77,12 +90,20 @@ static void worker_task_on_done(void *arg, struct task_run *run, const Wire__Tas
     if (worker->finishing)
         return; /* too late: nobody reports any more */
     output_reader_end(worker->reader, &task->item.key, report);
-    if (task->returning && report->phase == WIRE__TASK_PHASE__TASK_PHASE_CANCELLED)
-        worker_task_give_back(task, "its node was shut down");
+    bool returned = report->phase == WIRE__TASK_PHASE__TASK_PHASE_RETURNED;
+    bool cancelled = report->phase == WIRE__TASK_PHASE__TASK_PHASE_CANCELLED;
+    if (returned || (task->returning && cancelled))
+        worker_task_give_back(task, task->return_why);
     else
         worker_report_end(worker, task, worker_task_copy_report(report));
     worker_task_pump(worker);
     worker_check_stopped(worker);
+}
+
+/* Always before what is in line by these numbers. */
+static void worker_task_share_slots(struct worker *worker)
+{
+    spawn_set_slots(node_spawn(worker->node), task_queue_line_slots(&worker->queue));
 }
 
 static void worker_task_run(struct worker_task *task)
@@ -92,10 +113,13 @@ static void worker_task_run(struct worker_task *task)
                                                         .done = worker_task_on_done};
     struct task_run_callbacks callbacks = functions;
     callbacks.arg = task;
-    task_queue_run(&worker->queue, &task->item);
-    task->brief.phase = WIRE__TASK_PHASE__TASK_PHASE_RUNNING;
-    output_reader_begin(worker->reader, &task->item.key);
-    task->run = task_run_start(&worker->run_node, task->assign, &callbacks);
+    if (task->item.plain)
+        task_queue_hand(&worker->queue, &task->item);
+    else
+        worker_task_set_running(task);
+    worker_task_share_slots(worker);
+    task->run = task_run_start(&worker->run_node, task->assign,
+                               task->item.plain ? task_queue_cpus(&task->item) : 0, &callbacks);
 }
 
 /* Starts what fits and sees to what waits. */
@@ -104,6 +128,7 @@ static void worker_task_pump(struct worker *worker)
     struct task_queue_item *item;
     while ((item = task_queue_next(&worker->queue)) != NULL)
         worker_task_run((struct worker_task *)item);
+    worker_task_share_slots(worker);
     int64_t due_ms = task_queue_due_ms(&worker->queue);
     if (due_ms == INT64_MAX)
         loop_timer_stop(&worker->hold_timer);
@@ -116,8 +141,16 @@ static void worker_task_on_hold_timer(void *arg)
     struct worker *worker = arg;
     int64_t now_ms = loop_now_ms(node_loop(worker->node));
     struct task_queue_item *item;
-    while ((item = task_queue_overdue(&worker->queue, now_ms)) != NULL)
-        worker_task_give_back((struct worker_task *)item, "it could not start soon");
+    while ((item = task_queue_overdue(&worker->queue, now_ms)) != NULL) {
+        struct worker_task *task = (struct worker_task *)item;
+        task->return_why = "it could not start soon";
+        if (item->state == TASK_QUEUE_QUEUED) {
+            worker_task_give_back(task, task->return_why);
+            continue;
+        }
+        task_queue_recall(&worker->queue, item);
+        task_run_recall(task->run);
+    }
     worker_task_pump(worker);
 }
 
@@ -165,6 +198,7 @@ static void worker_task_take(struct worker *worker, const struct task_key *key,
         return;
     }
     task->assign = worker_task_copy_assign(assign);
+    task->item.plain = task_run_is_plain(task->assign);
     worker_task_pump(worker);
 }
 
@@ -188,7 +222,7 @@ void worker_on_assign(void *self, uint64_t from, const ProtobufCMessage *message
         worker_report_queue(worker, held);
     else if (worker->stopping)
         worker_report_note(worker, &key, WIRE__TASK_PHASE__TASK_PHASE_RETURNED,
-                           "its node was shut down");
+                           WORKER_TASK_SHUT_DOWN);
     else
         worker_task_take(worker, &key, assign);
 }
@@ -219,37 +253,43 @@ void worker_on_cancel(void *self, uint64_t from, const ProtobufCMessage *message
     struct worker_task *task = worker_task_find(worker, &key);
     if (task == NULL) {
         worker_report_note(worker, &key, WIRE__TASK_PHASE__TASK_PHASE_UNKNOWN, "");
-    } else if (task->item.state == TASK_QUEUE_RUNNING) {
-        task->returning = false;
-        task_run_cancel(task->run, code, cancel->reason, false);
     } else if (task->item.state == TASK_QUEUE_QUEUED) {
         worker_task_cancel_queued(task, code, cancel->reason);
-    } else {
+    } else if (task->item.state == TASK_QUEUE_ENDED) {
         worker_report_queue(worker, task);
+    } else {
+        task->returning = false;
+        task_run_cancel(task->run, code, cancel->reason, false);
     }
 }
 
 /* ---- life -------------------------------------------------------------------------------------*/
 
+static void worker_task_cancel_all(struct worker *worker, bool hard)
+{
+    for (unsigned state = TASK_QUEUE_HANDED; state <= TASK_QUEUE_RUNNING; state++) {
+        struct task_queue_item *item;
+        TAILQ_FOREACH (item, &worker->queue.lists[state], link) {
+            struct worker_task *task = (struct worker_task *)item;
+            task->returning = task->returning || !hard;
+            task->return_why = WORKER_TASK_SHUT_DOWN;
+            task_run_cancel(task->run, TASK_CODE_CANCELLED, WORKER_TASK_SHUT_DOWN, hard);
+        }
+    }
+}
+
 void worker_task_return_all(struct worker *worker)
 {
     struct task_queue_item *item;
     while ((item = TAILQ_FIRST(&worker->queue.lists[TASK_QUEUE_QUEUED])) != NULL)
-        worker_task_give_back((struct worker_task *)item, "its node was shut down");
+        worker_task_give_back((struct worker_task *)item, WORKER_TASK_SHUT_DOWN);
     loop_timer_stop(&worker->hold_timer);
-    TAILQ_FOREACH (item, &worker->queue.lists[TASK_QUEUE_RUNNING], link) {
-        struct worker_task *task = (struct worker_task *)item;
-        task->returning = true;
-        task_run_cancel(task->run, TASK_CODE_CANCELLED, "its node was shut down", false);
-    }
+    worker_task_cancel_all(worker, false);
 }
 
 void worker_task_kill_all(struct worker *worker)
 {
-    struct task_queue_item *item;
-    TAILQ_FOREACH (item, &worker->queue.lists[TASK_QUEUE_RUNNING], link)
-        task_run_cancel(((struct worker_task *)item)->run, TASK_CODE_CANCELLED,
-                        "its node was shut down", true);
+    worker_task_cancel_all(worker, true);
 }
 
 int worker_task_start(struct worker *worker, struct error *e)
@@ -276,7 +316,7 @@ int worker_task_start(struct worker *worker, struct error *e)
 void worker_task_done(struct worker *worker)
 {
     loop_timer_stop(&worker->hold_timer);
-    for (unsigned state = 0; state <= TASK_QUEUE_ENDED; state++) {
+    for (unsigned state = 0; state < TASK_QUEUE_STATES; state++) {
         struct task_queue_item *item;
         while ((item = TAILQ_FIRST(&worker->queue.lists[state])) != NULL) {
             task_queue_remove(&worker->queue, item);

@@ -85,6 +85,7 @@ librun_a_SOURCES += src/run/spawn_message.c src/run/spawn_message.h
 librun_a_SOURCES += src/run/spawner.c src/run/spawner.h
 librun_a_SOURCES += src/run/spawner.h
 librun_a_SOURCES += src/run/spawner_child.c src/run/spawner_child.h
+librun_a_SOURCES += src/run/spawner_line.c src/run/spawner_line.h
 librun_a_SOURCES += src/run/spawner_memory.c src/run/spawner_memory.h
 librun_a_SOURCES += src/run/spawner_orphan.c src/run/spawner_orphan.h
 librun_a_SOURCES += src/run/spawner_setup.c src/run/spawner_setup.h

@@ -63,6 +63,7 @@ struct spawn {
     uv_timer_t timer; /* next start, or patience while closing */
     struct spawn_job *jobs;
     uint64_t last_id;
+    uint32_t slots; /* of commands in line */
     unsigned restart_count;
     int64_t pause_ms;
     unsigned open_handles; /* while closing: flush and timer */
@@ -246,7 +247,7 @@ static void spawn_greet(struct spawn *s)
     struct buf out;
 
     buf_init(&out, SPAWN_OUT_BYTES_MAX + SPAWN_OUT_EXTRA_BYTES_MAX);
-    int err = spawn_message_add_hello(&out, s->name, s->spare);
+    int err = spawn_message_add_hello(&out, s->name, s->spare, s->slots);
     if (err == 0)
         err = buf_append(&out, s->channel.out.data, s->channel.out.len);
     assert(err == 0);
@@ -415,6 +416,7 @@ int spawn_new(uv_loop_t *loop, const struct spawn_options *options, struct spawn
     struct spawn *s = mem_zalloc(sizeof *s);
     *s = (struct spawn){
         .loop = loop,
+        .slots = UINT32_MAX,
         .program = mem_strdup(options->program ? options->program : "/proc/self/exe"),
         .name = mem_strdup(name),
         .spare = options->tasks_dir ? mem_printf("%s/%s", options->tasks_dir, DIR_POOL_NAME) : NULL,
@@ -467,17 +469,39 @@ int spawn_run(struct spawn *s, const struct spawn_command *command,
     return 0;
 }
 
+static void spawn_tell(struct spawn *s, enum spawn_message_type type, const void *body, size_t len)
+{
+    if (s->is_closing || spawn_message_begin(&s->channel.out, type, len) < 0)
+        return;
+    spawn_message_put(&s->channel.out, body, len);
+    spawn_message_end(&s->channel.out);
+    uv_idle_start(&s->flush, spawn_on_idle);
+}
+
 void spawn_kill(struct spawn *s, uint64_t id, uint64_t grace_ms)
 {
     struct spawn_message_kill m = {.id = id, .grace_ms = grace_ms};
 
-    if (s->is_closing || !spawn_find(s, id))
+    if (spawn_find(s, id))
+        spawn_tell(s, SPAWN_MESSAGE_KILL, &m, sizeof m);
+}
+
+void spawn_recall(struct spawn *s, uint64_t id)
+{
+    struct spawn_message_kill m = {.id = id, .is_recall = true};
+
+    if (spawn_find(s, id))
+        spawn_tell(s, SPAWN_MESSAGE_KILL, &m, sizeof m);
+}
+
+void spawn_set_slots(struct spawn *s, uint32_t slots)
+{
+    struct spawn_message_slots m = {.slots = slots};
+
+    if (s->slots == slots)
         return;
-    if (spawn_message_begin(&s->channel.out, SPAWN_MESSAGE_KILL, sizeof m) < 0)
-        return;
-    spawn_message_put(&s->channel.out, &m, sizeof m);
-    spawn_message_end(&s->channel.out);
-    uv_idle_start(&s->flush, spawn_on_idle);
+    s->slots = slots;
+    spawn_tell(s, SPAWN_MESSAGE_SLOTS, &m, sizeof m);
 }
 
 int spawn_pid(const struct spawn *s)

@@ -3,7 +3,9 @@
  * The daemon's side: requests go out in batches at the end of a loop turn, results come back as
  * callbacks on the loop. A command runs in its own session and process group, without privileges to
  * gain, with a time limit that holds even while the daemon is stopped; when it ends nothing that it
- * left behind stays alive. When the daemon dies, the spawner ends every command and then itself.
+ * left behind stays alive. Commands may wait in line there for each other's slots, so that one
+ * follows the other without the daemon. When the daemon dies, the spawner ends every command and
+ * then itself.
  *
  * When the spawner dies, each command it ran is reported as SPAWN_LOST, what survived is killed,
  * and another spawner takes over (at once, then after growing pauses). Commands handed over
@@ -64,6 +66,7 @@ struct spawn_command {
     uint64_t memory_bytes_max; /* all its processes together; 0: no limit */
     uint32_t cpu_milli_max;    /* 1000: one processor; only where cgroups can be written; 0: none */
     int nice;
+    uint32_t slots; /* waits in line until so many are free; 0: starts at once */
 };
 
 enum spawn_end {
@@ -71,6 +74,7 @@ enum spawn_end {
     SPAWN_SIGNALED, /* signal */
     SPAWN_FAILED,   /* never started: error, what */
     SPAWN_LOST,     /* the spawner died */
+    SPAWN_RECALLED, /* was taken back, or killed, while it waited in line; counts as tidied */
 };
 
 /* Why the spawner ended it. */
@@ -123,6 +127,10 @@ int spawn_new(uv_loop_t *loop, const struct spawn_options *options, struct spawn
  * Frees. */
 void spawn_close(struct spawn *s, void (*closed)(void *arg), void *arg);
 
+/* How many slots the commands in line share; at first without limit. It may fall below what is in
+ * use: then nothing starts until enough has ended. */
+void spawn_set_slots(struct spawn *s, uint32_t slots);
+
 /* Hands a command over; copies all it needs. Fails with ERR_BUSY above SPAWN_COMMANDS_MAX,
  * ERR_TOO_LARGE above SPAWN_REQUEST_BYTES_MAX, ERR_INVALID for what can't be a command; otherwise
  * `ended` is called exactly once, never from within this call. */
@@ -132,6 +140,9 @@ int spawn_run(struct spawn *s, const struct spawn_command *command,
 /* Ends a command: SIGTERM to its group, after `grace_ms` (0: at once) SIGKILL to all that is left
  * of it. An id that has ended is ignored. */
 void spawn_kill(struct spawn *s, uint64_t id, uint64_t grace_ms);
+
+/* Takes a command back that waits in line; without effect on one that has started. */
+void spawn_recall(struct spawn *s, uint64_t id);
 
 int spawn_pid(const struct spawn *s); /* of the spawner, 0 while there is none */
 unsigned spawn_restart_count(const struct spawn *s);

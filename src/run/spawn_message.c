@@ -60,9 +60,9 @@ static void spawn_message_put_string(struct buf *out, const char *s)
     spawn_message_put(out, s, strlen(s) + 1);
 }
 
-int spawn_message_add_hello(struct buf *out, const char *owner, const char *spare)
+int spawn_message_add_hello(struct buf *out, const char *owner, const char *spare, uint32_t slots)
 {
-    struct spawn_message_hello hello = {.has_spare = spare != NULL};
+    struct spawn_message_hello hello = {.has_spare = spare != NULL, .slots = slots};
     size_t bytes = strlen(owner) + 1 + (spare ? strlen(spare) + 1 : 0);
 
     int err = spawn_message_begin(out, SPAWN_MESSAGE_HELLO, sizeof hello + bytes);
@@ -88,6 +88,7 @@ int spawn_message_add_run(struct buf *out, uint64_t id, const struct spawn_comma
         .nice = command->nice,
         .dir_use = command->dir_use,
         .has_dir = command->dir != NULL,
+        .slots = command->slots,
     };
     size_t bytes = command->dir ? strlen(command->dir) + 1 : 0;
 

@@ -26,6 +26,7 @@ enum spawn_message_type {
     SPAWN_MESSAGE_KILL,      /* daemon: struct spawn_message_kill */
     SPAWN_MESSAGE_STARTED,   /* spawner: struct spawn_message_started */
     SPAWN_MESSAGE_ENDED,     /* spawner: struct spawn_message_ended, stdout, stderr */
+    SPAWN_MESSAGE_SLOTS,     /* daemon: struct spawn_message_slots */
     SPAWN_MESSAGE_LARGE, /* either: alone in a packet, the record is in the attached memory file */
 };
 
@@ -36,7 +37,7 @@ struct spawn_message_head {
 
 struct spawn_message_hello {
     uint32_t has_spare; /* a second string follows the owner */
-    uint32_t pad;
+    uint32_t slots;
 };
 
 struct spawn_message_run {
@@ -51,11 +52,20 @@ struct spawn_message_run {
     uint32_t has_dir;
     uint32_t argc;
     uint32_t envc;
+    uint32_t slots;
+    uint32_t pad;
 };
 
 struct spawn_message_kill {
     uint64_t id;
     uint64_t grace_ms;
+    uint32_t is_recall; /* only if it waits in line */
+    uint32_t pad;
+};
+
+struct spawn_message_slots {
+    uint32_t slots;
+    uint32_t pad;
 };
 
 struct spawn_message_started {
@@ -90,7 +100,7 @@ int spawn_message_begin(struct buf *out, enum spawn_message_type type, size_t bo
 void spawn_message_put(struct buf *out, const void *data, size_t len);
 void spawn_message_end(struct buf *out);
 
-int spawn_message_add_hello(struct buf *out, const char *owner, const char *spare);
+int spawn_message_add_hello(struct buf *out, const char *owner, const char *spare, uint32_t slots);
 
 /* Appends the record of a command; ERR_TOO_LARGE or ERR_INVALID and `out` as before. */
 int spawn_message_add_run(struct buf *out, uint64_t id, const struct spawn_command *command);

@@ -1,7 +1,7 @@
 /* One loop: wait for a request, for the end of a child, or for the next deadline; do all that there
  * is to do; send what came out of it. Signals are blocked except while it waits.
  *
- *   request "run"  -> start the command -> "started"
+ *   request "run"  -> start the command, or put it in line until slots are free -> "started"
  *   a child ended  -> a command: kill what it left behind -> "ended"
  *   deadline       -> time limit, end of grace, looks at output and memory
  *
@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "run/spawn_channel.h"
+#include "run/spawner_line.h"
 #include "run/spawner_memory.h"
 #include "run/spawner_orphan.h"
 #include "run/spawner_setup.h"
@@ -29,6 +30,7 @@ enum {
     SPAWNER_PACKETS_PER_TURN = 16,
     SPAWNER_RESCAN_US = 2000,        /* for orphans that can't be told yet */
     SPAWNER_STARTED_DELAY_US = 2000, /* a short command's "started" goes with its "ended" */
+    SPAWNER_ENDED_DELAY_US = 2000,   /* ends go together while others wait in line */
     SPAWNER_END_MS_MAX = 5000,       /* for the last children to be gone */
 };
 
@@ -36,11 +38,14 @@ struct spawner {
     struct spawn_channel channel;
     struct spawner_task_means means;
     struct spawner_tasks tasks;
+    struct spawner_line line;
+    uint64_t newest_id; /* of the last command that was handed over */
     struct spawner_orphans orphans;
     struct spawner_memory memory;
     int64_t next_check_us; /* of the limits */
     int64_t rescan_us;     /* for orphans; INT64_MAX: when a child ends */
     int64_t flush_us;      /* when to send what waits; INT64_MAX: nothing waits */
+    bool has_ended;        /* ends are among what waits */
     bool is_full;          /* the daemon doesn't read at the moment */
     bool is_over;
 };
@@ -66,8 +71,6 @@ static int spawner_start(struct spawner *sp, const struct spawn_message_run *run
     struct spawner_task *t;
     const char *what;
 
-    if (run->id <= sp->tasks.newest)
-        return ERR_PROTOCOL;
     int err = spawner_task_start(&sp->means, run, dir, argv, env, &t, &what);
     if (err < 0) {
         sp->flush_us = 0;
@@ -76,11 +79,12 @@ static int spawner_start(struct spawner *sp, const struct spawn_message_run *run
     if (sp->tasks.limited == 0)
         sp->next_check_us = t->started_us + SPAWNER_TASK_CHECK_MS * 1000;
     spawner_tasks_add(&sp->tasks, t);
+    sp->line.used += t->slots;
     spawner_send_started(sp, t);
     return 0;
 }
 
-static int spawner_on_run(struct spawner *sp, struct spawn_message_cursor body)
+static int spawner_run(struct spawner *sp, struct spawn_message_cursor body)
 {
     struct spawn_message_run run;
     char token[SPAWNER_ORPHAN_TOKEN_MAX];
@@ -98,6 +102,44 @@ static int spawner_on_run(struct spawner *sp, struct spawn_message_cursor body)
     return err;
 }
 
+/* Starts what waits in line and fits. */
+static void spawner_pump(struct spawner *sp)
+{
+    struct spawner_waiter *waiter;
+    int err = 0;
+
+    while (err == 0 && (waiter = spawner_line_next(&sp->line)) != NULL) {
+        err = spawner_run(sp, (struct spawn_message_cursor){waiter->body, waiter->len});
+        free(waiter);
+    }
+    sp->is_over = sp->is_over || err < 0;
+}
+
+static int spawner_on_run(struct spawner *sp, struct spawn_message_cursor body)
+{
+    struct spawn_message_run run;
+    struct spawn_message_cursor all = body;
+
+    int err = spawn_message_get(&all, &run, sizeof run);
+    if (err < 0 || run.id <= sp->newest_id)
+        return ERR_PROTOCOL;
+    sp->newest_id = run.id;
+    if (run.slots == 0)
+        return spawner_run(sp, body);
+    spawner_line_add(&sp->line, run.id, run.slots, body);
+    return 0;
+}
+
+static int spawner_on_slots(struct spawner *sp, struct spawn_message_cursor body)
+{
+    struct spawn_message_slots m;
+
+    int err = spawn_message_get(&body, &m, sizeof m);
+    if (err == 0)
+        sp->line.slots = m.slots;
+    return err;
+}
+
 static int spawner_on_kill(struct spawner *sp, struct spawn_message_cursor body)
 {
     struct spawn_message_kill m;
@@ -105,7 +147,11 @@ static int spawner_on_kill(struct spawner *sp, struct spawn_message_cursor body)
     int err = spawn_message_get(&body, &m, sizeof m);
     if (err < 0)
         return err;
-    struct spawner_task *t = spawner_tasks_find(&sp->tasks, m.id);
+    if (spawner_line_remove(&sp->line, m.id)) {
+        sp->flush_us = 0;
+        return spawner_task_report_recalled(m.id, &sp->channel.out);
+    }
+    struct spawner_task *t = m.is_recall ? NULL : spawner_tasks_find(&sp->tasks, m.id);
     if (t) {
         spawner_task_terminate(t, SPAWN_REASON_KILL, m.grace_ms);
         spawner_tasks_wake_at(&sp->tasks, t->deadline_us);
@@ -127,6 +173,7 @@ static int spawner_on_hello(struct spawner *sp, struct spawn_message_cursor body
     if (err < 0)
         return err;
     spawner_orphans_set_owner(&sp->orphans, owner);
+    sp->line.slots = m.slots;
     dir_pool_done(&sp->means.dirs);
     dir_pool_init(&sp->means.dirs, spare);
     return 0;
@@ -142,6 +189,8 @@ static int spawner_on_message(void *arg, enum spawn_message_type type,
         return spawner_on_run(arg, body);
     case SPAWN_MESSAGE_KILL:
         return spawner_on_kill(arg, body);
+    case SPAWN_MESSAGE_SLOTS:
+        return spawner_on_slots(arg, body);
     default:
         return ERR_PROTOCOL;
     }
@@ -151,8 +200,13 @@ static int spawner_on_message(void *arg, enum spawn_message_type type,
 
 static void spawner_set_over(struct spawner *sp, struct spawner_task *t)
 {
+    int64_t flush_us = t->slots == 0 ? 0 : t->ended_us + SPAWNER_ENDED_DELAY_US;
+
     (void)spawner_task_report(t, &sp->means, &sp->channel.out);
-    sp->flush_us = 0;
+    if (flush_us < sp->flush_us)
+        sp->flush_us = flush_us;
+    sp->has_ended = true;
+    sp->line.used -= t->slots;
     spawner_tasks_remove(&sp->tasks, t);
 }
 
@@ -280,6 +334,7 @@ static int spawner_init(struct spawner *sp, int fd)
         return err;
     (void)cgroup_open(&sp->means.cgroup);
     spawner_tasks_init(&sp->tasks);
+    spawner_line_init(&sp->line);
     spawner_orphans_init(&sp->orphans, &sp->tasks);
     spawner_memory_init(&sp->memory);
     spawn_channel_init(&sp->channel, fd, SPAWNER_OUT_BYTES_MAX);
@@ -306,8 +361,11 @@ static int spawner_timeout(const struct spawner *sp, struct timespec *out)
 
 static void spawner_flush(struct spawner *sp, int64_t now_us)
 {
+    if (sp->has_ended && spawner_line_is_empty(&sp->line))
+        sp->flush_us = 0; /* the daemon had better go on */
     if (sp->channel.out.len == 0 || (!sp->is_full && now_us < sp->flush_us))
         return;
+    sp->has_ended = false;
     int rc = spawn_channel_flush(&sp->channel);
     sp->is_full = rc > 0;
     sp->is_over = sp->is_over || rc < 0;
@@ -325,12 +383,14 @@ static void spawner_turn(struct spawner *sp)
     bool has_timeout = spawner_timeout(sp, &timeout);
     int n = ppoll(&p, 1, has_timeout ? &timeout : NULL, &none);
     spawner_reap(sp);
+    spawner_pump(sp);
     if (n > 0 && p.revents & ~POLLOUT &&
         spawn_channel_receive(&sp->channel, SPAWNER_PACKETS_PER_TURN, spawner_on_message, sp) < 0)
         sp->is_over = true;
     int64_t now_us = clock_mono_us();
     spawner_expire(sp, now_us);
     spawner_check(sp, now_us);
+    spawner_pump(sp);
     spawner_flush(sp, now_us);
 }
 
@@ -361,6 +421,7 @@ static void spawner_end(struct spawner *sp)
 static void spawner_done(struct spawner *sp)
 {
     spawner_tasks_done(&sp->tasks, &sp->means);
+    spawner_line_done(&sp->line);
     spawner_orphans_done(&sp->orphans);
     spawner_memory_done(&sp->memory);
     spawn_channel_done(&sp->channel);

@@ -19,10 +19,12 @@
 
 enum { SPAWNER_ORPHAN_SWEEP_MS = 2000 };
 
+#define SPAWNER_ORPHAN_OF_NONE UINT64_MAX /* of a task that is over, which one doesn't matter */
+
 struct spawner_orphan {
     pid_t pid;
     uint64_t task;   /* 0: unclaimed */
-    uint64_t newest; /* last task started when it was found */
+    uint64_t newest; /* order of the last task started when it was found */
     int64_t found_ms;
     UT_hash_handle hh;
 };
@@ -164,7 +166,7 @@ static void spawner_orphan_settle(struct spawner_orphans *o, struct spawner_orph
 
     if (task == 0 && oldest > orphan->newest) {
         const struct spawner_task *t = spawner_tasks_leaving_before(o->tasks, orphan->newest);
-        task = t ? t->id : orphan->newest;
+        task = t ? t->id : SPAWNER_ORPHAN_OF_NONE;
     }
     if (task > 0)
         spawner_orphan_claim(o, orphan, task);
@@ -211,7 +213,7 @@ bool spawner_orphans_are_settled(const struct spawner_orphans *o, const struct s
 
     for (struct spawner_orphan *orphan = o->unclaimed > 0 ? o->by_pid : NULL; orphan;
          orphan = orphan->hh.next) {
-        if (orphan->task == 0 && orphan->newest >= t->id &&
+        if (orphan->task == 0 && orphan->newest >= t->order &&
             now_ms - orphan->found_ms < SPAWNER_ORPHAN_SETTLE_MS)
             return false;
     }

@@ -115,6 +115,7 @@ int spawner_task_start(struct spawner_task_means *means, const struct spawn_mess
 
     *t = (struct spawner_task){
         .id = run->id,
+        .slots = run->slots,
         .deadline_us = INT64_MAX,
         .kill_grace_ms = run->kill_grace_ms,
         .output_bytes_max = dir ? run->output_bytes_max : 0,
@@ -305,15 +306,29 @@ int spawner_task_report(struct spawner_task *t, struct spawner_task_means *means
     return 0;
 }
 
+static int spawner_task_report_unstarted(const struct spawn_message_ended *m, struct buf *out)
+{
+    int err = spawn_message_begin(out, SPAWN_MESSAGE_ENDED, sizeof *m);
+
+    if (err < 0)
+        return err;
+    spawn_message_put(out, m, sizeof *m);
+    spawn_message_end(out);
+    return 0;
+}
+
 int spawner_task_report_failed(uint64_t id, int error, const char *what, struct buf *out)
 {
     struct spawn_message_ended m = {.id = id, .end = SPAWN_FAILED, .status = error};
 
     snprintf(m.what, sizeof m.what, "%s", what);
-    int err = spawn_message_begin(out, SPAWN_MESSAGE_ENDED, sizeof m);
-    if (err < 0)
-        return err;
-    spawn_message_put(out, &m, sizeof m);
-    spawn_message_end(out);
-    return 0;
+    return spawner_task_report_unstarted(&m, out);
+}
+
+int spawner_task_report_recalled(uint64_t id, struct buf *out)
+{
+    struct spawn_message_ended m = {
+        .id = id, .end = SPAWN_RECALLED, .tidied = true, .ended_ms = clock_wall_ms()};
+
+    return spawner_task_report_unstarted(&m, out);
 }

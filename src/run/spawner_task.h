@@ -35,7 +35,9 @@ enum spawner_task_stage {
 
 struct spawner_task {
     uint64_t id;
-    pid_t pid; /* of its process; its session and group while leaving */
+    uint64_t order; /* in which they were started */
+    uint32_t slots; /* that it took from the line */
+    pid_t pid;      /* of its process; its session and group while leaving */
     bool is_leaving;
     enum spawner_task_stage stage;
     enum spawn_reason reason;
@@ -96,5 +98,8 @@ int spawner_task_report(struct spawner_task *t, struct spawner_task_means *means
 
 /* Appends the record of a command that could not be started. */
 int spawner_task_report_failed(uint64_t id, int error, const char *what, struct buf *out);
+
+/* Appends the record of a command that was taken out of the line. */
+int spawner_task_report_recalled(uint64_t id, struct buf *out);
 
 #endif

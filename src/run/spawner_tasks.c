@@ -25,10 +25,10 @@ void spawner_tasks_done(struct spawner_tasks *tasks, struct spawner_task_means *
 
 void spawner_tasks_add(struct spawner_tasks *tasks, struct spawner_task *t)
 {
-    assert(t->id > tasks->newest && !t->is_leaving);
+    assert(!t->is_leaving);
     HASH_ADD(by_id, tasks->by_id, id, sizeof t->id, t);
     HASH_ADD(by_pid, tasks->by_pid, pid, sizeof t->pid, t);
-    tasks->newest = t->id;
+    t->order = ++tasks->newest;
     if (spawner_task_is_limited(t))
         tasks->limited++;
     spawner_tasks_wake_at(tasks, t->deadline_us);
@@ -91,16 +91,16 @@ uint64_t spawner_tasks_oldest(const struct spawner_tasks *tasks)
     uint64_t oldest = UINT64_MAX;
 
     for (const struct spawner_task *t = tasks->by_pid; t; t = t->by_pid.next)
-        oldest = t->id < oldest ? t->id : oldest;
+        oldest = t->order < oldest ? t->order : oldest;
     return oldest;
 }
 
-struct spawner_task *spawner_tasks_leaving_before(const struct spawner_tasks *tasks, uint64_t id)
+struct spawner_task *spawner_tasks_leaving_before(const struct spawner_tasks *tasks, uint64_t order)
 {
     struct spawner_task *t;
 
     TAILQ_FOREACH (t, &tasks->leaving, leaving) {
-        if (t->id <= id)
+        if (t->order <= order)
             break;
     }
     return t;

@@ -12,10 +12,10 @@
 #include "run/spawner_task.h"
 
 struct spawner_tasks {
-    struct spawner_task *by_id;  /* all; ids grow */
+    struct spawner_task *by_id;  /* all */
     struct spawner_task *by_pid; /* those that run */
     TAILQ_HEAD(, spawner_task) leaving;
-    uint64_t newest; /* last id that was started */
+    uint64_t newest; /* order of the last one that was started */
     size_t limited;  /* how many have a limit that must be looked at */
     int64_t next_us; /* not later than the first deadline; INT64_MAX: there is none */
 };
@@ -41,11 +41,12 @@ struct spawner_task *spawner_tasks_find_pid(const struct spawner_tasks *tasks, p
 /* The one whose process made this session or group, also when it is leaving. */
 struct spawner_task *spawner_tasks_find_session(const struct spawner_tasks *tasks, pid_t session);
 
-/* Least id of those that run, UINT64_MAX when none does. Looks at all. */
+/* Least order of those that run, UINT64_MAX when none does. Looks at all. */
 uint64_t spawner_tasks_oldest(const struct spawner_tasks *tasks);
 
-/* One of those that are leaving and have at most this id, or NULL. */
-struct spawner_task *spawner_tasks_leaving_before(const struct spawner_tasks *tasks, uint64_t id);
+/* One of those that are leaving and have at most this order, or NULL. */
+struct spawner_task *spawner_tasks_leaving_before(const struct spawner_tasks *tasks,
+                                                  uint64_t order);
 
 /* There is something to do at `at_us`; INT64_MAX for never. */
 void spawner_tasks_wake_at(struct spawner_tasks *tasks, int64_t at_us);

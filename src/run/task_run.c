@@ -42,6 +42,7 @@ struct task_run {
     char *dir;
     enum task_run_stage stage;
     bool has_dir; /* it was made */
+    uint32_t line_slots;
 
     size_t next_file;
     struct task_fetch fetch;
@@ -130,11 +131,14 @@ static void task_run_fail_step(struct task_run *run, enum task_code code, int er
     task_run_clean_up(run);
 }
 
+static size_t task_run_count_commands(const Wire__AssignTask *assign)
+{
+    return assign->spec->n_argv > 0 ? 1 : assign->spec->n_commands;
+}
+
 static size_t task_run_command_count(const struct task_run *run)
 {
-    const Wire__JobSpec *spec = run->assign->spec;
-
-    return spec->n_argv > 0 ? 1 : spec->n_commands;
+    return task_run_count_commands(run->assign);
 }
 
 static uint64_t task_run_output_max(const struct task_run *run)
@@ -313,6 +317,15 @@ static void task_run_ended(void *arg, uint64_t id, const struct spawn_result *en
         task_run_place(run);
         return;
     }
+    if (ended->end == SPAWN_RECALLED) {
+        if (run->is_cancelled)
+            task_run_set_cancelled(run);
+        else
+            task_result_set(&run->result, WIRE__TASK_PHASE__TASK_PHASE_RETURNED, TASK_CODE_OK, "%s",
+                            "");
+        task_run_done(run);
+        return;
+    }
     run->has_dir = true;
     task_result_add(&run->result, ended);
     bool is_ok = ended->end == SPAWN_EXITED && ended->exit_code == 0 &&
@@ -361,6 +374,7 @@ static int task_run_spawn(struct task_run *run, const char *const *argv, bool is
         .output_bytes_max = task_run_output_max(run),
         .memory_bytes_max = spec->memory_bytes,
         .cpu_milli_max = spec->cpus * 1000,
+        .slots = run->line_slots,
     };
 
     return spawn_run(run->node->spawn, &command, &callbacks, &run->spawn_id);
@@ -419,13 +433,19 @@ static void task_run_clean_up(struct task_run *run)
 
 /* ---- */
 
+bool task_run_is_plain(const Wire__AssignTask *assign)
+{
+    return assign->n_files == 0 && task_run_count_commands(assign) == 1;
+}
+
 struct task_run *task_run_start(const struct task_run_node *node, const Wire__AssignTask *assign,
-                                const struct task_run_callbacks *callbacks)
+                                uint32_t line_slots, const struct task_run_callbacks *callbacks)
 {
     struct task_run *run = mem_zalloc(sizeof *run);
 
-    assert(callbacks->done && assign->spec);
-    *run = (struct task_run){.node = node, .assign = assign, .callbacks = *callbacks};
+    assert(callbacks->done && assign->spec && (line_slots == 0 || task_run_is_plain(assign)));
+    *run = (struct task_run){
+        .node = node, .assign = assign, .line_slots = line_slots, .callbacks = *callbacks};
     int err = task_key_read(assign->key, &run->key);
     assert(err == 0); /* who took the message has checked it */
     (void)err;
@@ -457,6 +477,12 @@ void task_run_cancel(struct task_run *run, enum task_code code, const char *reas
         task_run_set_cancelled(run);
         task_run_clean_up(run);
     }
+}
+
+void task_run_recall(struct task_run *run)
+{
+    if (run->spawn_id > 0 && run->line_slots > 0)
+        spawn_recall(run->node->spawn, run->spawn_id);
 }
 
 const struct task_key *task_run_key(const struct task_run *run)

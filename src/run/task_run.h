@@ -54,17 +54,24 @@ struct task_run;
 struct task_run_callbacks {
     /* The first command is running. Not called when it ended before that was known. May be NULL. */
     void (*running)(void *arg, struct task_run *run, int64_t started_ms);
-    /* The attempt is over; `report` (phase COMPLETED, FAILED, CANCELLED, or FAILED with code
-     * NODE_LOST) is valid during the call, `run` is freed after it. Never called from within start
-     * or cancel. */
+    /* The attempt is over; `report` (phase COMPLETED, FAILED, CANCELLED, FAILED with code
+     * NODE_LOST, or RETURNED after a recall) is valid during the call, `run` is freed after it.
+     * Never called from within start or cancel. */
     void (*done)(void *arg, struct task_run *run, const Wire__TaskReport *report);
     void *arg;
 };
 
 /* Begins an attempt. `assign` is borrowed until done. Cannot fail: what goes wrong ends in the
- * report. */
+ * report. With `line_slots` its command waits in the spawner's line for so many slots (spawn.h);
+ * only for one that task_run_is_plain(). */
 struct task_run *task_run_start(const struct task_run_node *node, const Wire__AssignTask *assign,
-                                const struct task_run_callbacks *callbacks);
+                                uint32_t line_slots, const struct task_run_callbacks *callbacks);
+
+/* Whether the attempt is a single command, without files. */
+bool task_run_is_plain(const Wire__AssignTask *assign);
+
+/* Gives up an attempt whose command still waits in line; without effect on any other. */
+void task_run_recall(struct task_run *run);
 
 /* Ends the attempt as soon as possible, at any stage; `code` is TASK_CODE_CANCELLED or
  * TASK_CODE_SUPERSEDED, `reason` is copied. The command gets SIGTERM and the job's grace, or

@@ -88,6 +88,36 @@ stop_node() {
     [ "$(wc -l <"$CLUSTER_DIR/runs")" = 2 ]
 }
 
+@test "what waits in line behind an element that takes long runs elsewhere" {
+    start_cluster 3 -o worker.slots=1
+    job=$(submit "{\"array\":\"0-59\",\"commands\":[\"echo x >>$CLUSTER_DIR/ran_\$CLUSTERD_ARRAY_INDEX; [ \$CLUSTERD_ARRAY_INDEX != 20 ] || while ! [ -e $CLUSTER_DIR/go ]; do sleep 0.02; done\"]}")
+    wait_until 30 bash -c "[ \$(curl -s --unix-socket $(socket_of n1) http://localhost/api/jobs/$job | jq .completed) = 59 ]"
+    touch "$CLUSTER_DIR/go"
+    [ "$(job_end "$job")" = completed ]
+    [ "$(cat "$CLUSTER_DIR"/ran_* | wc -l)" = 60 ]
+}
+
+@test "elements of one command and of several share the slots of their node" {
+    start_cluster 1 -o worker.slots=2
+    local take="cd $CLUSTER_DIR; mkdir slot1 2>/dev/null && me=slot1 || { mkdir slot2 && me=slot2; } && echo \$me >me_\$CLUSTERD_JOB_ID.\$CLUSTERD_ARRAY_INDEX"
+    local leave="cd $CLUSTER_DIR; rmdir \$(cat me_\$CLUSTERD_JOB_ID.\$CLUSTERD_ARRAY_INDEX)"
+    one=$(submit "$(jq -cn --arg line "$take && $leave" '{array: "0-59", commands: [$line]}')")
+    several=$(submit "$(jq -cn --arg take "$take" --arg leave "$leave" '{array: "0-19", commands: [$take, $leave]}')")
+    more=$(submit "$(jq -cn --arg line "$take && $leave" '{array: "0-59", priority: 1, commands: [$line]}')")
+    for job in "$one" "$several" "$more"; do
+        [ "$(job_end "$job")" = completed ]
+    done
+}
+
+@test "a cancelled job starts nothing of what waits in line" {
+    start_cluster 1 -o worker.slots=1
+    job=$(submit "{\"array\":\"0-99\",\"commands\":[\"echo \$CLUSTERD_ARRAY_INDEX >>$CLUSTER_DIR/ran; [ \$CLUSTERD_ARRAY_INDEX != 20 ] || sleep 1000\"]}")
+    wait_until 30 grep -qx 20 "$CLUSTER_DIR/ran"
+    clustersh -s "unix:$(socket_of n1)" job cancel "$job"
+    [ "$(job_end "$job")" = cancelled ]
+    [ "$(wc -l <"$CLUSTER_DIR/ran")" = 21 ]
+}
+
 @test "heartbeats tell how the node is" {
     start_cluster 3
     wait_until 20 bash -c "curl -s --unix-socket $(socket_of n1) http://localhost/api/nodes | jq -e 'all(.memory_available_bytes > 0 and .disk_free_bytes > 0 and .uptime_ms > 0 and .slots > 0)'"

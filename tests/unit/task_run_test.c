@@ -45,6 +45,7 @@ struct attempt {
     Wire__TaskFile file;
     Wire__TaskFile *files[1];
     struct task_run *run;
+    uint32_t line_slots;
     bool is_running;
     bool is_done;
     char *dir;
@@ -214,7 +215,7 @@ static void attempt_start(struct world *w, struct attempt *a)
 {
     struct task_run_callbacks callbacks = {running, done, a};
 
-    a->run = task_run_start(&w->node, &a->assign, &callbacks);
+    a->run = task_run_start(&w->node, &a->assign, a->line_slots, &callbacks);
     assert_false(a->is_running || a->is_done);
     assert_memory_equal(task_run_key(a->run), &a->id, sizeof a->id);
     a->dir = mem_strdup(task_run_dir(a->run));
@@ -729,6 +730,68 @@ static void a_cancel_before_the_first_turn_ends_it_too(void **state)
     attempt_done(&a);
 }
 
+static void a_cancel_ends_one_that_waits_in_line(void **state)
+{
+    struct world *w = *state;
+    struct attempt a;
+    COMMANDS(&a, "echo never");
+
+    spawn_set_slots(w->spawn, 0);
+    a.line_slots = 1;
+    attempt_start(w, &a);
+    task_run_cancel(a.run, TASK_CODE_CANCELLED, "by its user", false);
+    http_fixture_wait(&w->f, &a.is_done);
+    assert_cancelled(&a, TASK_CODE_CANCELLED, "by its user");
+    assert_false(a.is_running || is_there(a.dir, ""));
+    attempt_done(&a);
+}
+
+static void one_that_waits_in_line_can_be_taken_back(void **state)
+{
+    struct world *w = *state;
+    struct attempt a;
+    struct attempt b;
+    COMMANDS(&a, "echo hello");
+
+    b = a;
+    b.id.index++;
+    task_key_write(&b.id, &b.key);
+    b.assign.key = &b.key;
+    b.assign.spec = &b.spec;
+    spawn_set_slots(w->spawn, 0);
+    a.line_slots = b.line_slots = 1;
+    attempt_start(w, &a);
+    attempt_start(w, &b);
+    task_run_recall(a.run);
+    http_fixture_wait(&w->f, &a.is_done);
+    assert_int_equal(a.report->phase, WIRE__TASK_PHASE__TASK_PHASE_RETURNED);
+    assert_false(a.is_running || b.is_done || is_there(a.dir, ""));
+    spawn_set_slots(w->spawn, 1);
+    http_fixture_wait(&w->f, &b.is_done);
+    assert_true(b.is_running);
+    assert_completed(&b);
+    assert_stdout(&b, "hello\n");
+    attempt_done(&a);
+    attempt_done(&b);
+}
+
+static void a_directory_in_the_way_sends_one_through_the_line_again(void **state)
+{
+    struct world *w = *state;
+    struct attempt a;
+    COMMANDS(&a, "echo hello");
+
+    spawn_set_slots(w->spawn, 1);
+    a.line_slots = 1;
+    char *dir = task_dir_path(w->tasks_dir, &a.id);
+    assert_int_equal(mkdir(dir, 0700), 0);
+    attempt_run(w, &a);
+    assert_completed(&a);
+    assert_stdout(&a, "hello\n");
+    free(dir);
+    attempt_done(&a);
+}
+
 static void a_hard_cancel_does_not_wait_for_the_grace(void **state)
 {
     struct world *w = *state;
@@ -910,6 +973,9 @@ int main(int argc, char **argv)
         CASE(an_uploaded_file_comes_from_who_has_it),
         CASE(a_cancel_ends_a_running_command),
         CASE(a_cancel_before_the_first_turn_ends_it_too),
+        CASE(a_cancel_ends_one_that_waits_in_line),
+        CASE(one_that_waits_in_line_can_be_taken_back),
+        CASE(a_directory_in_the_way_sends_one_through_the_line_again),
         CASE(a_hard_cancel_does_not_wait_for_the_grace),
         CASE(a_command_that_completes_in_spite_of_a_cancel_has_completed),
         CASE(a_cancel_ends_a_download),
