@@ -118,6 +118,10 @@ unit_tests += tests/unit/client_tls_test
 tests_unit_client_tls_test_SOURCES = tests/unit/client_tls_test.c tests/lib/fake_api.c tests/lib/fake_api.h
 tests_unit_client_tls_test_SOURCES += tests/lib/tls_fixture.c tests/lib/tls_fixture.h
 tests_unit_client_tls_test_LDADD = $(client_libs) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
+unit_tests += tests/unit/proxy_test
+tests_unit_proxy_test_SOURCES = tests/unit/proxy_test.c tests/lib/model_server.c tests/lib/model_server.h
+tests_unit_proxy_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+
 unit_tests += tests/unit/link_chaos_test
 tests_unit_link_chaos_test_SOURCES = tests/unit/link_chaos_test.c tests/lib/link_fixture.c tests/lib/link_fixture.h
 tests_unit_link_chaos_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
