@@ -86,7 +86,8 @@ enum json_kind json_scan_peek(struct json_scan *s)
     }
 }
 
-/* ---- containers ------------------------------------------------------------------------------- */
+/* ---- containers -------------------------------------------------------------------------------
+ */
 
 static bool json_open(struct json_scan *s, char c)
 {
@@ -132,7 +133,8 @@ bool json_scan_element(struct json_scan *s)
     return json_next(s, ']');
 }
 
-/* ---- strings ---------------------------------------------------------------------------------- */
+/* ---- strings ----------------------------------------------------------------------------------
+ */
 
 static bool json_hex4(struct json_scan *s, unsigned *code)
 {
@@ -152,28 +154,28 @@ static bool json_hex4(struct json_scan *s, unsigned *code)
     return true;
 }
 
-static void json_put_utf8(struct buf *b, unsigned code)
+/* Writes the UTF-8 of `code` and returns its length. */
+static size_t json_put_utf8(uint8_t *out, unsigned code)
 {
-    uint8_t bytes[4];
     size_t n = 0;
     if (code < 0x80) {
-        bytes[n++] = (uint8_t)code;
+        out[n++] = (uint8_t)code;
     } else if (code < 0x800) {
-        bytes[n++] = (uint8_t)(0xc0 | code >> 6);
+        out[n++] = (uint8_t)(0xc0 | code >> 6);
     } else if (code < 0x10000) {
-        bytes[n++] = (uint8_t)(0xe0 | code >> 12);
-        bytes[n++] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
+        out[n++] = (uint8_t)(0xe0 | code >> 12);
+        out[n++] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
     } else {
-        bytes[n++] = (uint8_t)(0xf0 | code >> 18);
-        bytes[n++] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
-        bytes[n++] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
+        out[n++] = (uint8_t)(0xf0 | code >> 18);
+        out[n++] = (uint8_t)(0x80 | (code >> 12 & 0x3f));
+        out[n++] = (uint8_t)(0x80 | (code >> 6 & 0x3f));
     }
     if (code >= 0x80)
-        bytes[n++] = (uint8_t)(0x80 | (code & 0x3f));
-    (void)buf_append(b, bytes, n);
+        out[n++] = (uint8_t)(0x80 | (code & 0x3f));
+    return n;
 }
 
-static bool json_unicode(struct json_scan *s, struct buf *b)
+static bool json_unicode(struct json_scan *s, uint8_t *out, size_t *n)
 {
     unsigned code, low;
     if (!json_hex4(s, &code))
@@ -189,22 +191,28 @@ static bool json_unicode(struct json_scan *s, struct buf *b)
         else
             s->mark.at = back;
     }
-    json_put_utf8(b, code >= 0xd800 && code < 0xe000 ? 0xfffd : code);
+    *n = json_put_utf8(out, code >= 0xd800 && code < 0xe000 ? 0xfffd : code);
     return true;
 }
 
-static bool json_escape(struct json_scan *s, struct buf *b)
+/* Decodes what follows a backslash to `out`, which has room for four bytes. */
+static bool json_escape(struct json_scan *s, uint8_t *out, size_t *n)
 {
     static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
     if (s->mark.at == s->end)
         return json_fail(s);
     char c = *s->mark.at++;
+    *n = 1;
+    if (c == '"' || c == '\\') {
+        *out = (uint8_t)c;
+        return true;
+    }
     if (c == 'u')
-        return json_unicode(s, b);
+        return json_unicode(s, out, n);
     const char *found = c != '\0' ? strchr(from, c) : NULL;
     if (found == NULL)
         return json_fail(s);
-    (void)buf_append_byte(b, (uint8_t)to[found - from]);
+    *out = (uint8_t)to[found - from];
     return true;
 }
 
@@ -227,12 +235,18 @@ static bool json_string(struct json_scan *s, struct buf *b, struct json_slice *v
         *value = (struct json_slice){.text = from, .len = (size_t)(at - from)};
         return true;
     }
+    /* What is decoded is never longer than what it is decoded from. */
     buf_clear(b);
+    if (buf_reserve(b, (size_t)(s->end - from) + 4) < 0)
+        return json_fail(s);
     while (at < s->end && *at == '\\') {
-        (void)buf_append(b, from, (size_t)(at - from));
+        size_t n = (size_t)(at - from);
+        memcpy(b->data + b->len, from, n);
+        b->len += n;
         s->mark.at = at + 1;
-        if (!json_escape(s, b))
+        if (!json_escape(s, b->data + b->len, &n))
             return false;
+        b->len += n;
         from = s->mark.at;
         at = json_plain(from, s->end);
     }
@@ -255,7 +269,8 @@ bool json_scan_string(struct json_scan *s, struct json_slice *value)
     return json_string(s, &s->string, value);
 }
 
-/* ---- the rest --------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------------
+ */
 
 static bool json_word(struct json_scan *s, const char *word)
 {

@@ -1,4 +1,5 @@
-/* Reading JSON (RFC 8259) as it comes, without building a tree: for large inputs and many small ones.
+/* Reading JSON (RFC 8259) as it comes, without building a tree: for large inputs and many small
+ * ones.
  *
  *     struct json_scan s;
  *     json_scan_init(&s, text, len);
@@ -10,8 +11,8 @@
  *             json_scan_skip(&s, NULL);
  *     if (!json_scan_end(&s)) ...malformed
  *
- * After the first error every function gives false, so that one look at the end is enough. Each key must
- * be followed by reading or skipping its value. Nesting is bounded. */
+ * After the first error every function gives false, so that one look at the end is enough. Each key
+ * must be followed by reading or skipping its value. Nesting is bounded. */
 #ifndef BASE_JSON_SCAN_H
 #define BASE_JSON_SCAN_H
 
@@ -69,7 +70,8 @@ bool json_scan_array(struct json_scan *s);
 /* Whether an element follows; false at the array's end, which is consumed. */
 bool json_scan_element(struct json_scan *s);
 
-/* The content of a string; valid until the next string is read. Half of a surrogate pair gives U+FFFD. */
+/* The content of a string; valid until the next string is read. Half of a surrogate pair gives
+ * U+FFFD. */
 bool json_scan_string(struct json_scan *s, struct json_slice *value);
 bool json_scan_i64(struct json_scan *s, int64_t *value); /* fails for fractions, out of range */
 bool json_scan_bool(struct json_scan *s, bool *value);

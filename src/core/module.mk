@@ -4,12 +4,19 @@
 noinst_LIBRARIES += libcore.a
 
 libcore_a_SOURCES =
-libcore_a_SOURCES += src/core/delta_checkpoint.h
-libcore_a_SOURCES += src/core/delta_commit.h
-libcore_a_SOURCES += src/core/delta_log.h
-libcore_a_SOURCES += src/core/delta_prune.h
-libcore_a_SOURCES += src/core/delta_schema.h
-libcore_a_SOURCES += src/core/delta_value.h
+libcore_a_SOURCES += src/core/delta_action.c
+libcore_a_SOURCES += src/core/delta_checkpoint.c src/core/delta_checkpoint.h
+libcore_a_SOURCES += src/core/delta_commit.c src/core/delta_commit.h
+libcore_a_SOURCES += src/core/delta_facts.c
+libcore_a_SOURCES += src/core/delta_internal.h
+libcore_a_SOURCES += src/core/delta_log.c src/core/delta_log.h
+libcore_a_SOURCES += src/core/delta_meta.c
+libcore_a_SOURCES += src/core/delta_prune.c src/core/delta_prune.h
+libcore_a_SOURCES += src/core/delta_schema.c src/core/delta_schema.h
+libcore_a_SOURCES += src/core/delta_state.c
+libcore_a_SOURCES += src/core/delta_type.c src/core/delta_type.h
+libcore_a_SOURCES += src/core/delta_value.c src/core/delta_value.h
+libcore_a_SOURCES += src/core/delta_view.c
 libcore_a_SOURCES += src/core/detector.c src/core/detector.h
 libcore_a_SOURCES += src/core/health.c src/core/health.h
 libcore_a_SOURCES += src/core/job.c src/core/job.h

@@ -56,9 +56,9 @@ static void what_is_no_json_is_refused(void **state)
 {
     (void)state;
     static const char *const bad[] = {
-        "",         "{",       "}",         "[1,]",   "[,1]",  "{\"a\"}",  "{\"a\":}",  "{a:1}",
-        "[1 2]",    "01",      "1.",        "-",      "1e",    "nul",      "\"a",       "\"\\x\"",
-        "\"\\u12\"", "\"a\nb\"", "{\"a\":1,}", "[1]]",  "+1",    "tru",      "\"\\",      "{\"a\":1}x",
+        "",          "{",        "}",          "[1,]", "[,1]", "{\"a\"}", "{\"a\":}", "{a:1}",
+        "[1 2]",     "01",       "1.",         "-",    "1e",   "nul",     "\"a",      "\"\\x\"",
+        "\"\\u12\"", "\"a\nb\"", "{\"a\":1,}", "[1]]", "+1",   "tru",     "\"\\",     "{\"a\":1}x",
     };
     for (size_t i = 0; i < MEM_COUNT(bad); i++)
         if (is_json(bad[i]))
@@ -93,8 +93,9 @@ static void numbers_out_of_range_are_no_integers(void **state)
 static void it_takes_what_another_reader_takes(void **state)
 {
     (void)state;
-    static const char *const tokens[] = {"{",  "}",   "[",      "]",     ",",  ":", "\"a\"",
-                                         "1",  "-0.5e1", "null", "true", " ",  "\"\\u0041\"", "\"\\n\""};
+    static const char *const tokens[] = {"{",    "}",     "[",           "]",      ",",
+                                         ":",    "\"a\"", "1",           "-0.5e1", "null",
+                                         "true", " ",     "\"\\u0041\"", "\"\\n\""};
     struct generated g;
     generated_init(&g, 20000);
     while (generated_next(&g)) {

@@ -48,6 +48,14 @@ tests_unit_lake_path_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/message_test
 tests_unit_message_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/delta_log_test
+tests_unit_delta_log_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/delta_prune_test
+tests_unit_delta_prune_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/delta_schema_test
+tests_unit_delta_schema_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/delta_value_test
+tests_unit_delta_value_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/detector_test
 tests_unit_detector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/job_test
