@@ -147,49 +147,6 @@ int delta_checkpoint_write(const struct delta_view *view, int64_t tombstones_fro
     return c.err;
 }
 
-/* ---- SQL --------------------------------------------------------------------------------------
- */
-
-const char *delta_checkpoint_columns(void)
-{
-    return "{'txn': 'STRUCT(\"appId\" VARCHAR, version BIGINT)',"
-           " 'add': 'STRUCT(path VARCHAR, \"partitionValues\" MAP(VARCHAR, VARCHAR), size BIGINT,"
-           " \"modificationTime\" BIGINT, \"dataChange\" BOOLEAN, tags MAP(VARCHAR, VARCHAR),"
-           " stats VARCHAR)',"
-           " 'remove': 'STRUCT(path VARCHAR, \"deletionTimestamp\" BIGINT, \"dataChange\" "
-           "BOOLEAN)',"
-           " 'metaData': 'STRUCT(id VARCHAR, \"name\" VARCHAR, description VARCHAR,"
-           " format STRUCT(provider VARCHAR, options MAP(VARCHAR, VARCHAR)), \"schemaString\""
-           " VARCHAR, \"partitionColumns\" VARCHAR[], \"createdTime\" BIGINT,"
-           " configuration MAP(VARCHAR, VARCHAR))',"
-           " 'protocol': 'STRUCT(\"minReaderVersion\" INTEGER, \"minWriterVersion\" INTEGER,"
-           " \"readerFeatures\" VARCHAR[], \"writerFeatures\" VARCHAR[])'}";
-}
-
-char *delta_checkpoint_sql_write(const char *lines_path)
-{
-    struct buf b;
-    buf_init(&b, 1 << 20);
-    (void)buf_append_str(&b, "SELECT * FROM read_json('");
-    for (; *lines_path != '\0'; lines_path++) {
-        if (*lines_path == '\'')
-            (void)buf_append_byte(&b, '\'');
-        (void)buf_append_byte(&b, (uint8_t)*lines_path);
-    }
-    (void)buf_printf(&b, "', format = 'newline_delimited', maximum_object_size = %d, columns = %s)",
-                     DELTA_LINE_BYTES_MAX, delta_checkpoint_columns());
-    (void)buf_cstr(&b);
-    return buf_steal(&b, NULL);
-}
-
-char *delta_checkpoint_sql_read(const char *input)
-{
-    return mem_printf("SELECT to_json(r)::VARCHAR FROM %s r WHERE r.protocol IS NOT NULL OR"
-                      " r.\"metaData\" IS NOT NULL UNION ALL SELECT to_json(r)::VARCHAR FROM %s r"
-                      " WHERE r.protocol IS NULL AND r.\"metaData\" IS NULL",
-                      input, input);
-}
-
 /* ---- _last_checkpoint -------------------------------------------------------------------------
  */
 
