@@ -12,6 +12,7 @@
 #include "config.h"
 #include "daemon.h"
 #include "dev.h"
+#include "run/executor_child.h"
 #include "run/spawner.h"
 
 enum { CLUSTERD_SETTINGS_MAX = 64 };
@@ -288,6 +289,8 @@ int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "spawner") == 0)
         return spawner_main(SPAWNER_FD);
+    if (argc > 1 && strcmp(argv[1], "executor") == 0)
+        return executor_main(EXECUTOR_FD);
     if (argc < 2)
         return clusterd_usage_error("a command is missing", "");
     const char *name = argv[1];

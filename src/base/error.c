@@ -42,6 +42,8 @@ const char *err_name(int code)
     case -ENOSPC:
     case -EDQUOT:
         return "disk_full";
+    case -ENOMEM:
+        return "out_of_memory";
     case -EADDRINUSE:
         return "address_in_use";
     case -EINVAL:
@@ -65,6 +67,8 @@ int err_from_name(const char *name)
         return 0;
     if (strcmp(name, "disk_full") == 0)
         return -ENOSPC;
+    if (strcmp(name, "out_of_memory") == 0)
+        return -ENOMEM;
     if (strcmp(name, "address_in_use") == 0)
         return -EADDRINUSE;
     if (strcmp(name, "io") == 0)

@@ -1,0 +1,223 @@
+#include "run/executor_diagnose.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "run/duck.h"
+#include "run/executor_error.h"
+#include "run/executor_input.h"
+#include "run/executor_sql.h"
+
+/* ---- csv: "CSV Error on Line: 3\nOriginal Line: 1,x\nError when converting column \"a\". Could
+ * not convert string \"x\" to 'INTEGER'\n...\n  file = /path\n  ..."
+ * -------------------------------- */
+
+/* What follows `label` up to the end of its line; malloc'ed, NULL when it isn't there. */
+static char *executor_diagnose_after(const char *text, const char *label)
+{
+    const char *at = strstr(text, label);
+    if (at == NULL)
+        return NULL;
+    at += strlen(label);
+    return mem_strndup(at, strcspn(at, "\n"));
+}
+
+/* The line behind that of `label`. */
+static char *executor_diagnose_below(const char *text, const char *label)
+{
+    const char *at = strstr(text, label);
+    at = at != NULL ? strchr(at, '\n') : NULL;
+    if (at == NULL)
+        return NULL;
+    at++;
+    return mem_strndup(at, strcspn(at, "\n"));
+}
+
+static void executor_diagnose_kind(struct executor_task *task, const char *kind)
+{
+    free(task->error->kind);
+    task->error->kind = mem_strdup(kind);
+}
+
+static void executor_diagnose_csv(struct executor_task *task)
+{
+    Wire__SqlError *error = task->error;
+    const char *text = error->message;
+    char *line = executor_diagnose_after(text, "CSV Error on Line: ");
+    char *original = executor_diagnose_after(text, "Original Line: ");
+    char *reason = executor_diagnose_below(text, "Original Line: ");
+    char *file = executor_diagnose_after(text, "  file = ");
+    executor_diagnose_kind(task, "csv");
+    error->code = ERR_INVALID;
+    error->elsewhere = false;
+    if (line != NULL && file != NULL && reason != NULL) {
+        if (original != NULL)
+            executor_error_hint(error, "the line is: %.200s", original);
+        if (error->name != protobuf_c_empty_string)
+            free(error->name);
+        error->name = mem_strdup(file);
+        executor_error_say(error, "%s, line %s: %s", file, line, reason);
+    } else {
+        char *first = mem_strndup(text, strcspn(text, "\n"));
+        executor_error_say(error, "%s", first);
+        free(first);
+    }
+    free(line);
+    free(original);
+    free(reason);
+    free(file);
+}
+
+/* DuckDB guesses the dialect first, and a row with too many or too few fields spoils the guess:
+ * what it says then names no line. Without guessing it says which row it is. */
+static void executor_diagnose_guess(struct executor_task *task, const Wire__SqlFragment *fragment)
+{
+    char *file = executor_diagnose_after(task->error->message, "Error when sniffing file \"");
+    if (file == NULL)
+        return;
+    file[strcspn(file, "\"")] = '\0';
+    Wire__SqlError *first = task->error;
+    executor_task_rollback(task);
+    task->error = NULL;
+    for (size_t i = 0; i < fragment->n_inputs && task->error == NULL; i++)
+        if (fragment->inputs[i]->format == WIRE__SQL_FORMAT__SQL_FORMAT_CSV)
+            executor_input_try(task, fragment->inputs[i], file);
+    if (task->error != NULL && str_starts_with(task->error->message, "CSV Error")) {
+        wire__sql_error__free_unpacked(first, NULL);
+        executor_diagnose_csv(task);
+    } else {
+        if (task->error != NULL)
+            wire__sql_error__free_unpacked(task->error, NULL);
+        task->error = first;
+        executor_diagnose_kind(task, "csv");
+        executor_error_say(first, "%s does not look like csv with these columns", file);
+        executor_error_hint(first, "say what it is like with the options delim, quote, header, "
+                                   "or look for rows with more or fewer fields");
+    }
+    free(file);
+}
+
+/* ---- a file that is damaged, where the message has no name ------------------------------------
+ */
+
+static bool executor_diagnose_names_file(const char *message, const Wire__SqlFragment *fragment)
+{
+    for (size_t i = 0; i < fragment->n_inputs; i++)
+        for (size_t j = 0; j < fragment->inputs[i]->n_files; j++)
+            if (strstr(message, fragment->inputs[i]->files[j]->path) != NULL)
+                return true;
+    return false;
+}
+
+/* Reads all of one file. */
+static bool executor_diagnose_reads(struct executor_task *task, const char *path)
+{
+    struct executor_sql sql;
+    executor_sql_init(&sql);
+    executor_sql_add(&sql, "SELECT count(h) FROM (SELECT hash(COLUMNS(*)) AS h FROM read_parquet(");
+    executor_sql_literal(&sql, path);
+    executor_sql_add(&sql, ", hive_partitioning=false))");
+    Wire__SqlError *error = executor_engine_execute(task->con, executor_sql_text(&sql));
+    bool reads = error == NULL || error->code == ERR_CANCELLED;
+    if (error != NULL)
+        wire__sql_error__free_unpacked(error, NULL);
+    executor_sql_done(&sql);
+    return reads;
+}
+
+static void executor_diagnose_file(struct executor_task *task, const Wire__SqlFragment *fragment)
+{
+    executor_task_rollback(task);
+    for (size_t i = 0; i < fragment->n_inputs; i++) {
+        const Wire__SqlInput *input = fragment->inputs[i];
+        const char *root = strstr(input->root, "/");
+        if (input->format != WIRE__SQL_FORMAT__SQL_FORMAT_PARQUET || root == NULL)
+            continue;
+        for (size_t j = 0; j < input->n_files; j++) {
+            char *path = mem_printf("%s/%s", root, input->files[j]->path);
+            bool reads =
+                executor_port_is_cancelled(task->port) || executor_diagnose_reads(task, path);
+            if (!reads) {
+                char *reason = mem_strdup(task->error->message);
+                executor_error_say(task->error, "%s is damaged: %s", path, reason);
+                if (task->error->name != protobuf_c_empty_string)
+                    free(task->error->name);
+                task->error->name = mem_strdup(path);
+                free(reason);
+            }
+            free(path);
+            if (!reads)
+                return;
+        }
+    }
+}
+
+/* ---- a value that doesn't fit the column it is written to --------------------------------------
+ */
+
+/* The first value of the `i`th column that can't be cast; malloc'ed, NULL when all can. */
+static char *executor_diagnose_value(struct executor_task *task, const char *select, size_t i,
+                                     const char *type)
+{
+    char *text = mem_printf("SELECT CAST(#%zu AS VARCHAR) FROM (%s\n) WHERE #%zu IS NOT NULL AND "
+                            "TRY_CAST(#%zu AS %s) IS NULL LIMIT 1",
+                            i + 1, select, i + 1, i + 1, type);
+    duckdb_prepared_statement statement = NULL;
+    char *value = NULL;
+    if (duck.prepare(task->con, text, &statement) == DuckDBSuccess)
+        value = executor_engine_first(statement);
+    duck.destroy_prepare(&statement);
+    free(text);
+    return value;
+}
+
+static void executor_diagnose_column(struct executor_task *task, const Wire__SqlFragment *fragment,
+                                     const char *select)
+{
+    const Wire__SqlOutput *output = fragment->output;
+    executor_task_rollback(task);
+    Wire__SqlError *error = task->error;
+    task->error = NULL;
+    int err = 0;
+    for (size_t i = 0; i < fragment->n_inputs && err == 0; i++)
+        err = executor_input_create(task, fragment->inputs[i]);
+    for (size_t i = 0; i < output->n_columns && err == 0; i++) {
+        char *value = executor_diagnose_value(task, select, i, output->columns[i]->type);
+        if (value == NULL)
+            continue;
+        executor_error_say(error, "column %s: %.200s is no %s", output->columns[i]->name, value,
+                           output->columns[i]->type);
+        if (error->name != protobuf_c_empty_string)
+            free(error->name);
+        error->name = mem_strdup(output->columns[i]->name);
+        free(value);
+        break;
+    }
+    if (task->error != NULL)
+        wire__sql_error__free_unpacked(task->error, NULL);
+    task->error = error;
+}
+
+void executor_diagnose(struct executor_task *task, const Wire__SqlFragment *fragment,
+                       const char *select)
+{
+    const Wire__SqlError *error = task->error;
+    if (error == NULL || error->code == ERR_CANCELLED)
+        return;
+    bool is_conversion =
+        strcmp(error->kind, "conversion") == 0 || strcmp(error->kind, "range") == 0;
+    if (str_starts_with(error->message, "CSV Error"))
+        executor_diagnose_csv(task);
+    else if (str_starts_with(error->message, "Error when sniffing"))
+        executor_diagnose_guess(task, fragment);
+    else if (str_ends_with(error->message, " takes no null"))
+        executor_diagnose_kind(task, "constraint");
+    else if (error->code == ERR_CORRUPT && !executor_diagnose_names_file(error->message, fragment))
+        executor_diagnose_file(task, fragment);
+    else if (is_conversion && fragment->output != NULL && fragment->output->n_columns > 0)
+        executor_diagnose_column(task, fragment, select);
+}
