@@ -75,6 +75,9 @@ int routing_encode(const struct routing_state *state, struct buf *out)
     message.gate = state->gate.model[0] != '\0' ? &gate : NULL;
     message.by = (char *)(uintptr_t)state->by;
     message.reason = (char *)(uintptr_t)state->reason;
+    message.stable_url = (char *)(uintptr_t)state->stable_url;
+    message.canary_url = (char *)(uintptr_t)state->canary_url;
+    message.at_ms = (uint64_t)state->at_ms;
     size_t len = wire__routing_state__get_packed_size(&message);
     int err = buf_reserve(out, len);
     if (err < 0)
@@ -97,6 +100,7 @@ static bool routing_decode_message(const Wire__RoutingState *message, struct rou
         .version = message->version,
         .stable_weight = message->stable_weight,
         .canary_weight = message->canary_weight,
+        .at_ms = (int64_t)message->at_ms,
     };
     if (message->gate != NULL) {
         state->gate.errors_permille_max = message->gate->errors_permille_max;
@@ -112,7 +116,9 @@ static bool routing_decode_message(const Wire__RoutingState *message, struct rou
            routing_copy(state->stable, sizeof state->stable, message->stable_model_id) &&
            routing_copy(state->canary, sizeof state->canary, message->canary_model_id) &&
            routing_copy(state->by, sizeof state->by, message->by) &&
-           routing_copy(state->reason, sizeof state->reason, message->reason);
+           routing_copy(state->reason, sizeof state->reason, message->reason) &&
+           routing_copy(state->stable_url, sizeof state->stable_url, message->stable_url) &&
+           routing_copy(state->canary_url, sizeof state->canary_url, message->canary_url);
 }
 
 int routing_decode(const void *data, size_t len, struct routing_state *state)
@@ -139,6 +145,11 @@ enum routing_model routing_choose(const struct routing_state *state, uint64_t nu
 const char *routing_model_id(const struct routing_state *state, enum routing_model model)
 {
     return model == ROUTING_MODEL_CANARY ? state->canary : state->stable;
+}
+
+const char *routing_model_url(const struct routing_state *state, enum routing_model model)
+{
+    return model == ROUTING_MODEL_CANARY ? state->canary_url : state->stable_url;
 }
 
 /* FNV-1a, then the finaliser of MurmurHash3, so that short keys fill all bits. */

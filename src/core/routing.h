@@ -14,7 +14,12 @@
 #include "base/error.h"
 #include "base/uuid.h"
 
-enum { ROUTING_NAME_MAX = 64, ROUTING_REASON_MAX = 256, ROUTING_WEIGHT_SUM = 100 };
+enum {
+    ROUTING_NAME_MAX = 64,
+    ROUTING_URL_MAX = 512,
+    ROUTING_REASON_MAX = 256,
+    ROUTING_WEIGHT_SUM = 100
+};
 
 enum routing_model { ROUTING_MODEL_STABLE, ROUTING_MODEL_CANARY };
 
@@ -31,12 +36,15 @@ struct routing_state {
     uint64_t version;
     char stable[ROUTING_NAME_MAX + 1]; /* ids of models */
     char canary[ROUTING_NAME_MAX + 1]; /* "": none */
-    int stable_weight;                 /* percent */
+    char stable_url[ROUTING_URL_MAX];  /* of their upstreams, or "echo:...": as registered */
+    char canary_url[ROUTING_URL_MAX];
+    int stable_weight; /* percent */
     int canary_weight;
     struct uuid txid;
     struct routing_gate gate;
     char by[ROUTING_NAME_MAX + 1];
     char reason[ROUTING_REASON_MAX];
+    int64_t at_ms; /* wall */
 };
 
 /* "stable" while one model has all traffic, else "canary". */
@@ -57,8 +65,9 @@ int routing_decode(const void *data, size_t len, struct routing_state *state);
 
 /* `number`: any; a hash of the client's key, or a random number. */
 enum routing_model routing_choose(const struct routing_state *state, uint64_t number);
-/* The id of the model; "" when there is none. */
+/* The id of the model, and its URL; "" when there is none. */
 const char *routing_model_id(const struct routing_state *state, enum routing_model model);
+const char *routing_model_url(const struct routing_state *state, enum routing_model model);
 /* A hash that depends on the service too, so that a client isn't the first everywhere. */
 uint64_t routing_hash(const char *service, const char *key, size_t len);
 

@@ -220,7 +220,9 @@ void txn_free(struct txn *txn)
 static int txn_receive(struct txn *txn, const struct txn_message *message,
                        struct txn_update *update)
 {
-    if (!txn_is_member(txn, message->peer)) {
+    bool outsider = message->type == TXN_MESSAGE_PREPARE || message->type == TXN_MESSAGE_DECISION ||
+                    message->type == TXN_MESSAGE_INQUIRY_REPLY;
+    if (!txn_is_member(txn, message->peer) && !outsider) {
         txn_text(update->text, "node %llu takes no part in rollouts here",
                  (unsigned long long)message->peer);
         return ERR_PROTOCOL;

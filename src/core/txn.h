@@ -175,7 +175,8 @@ enum txn_event_type {
     TXN_EVENT_BEGIN,
     /* txid, yes, text: answers TXN_EFFECT_JUDGE. ERR_NOT_FOUND: nobody waits for it any more. */
     TXN_EVENT_JUDGED,
-    /* message; ERR_PROTOCOL: senseless, or of a node that is no member; update.text. */
+    /* message; ERR_PROTOCOL: senseless, or what only members may say and of a node that is none (a
+     * coordinator need not be one); update.text. */
     TXN_EVENT_RECEIVED,
     TXN_EVENT_GROUP, /* txid, outcome: what the register holds, whoever wrote it */
     /* txid, outcome, text (who, why): an operator decides. 0: TXN_EFFECT_RESOLVED will tell.

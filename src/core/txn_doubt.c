@@ -17,7 +17,7 @@ enum {
 void txn_doubt_ask(struct txn *txn, struct txn_entry *entry, uint64_t node, bool pledge,
                    struct txn_update *update)
 {
-    if (node == txn->config.self || !txn_is_member(txn, node))
+    if (node == txn->config.self || (!txn_is_member(txn, node) && node != entry->body->coordinator))
         return;
     struct txn_message *message =
         txn_send(update, entry->seq, node, TXN_MESSAGE_INQUIRY, &entry->txid);

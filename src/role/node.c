@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "role/node_internal.h"
+#include "role/routing_table.h"
 #include "run/data_dir.h"
 
 enum { NODE_MESH_MAX = 64 }; /* up to so many members everybody links to everybody */
@@ -27,6 +28,7 @@ struct node *node_new(struct loop *loop, const struct node_options *options, str
     node->router = router;
     node->spawn = spawn;
     node->http = http;
+    node->routing = routing_table_new();
     node->cluster_id = mem_strdup(options->cluster_id);
     node->id = options->id;
     node->members = mem_zalloc(sizeof *node->members);
@@ -66,6 +68,7 @@ void node_free(struct node *node)
         free(peer);
     }
     wire__members__free_unpacked(node->members, NULL);
+    routing_table_free(node->routing);
     free(node->cluster_id);
     free(node);
 }
@@ -96,6 +99,11 @@ struct http_router *node_router(const struct node *node)
 struct spawn *node_spawn(const struct node *node)
 {
     return node->spawn;
+}
+
+struct routing_table *node_routing(const struct node *node)
+{
+    return node->routing;
 }
 
 struct http_client *node_http(const struct node *node)

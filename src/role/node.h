@@ -20,10 +20,11 @@
 struct changes;
 struct http_client;
 struct members;
+struct routing_table;
 struct spawn;
 struct state;
 
-enum { NODE_ROLES_MAX = 8, NODE_CALLS_MAX = 65536 };
+enum { NODE_ROLES_MAX = 16, NODE_CALLS_MAX = 65536 };
 
 /* What the daemon decided; strings live as long as the node. */
 struct node_options {
@@ -87,6 +88,7 @@ struct http_router *node_router(const struct node *node);
 struct spawn *node_spawn(const struct node *node);
 struct http_client *node_http(const struct node *node);
 struct link_set *node_links(const struct node *node);
+struct routing_table *node_routing(const struct node *node); /* role/routing_table.h */
 
 uint64_t node_id(const struct node *node); /* 0 before it has joined */
 const char *node_cluster_id(const struct node *node);

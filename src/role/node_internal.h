@@ -46,6 +46,7 @@ struct node {
     struct http_router *router;
     struct spawn *spawn;
     struct http_client *http;
+    struct routing_table *routing;
     char *cluster_id;
     uint64_t id;
 

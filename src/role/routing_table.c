@@ -1,5 +1,6 @@
 #include "role/routing_table.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -26,15 +27,15 @@ struct routing_table_service {
 struct routing_table {
     struct routing_table_service *services;
     struct routing_table_count *counts;
-    struct routing_table_model *models;
-    size_t models_n;
+    struct {
+        void (*fn)(void *arg);
+        void *arg;
+    } watchers[ROUTING_TABLE_WATCHERS_MAX];
+    unsigned watchers_n;
     struct prng prng;
     bool out;
     char reason[ROUTING_REASON_MAX];
 };
-
-/* Counters of models that are long gone give way. */
-enum { ROUTING_TABLE_COUNTS_MAX = 4096 };
 
 struct routing_table *routing_table_new(void)
 {
@@ -61,8 +62,20 @@ void routing_table_free(struct routing_table *table)
         HASH_DEL(table->counts, count);
         free(count);
     }
-    free(table->models);
     free(table);
+}
+
+void routing_table_on_change(struct routing_table *table, void (*fn)(void *arg), void *arg)
+{
+    assert(table->watchers_n < ROUTING_TABLE_WATCHERS_MAX);
+    table->watchers[table->watchers_n].fn = fn;
+    table->watchers[table->watchers_n++].arg = arg;
+}
+
+static void routing_table_changed(const struct routing_table *table)
+{
+    for (unsigned i = 0; i < table->watchers_n; i++)
+        table->watchers[i].fn(table->watchers[i].arg);
 }
 
 /* ---- states ------------------------------------------------------------------------------------
@@ -84,8 +97,10 @@ void routing_table_apply(struct routing_table *table, const struct routing_state
         HASH_ADD_KEYPTR_INORDER(hh, table->services, service->state.service,
                                 strlen(service->state.service), service, routing_table_order);
     }
-    if (state->version > service->state.version)
-        service->state = *state;
+    if (state->version <= service->state.version)
+        return;
+    service->state = *state;
+    routing_table_changed(table);
 }
 
 const struct routing_state *routing_table_at(const struct routing_table *table, size_t i)
@@ -105,28 +120,11 @@ const struct routing_state *routing_table_find(const struct routing_table *table
     return service != NULL ? &service->state : NULL;
 }
 
-void routing_table_set_models(struct routing_table *table, const struct routing_table_model *models,
-                              size_t n)
-{
-    free(table->models);
-    table->models = n > 0 ? mem_dup(models, n * sizeof *models) : NULL;
-    table->models_n = n;
-}
-
-const struct routing_table_model *routing_table_model(const struct routing_table *table,
-                                                      const char *id)
-{
-    for (size_t i = 0; i < table->models_n; i++) {
-        if (strcmp(table->models[i].id, id) == 0)
-            return &table->models[i];
-    }
-    return NULL;
-}
-
 void routing_table_set_rotation(struct routing_table *table, bool in_rotation, const char *reason)
 {
     table->out = !in_rotation;
     (void)snprintf(table->reason, sizeof table->reason, "%s", in_rotation ? "" : reason);
+    routing_table_changed(table);
 }
 
 bool routing_table_in_rotation(const struct routing_table *table, const char **reason)
@@ -172,14 +170,10 @@ int routing_table_choose(struct routing_table *table, const char *service, const
                           ? routing_hash(state->service, sticky, strlen(sticky))
                           : prng_next(&table->prng);
     enum routing_model which = routing_choose(state, number);
-    const char *id = routing_model_id(state, which);
-    const struct routing_table_model *model = routing_table_model(table, id);
-    if (model == NULL)
-        return error_set(e, ERR_UNAVAILABLE, "model %s is not known on this node (yet)", id);
     *target = (struct routing_target){.version = state->version, .which = which};
     memcpy(target->service, state->service, sizeof target->service);
-    memcpy(target->model, model->id, sizeof target->model);
-    memcpy(target->url, model->url, sizeof target->url);
+    (void)snprintf(target->model, sizeof target->model, "%s", routing_model_id(state, which));
+    (void)snprintf(target->url, sizeof target->url, "%s", routing_model_url(state, which));
     return 0;
 }
 
@@ -194,23 +188,34 @@ static struct routing_table_count *routing_table_counter(const struct routing_ta
     return count;
 }
 
-void routing_table_count(struct routing_table *table, const struct routing_target *target,
+static struct health *routing_table_get(struct routing_table *table, const char *service,
+                                        const char *model)
+{
+    struct routing_table_count *count = routing_table_counter(table, service, model);
+    if (count != NULL)
+        return &count->health;
+    if (HASH_COUNT(table->counts) >= ROUTING_TABLE_COUNTS_MAX) {
+        struct routing_table_count *oldest = table->counts; /* of a model that is long gone */
+        HASH_DEL(table->counts, oldest);
+        free(oldest);
+    }
+    count = mem_zalloc(sizeof *count);
+    (void)snprintf(count->key.service, sizeof count->key.service, "%s", service);
+    (void)snprintf(count->key.model, sizeof count->key.model, "%s", model);
+    HASH_ADD(hh, table->counts, key, sizeof count->key, count);
+    return &count->health;
+}
+
+void routing_table_count(struct routing_table *table, const char *service, const char *model,
                          bool error, uint64_t latency_us)
 {
-    struct routing_table_count *count =
-        routing_table_counter(table, target->service, target->model);
-    if (count == NULL) {
-        if (HASH_COUNT(table->counts) >= ROUTING_TABLE_COUNTS_MAX) {
-            struct routing_table_count *oldest = table->counts;
-            HASH_DEL(table->counts, oldest);
-            free(oldest);
-        }
-        count = mem_zalloc(sizeof *count);
-        (void)snprintf(count->key.service, sizeof count->key.service, "%s", target->service);
-        (void)snprintf(count->key.model, sizeof count->key.model, "%s", target->model);
-        HASH_ADD(hh, table->counts, key, sizeof count->key, count);
-    }
-    health_count(&count->health, error, latency_us);
+    health_count(routing_table_get(table, service, model), error, latency_us);
+}
+
+void routing_table_set_health(struct routing_table *table, const char *service, const char *model,
+                              const struct health *health)
+{
+    *routing_table_get(table, service, model) = *health;
 }
 
 bool routing_table_health_at(const struct routing_table *table, size_t i, const char **service,

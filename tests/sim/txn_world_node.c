@@ -102,6 +102,10 @@ static void txn_world_do(struct txn_world *w, struct txn_world_node *node,
         txn_world_trace(w, "node %u: %s%s %s", node->index + 1, effect->yes ? "coordinates " : "",
                         txn_world_name(&effect->txid), effect->text);
         break;
+    case TXN_EFFECT_OUTCOME:
+        if (w->bug == TXN_BUG_IGNORANT_ABORT && effect->outcome == TXN_OUTCOME_COMMIT)
+            txn_world_stumble(w, node);
+        break;
     case TXN_EFFECT_ROTATION:
         txn_world_trace(w, "node %u: %s", node->index + 1, effect->text);
         break;

@@ -9,16 +9,36 @@
 static struct routing_table *table_with(const char *service, uint64_t version, int canary)
 {
     struct routing_table *table = routing_table_new();
-    const struct routing_table_model models[] = {{.id = "m1", .url = ""},
-                                                 {.id = "m2", .url = "http://127.0.0.1:9/x"}};
-    routing_table_set_models(table, models, 2);
     struct routing_state state = {
         .version = version, .stable_weight = 100 - canary, .canary_weight = canary};
     strcpy(state.service, service);
     strcpy(state.stable, "m1");
     strcpy(state.canary, "m2");
+    strcpy(state.stable_url, "echo:");
+    strcpy(state.canary_url, "http://127.0.0.1:9/x");
     routing_table_apply(table, &state);
     return table;
+}
+
+static void count_one(void *arg)
+{
+    (*(int *)arg)++;
+}
+
+static void whoever_serves_hears_of_each_change(void **unused)
+{
+    (void)unused;
+    struct routing_table *table = table_with("a", 5, 10);
+    int changes = 0;
+    routing_table_on_change(table, count_one, &changes);
+    struct routing_state state = *routing_table_find(table, "a");
+    routing_table_apply(table, &state);
+    assert_int_equal(changes, 0);
+    state.version++;
+    routing_table_apply(table, &state);
+    routing_table_set_rotation(table, false, "behind");
+    assert_int_equal(changes, 2);
+    routing_table_free(table);
 }
 
 static void an_older_state_never_replaces_a_newer_one(void **unused)
@@ -73,8 +93,8 @@ static void what_cannot_be_served_says_why(void **unused)
     assert_int_equal(routing_table_choose(table, "a", NULL, &target, &e), ERR_UNAVAILABLE);
     assert_string_equal(e.text, "this node is out of rotation: behind");
     routing_table_set_rotation(table, true, "");
-    routing_table_set_models(table, NULL, 0);
-    assert_int_equal(routing_table_choose(table, "a", NULL, &target, &e), ERR_UNAVAILABLE);
+    assert_int_equal(routing_table_choose(table, "a", NULL, &target, &e), 0);
+    assert_string_equal(target.url, "http://127.0.0.1:9/x");
     routing_table_free(table);
 }
 
@@ -103,8 +123,8 @@ static void requests_are_counted_by_service_and_model(void **unused)
     struct error e;
     assert_null(routing_table_health(table, "a", "m2"));
     assert_int_equal(routing_table_choose(table, "a", NULL, &target, &e), 0);
-    routing_table_count(table, &target, false, 1000);
-    routing_table_count(table, &target, true, 2000);
+    routing_table_count(table, target.service, target.model, false, 1000);
+    routing_table_count(table, target.service, target.model, true, 2000);
     const struct health *health = routing_table_health(table, "a", "m2");
     assert_int_equal(health->requests, 2);
     assert_int_equal(health->errors, 1);
@@ -113,12 +133,16 @@ static void requests_are_counted_by_service_and_model(void **unused)
     assert_true(routing_table_health_at(table, 0, &service, &model, &health));
     assert_string_equal(model, "m2");
     assert_false(routing_table_health_at(table, 1, &service, &model, &health));
+    const struct health totals = {.requests = 9, .errors = 3};
+    routing_table_set_health(table, "a", "m2", &totals);
+    assert_int_equal(routing_table_health(table, "a", "m2")->errors, 3);
     routing_table_free(table);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whoever_serves_hears_of_each_change),
         cmocka_unit_test(an_older_state_never_replaces_a_newer_one),
         cmocka_unit_test(a_client_with_a_key_keeps_its_model),
         cmocka_unit_test(what_cannot_be_served_says_why),
