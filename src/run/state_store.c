@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "run/state_tables.h"
 
 enum { STATE_STORE_COPY_PAGES = 1024, STATE_STORE_BUSY_MS = 10000, STATE_STORE_AUDIT_ROWS = 20000 };
 
@@ -108,6 +109,7 @@ struct state_store {
     sqlite3 *db;
     char *path;
     sqlite3_stmt *statements[STATE_STORE_STATEMENTS];
+    struct state_tables *tables;
     uint64_t applied;
     uint64_t kv_revision;
     uint64_t applied_committed;
@@ -197,6 +199,8 @@ int state_store_open(struct state_store **out, const char *path, struct error *e
                                &store->statements[i], NULL) != SQLITE_OK)
             err = state_store_error(store->db, path, "state", e);
     if (err == 0)
+        err = state_tables_open(&store->tables, store->db, store->path, e);
+    if (err == 0)
         err = state_store_integer(store->db, path, "SELECT value FROM meta WHERE key='applied'",
                                   &store->applied, e);
     if (err == 0)
@@ -219,6 +223,7 @@ void state_store_close(struct state_store *store)
         return;
     for (int i = 0; i < STATE_STORE_STATEMENTS; i++)
         sqlite3_finalize(store->statements[i]);
+    state_tables_close(store->tables);
     sqlite3_close(store->db);
     free(store->results);
     free(store->path);
@@ -550,6 +555,14 @@ static int state_store_apply_change(struct state_store *store, const Wire__Chang
         return state_store_forget_job(store, change->job_forget, e);
     case WIRE__CHANGE__OF_AUDIT:
         return state_store_put_audit(store, change->audit, e);
+    case WIRE__CHANGE__OF_TABLE_CREATE:
+        return state_tables_create(store->tables, change->table_create, at_ms, result, e);
+    case WIRE__CHANGE__OF_TABLE_DROP:
+        return state_tables_drop(store->tables, change->table_drop, result, e);
+    case WIRE__CHANGE__OF_TABLE_COMMIT:
+        return state_tables_commit(store->tables, change->table_commit, at_ms, result, e);
+    case WIRE__CHANGE__OF_TABLE_PUBLISHED:
+        return state_tables_published(store->tables, change->table_published, e);
     case WIRE__CHANGE__OF__NOT_SET:
     case _WIRE__CHANGE__OF__CASE_IS_INT_SIZE:
         break;

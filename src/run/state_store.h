@@ -20,8 +20,9 @@ struct state_store;
 
 /* What applying one change gave. */
 struct state_result {
-    int code;         /* 0, or ERR_CONFLICT / ERR_NOT_FOUND of a conditional change */
-    uint64_t version; /* of the key after (or, on conflict, at) the change; 0 where none */
+    int code;         /* 0, or ERR_CONFLICT / ERR_NOT_FOUND / ... of a conditional change */
+    uint64_t version; /* of key or table after (or, on conflict, at) the change; 0 where none */
+    bool repeated;    /* of tables: the change had been made before, under the same id */
 };
 
 /* Opens or creates the file. A newer format is refused with ERR_VERSION. */

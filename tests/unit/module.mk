@@ -218,3 +218,5 @@ tests_unit_config_test_SOURCES = tests/unit/config_test.c src/config.c src/confi
 tests_unit_config_test_LDADD = $(base_libs) $(YAML_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/state_store_test
 tests_unit_state_store_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/state_tables_test
+tests_unit_state_tables_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
