@@ -21,6 +21,10 @@ bench_programs += bench/bin/wal_bench
 bench_bin_wal_bench_SOURCES = bench/wal_bench.c
 bench_bin_wal_bench_LDADD = $(run_libs)
 
+bench_programs += bench/bin/scheduler_bench
+bench_bin_scheduler_bench_SOURCES = bench/scheduler_bench.c
+bench_bin_scheduler_bench_LDADD = $(core_libs)
+
 bench_programs += bench/bin/submit_latency
 bench_bin_submit_latency_SOURCES = bench/submit_latency.c
 bench_bin_submit_latency_LDADD = $(base_libs) $(JANSSON_LIBS)

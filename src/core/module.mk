@@ -17,6 +17,7 @@ libcore_a_SOURCES += src/core/order.h
 libcore_a_SOURCES += src/core/order_entry.c src/core/order_entry.h
 libcore_a_SOURCES += src/core/routing.c src/core/routing.h
 libcore_a_SOURCES += src/core/sched_check.c
+libcore_a_SOURCES += src/core/sched_demand.c
 libcore_a_SOURCES += src/core/sched_dep.c
 libcore_a_SOURCES += src/core/sched_element.c
 libcore_a_SOURCES += src/core/sched_internal.h

@@ -136,6 +136,7 @@ static void sched_check_node(const struct sched *s, const struct sched_node *nod
     assert(node->used == used && node->memory_reserved_bytes == memory_bytes);
     assert(node->attempts_n == attempts_n && node->running_n == running_n);
     assert(node->counted.up == sched_node_is_up(node) && node->counted.slots == node->slots);
+    assert(node->serves == NULL && !(s->serving && node->spare));
     assert(node->timed == (node->drain_deadline_ms != 0 || node->hold_until_ms != 0));
     const struct sched_member *member;
     LIST_FOREACH (member, &node->members, of_node)
@@ -161,6 +162,7 @@ static void sched_check_blocked(const struct sched *s, const struct sched_class 
 static void sched_check_class(const struct sched *s, const struct sched_class *class)
 {
     heap_check(&class->ready);
+    assert(LIST_EMPTY(&class->servers));
     uint32_t able = 0;
     const struct sched_member *member;
     LIST_FOREACH (member, &class->pool->members, of_pool)
@@ -179,6 +181,7 @@ static void sched_check_class(const struct sched *s, const struct sched_class *c
 static void sched_check_pool(const struct sched *s, const struct sched_pool *pool)
 {
     heap_check(&pool->open);
+    sched_demand_check(pool);
     uint32_t members_n = 0;
     const struct sched_member *member;
     LIST_FOREACH (member, &pool->members, of_pool)

@@ -7,6 +7,7 @@
  *   sched_past.c     what elements remember of earlier attempts; lost ones that are found again
  *   sched_node.c     nodes: membership, links, health, drain; room on them
  *   sched_pool.c     pools and classes: which jobs wait for which nodes
+ *   sched_demand.c   classes of a pool by what they demand
  *   sched_place.c    who gets which slot
  *   sched_report.c   what nodes say about attempts
  *   sched_restore.c  rebuilding all of it from rows
@@ -126,6 +127,10 @@ struct sched_node {
     LIST_HEAD(, sched_member) members;
     LIST_ENTRY(sched_node) of_timed; /* has a drain deadline or a hold */
     bool timed;
+    bool spare; /* in sched.spare */
+    TAILQ_ENTRY(sched_node) of_spare;
+    struct sched_class *serves; /* while placing: the class that it has room for */
+    LIST_ENTRY(sched_node) of_serves;
     UT_hash_handle hh;
 };
 
@@ -146,6 +151,9 @@ struct sched_pool {
     uint32_t members_n;
     LIST_HEAD(, sched_member) members;
     LIST_HEAD(, sched_class) classes;
+    LIST_HEAD(, sched_class) parking; /* classes with parked jobs */
+    struct sched_group *groups;       /* see sched_demand.c */
+    size_t groups_n, groups_cap;
     UT_hash_handle hh;
 };
 
@@ -188,9 +196,21 @@ struct sched_class {
     uint64_t left_seq;
     struct sched_why why;
     uint64_t why_topology;
+    struct sched_class *left_child, *right_child; /* by memory, among those of equal cpus, ahead */
+    int height;
+    struct sched_job *first_below;   /* of itself and all below it */
+    LIST_HEAD(, sched_node) servers; /* while placing: nodes with room for its first job */
     LIST_ENTRY(sched_class) of_pool;
+    LIST_ENTRY(sched_class) of_parking;
     LIST_ENTRY(sched_class) of_ahead;
     LIST_ENTRY(sched_class) of_left;
+};
+
+/* What a node has room for. */
+struct sched_demand {
+    uint32_t cpus_max;
+    uint64_t memory_max;
+    enum sched_ahead ahead_min;
 };
 
 struct sched_dep {
@@ -289,10 +309,11 @@ struct sched {
     struct sched_pool *pools;
     LIST_HEAD(, sched_class) ahead; /* classes of short tasks */
     LIST_HEAD(, sched_class) left;
-    struct heap runnable;          /* classes with ready jobs that are not blocked */
-    struct heap waiting;           /* classes with ready jobs that are blocked and able */
-    uint32_t memory_classes_n;     /* classes that reserve memory */
-    struct sched_job *reserve_job; /* waited too long: `reserve_node` takes nothing behind it */
+    TAILQ_HEAD(, sched_node) spare; /* have more room than when they were last asked whom it fits */
+    struct heap runnable;           /* classes with ready jobs that are not blocked */
+    struct heap waiting;            /* classes with ready jobs that are blocked and able */
+    uint32_t memory_classes_n;      /* classes that reserve memory */
+    struct sched_job *reserve_job;  /* waited too long: `reserve_node` takes nothing behind it */
     struct sched_node *reserve_node;
     int64_t reserve_again_ms; /* no node could be reserved: not tried again before */
     bool left_gone;           /* a class was freed that had left `waiting` */
@@ -458,6 +479,11 @@ void sched_node_hold(struct sched *s, struct sched_node *node);
 void sched_node_changed(struct sched *s, struct sched_node *node);
 /* After a change of what is used on it. */
 void sched_node_room_changed(struct sched *s, struct sched_node *node, bool more);
+/* It will be asked, before the step ends, whom it has room for. */
+void sched_node_set_spare(struct sched *s, struct sched_node *node);
+void sched_node_unset_spare(struct sched *s, struct sched_node *node);
+/* Memory that one more element may reserve. */
+uint64_t sched_node_memory_left(const struct sched_node *node);
 void sched_node_add_stray(struct sched *s, struct sched_node *node, const struct task_key *key,
                           uint32_t cpus, uint64_t memory_bytes);
 void sched_node_remove_stray(struct sched *s, struct sched_node *node, const struct task_key *key);
@@ -477,8 +503,7 @@ void sched_class_park(struct sched *s, struct sched_job *job);
 void sched_class_unpark(struct sched *s, struct sched_job *job);
 void sched_class_unpark_all(struct sched *s, struct sched_class *class);
 /* Those that have an element for the node, which has room. */
-void sched_class_unpark_for(struct sched *s, struct sched_class *class,
-                            const struct sched_node *node);
+void sched_pool_unpark_for(struct sched *s, struct sched_pool *pool, const struct sched_node *node);
 struct sched_job *sched_class_first(const struct sched_class *class);
 void sched_class_set_state(struct sched *s, struct sched_class *class, enum sched_class_state state,
                            struct sched_node *hint);
@@ -489,6 +514,21 @@ bool sched_member_before(const void *a, const void *b);
 bool sched_class_before(const void *a, const void *b);
 void sched_pool_add_node(struct sched *s, struct sched_node *node);    /* to all that match */
 void sched_pool_remove_node(struct sched *s, struct sched_node *node); /* from all */
+
+/* ---- sched_demand.c ---- */
+
+struct sched_class *sched_demand_find(const struct sched_pool *pool, uint32_t cpus,
+                                      uint64_t memory_bytes, enum sched_ahead ahead);
+/* Files the class in its pool. */
+void sched_demand_add(struct sched_class *class);
+void sched_demand_remove(struct sched_class *class);
+/* Its first job is another one now. */
+void sched_demand_changed(struct sched_class *class);
+/* The first job ready whose class, not `except`, demands no more than this; NULL: none. */
+struct sched_job *sched_demand_first(const struct sched_pool *pool,
+                                     const struct sched_demand *demand,
+                                     const struct sched_class *except);
+void sched_demand_check(const struct sched_pool *pool);
 
 /* ---- sched_place.c ---- */
 

@@ -35,31 +35,43 @@ bool sched_node_is_open(const struct sched *s, const struct sched_node *node)
            node->used < sched_node_slots_ahead(s, node, SCHED_AHEAD_TINY);
 }
 
+uint64_t sched_node_memory_left(const struct sched_node *node)
+{
+    uint64_t left = UINT64_MAX;
+    if (node->memory_bytes > 0)
+        left = node->memory_bytes > node->memory_reserved_bytes
+                   ? node->memory_bytes - node->memory_reserved_bytes
+                   : 0;
+    if (node->memory_available_bytes == 0)
+        return left;
+    uint64_t unseen = node->memory_available_bytes > node->memory_unseen_bytes
+                          ? node->memory_available_bytes - node->memory_unseen_bytes
+                          : 0;
+    return unseen < left ? unseen : left;
+}
+
 bool sched_node_has_memory(const struct sched_node *node, uint64_t bytes)
 {
-    if (bytes == 0)
-        return true;
-    if (node->memory_bytes > 0 && node->memory_reserved_bytes + bytes > node->memory_bytes)
-        return false;
-    return node->memory_available_bytes == 0 ||
-           node->memory_unseen_bytes + bytes <= node->memory_available_bytes;
+    return bytes == 0 || bytes <= sched_node_memory_left(node);
 }
 
 /* ---- room ------------------------------------------------------------------------------------ */
 
-/* The node has more room: classes that were blocked may fit it. */
-static void sched_node_offer(struct sched *s, struct sched_node *node, struct sched_class *class)
+void sched_node_set_spare(struct sched *s, struct sched_node *node)
 {
-    sched_class_unpark_for(s, class, node);
-    const struct sched_job *first = sched_class_first(class);
-    if (first == NULL || node->poll || class->state == SCHED_CLASS_OPEN)
-        return;
-    if (class->hint == node || !sched_place_fits(s, first, node))
-        return;
-    if (class->state == SCHED_CLASS_BLOCKED)
-        sched_class_set_state(s, class, SCHED_CLASS_HINTED, node);
-    else
-        sched_class_set_state(s, class, SCHED_CLASS_OPEN, NULL);
+    if (node->serves != NULL)
+        LIST_REMOVE(node, of_serves);
+    node->serves = NULL;
+    if (!node->spare)
+        TAILQ_INSERT_TAIL(&s->spare, node, of_spare);
+    node->spare = true;
+}
+
+void sched_node_unset_spare(struct sched *s, struct sched_node *node)
+{
+    if (node->spare)
+        TAILQ_REMOVE(&s->spare, node, of_spare);
+    node->spare = false;
 }
 
 void sched_node_room_changed(struct sched *s, struct sched_node *node, bool more)
@@ -76,13 +88,8 @@ void sched_node_room_changed(struct sched *s, struct sched_node *node, bool more
         else if (open)
             heap_insert(heap, member);
     }
-    if (!more || !s->serving)
-        return;
-    LIST_FOREACH (member, &node->members, of_node) {
-        struct sched_class *class;
-        LIST_FOREACH (class, &member->pool->classes, of_pool)
-            sched_node_offer(s, node, class);
-    }
+    if (more && s->serving)
+        sched_node_set_spare(s, node);
 }
 
 void sched_node_changed(struct sched *s, struct sched_node *node)
@@ -264,7 +271,8 @@ static void sched_node_retime(struct sched *s, struct sched_node *node)
 
 void sched_node_free(struct sched *s, struct sched_node *node)
 {
-    assert(TAILQ_EMPTY(&node->attempts) && TAILQ_EMPTY(&node->strays));
+    assert(TAILQ_EMPTY(&node->attempts) && TAILQ_EMPTY(&node->strays) && node->serves == NULL);
+    sched_node_unset_spare(s, node);
     node->drain_deadline_ms = 0;
     node->hold_until_ms = 0;
     sched_node_retime(s, node);

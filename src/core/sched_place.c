@@ -1,8 +1,9 @@
 /* Who gets which slot.
  *
- * Happy path: the first job of the first class that is not blocked gets the best node with room,
- * until every class with something to place is blocked. Nothing is scanned twice: a class stays
- * blocked until a node that could help it changes.
+ * Happy path: nodes that have more room than before wake the class of the first job that fits them;
+ * the first job of the first class that is awake gets the best node with room, until every class
+ * with something to place is blocked. A class stays blocked, and costs nothing, until its first job
+ * is the first one that some node has room for.
  *
  * An element that failed on a node leaves it to others while some other node could run it; a job
  * with only such elements is parked until something changes. */
@@ -10,18 +11,20 @@
 
 #include "core/sched_internal.h"
 
-/* Whether an earlier job of another class waits for this node. */
+/* Whether an earlier job of another class waits for this node. One that may yet be placed in this
+ * step doesn't wait, and hides those behind it: then the answer is given again when it is gone. */
 static bool sched_place_is_awaited(const struct sched_job *job, const struct sched_node *node)
 {
+    const struct sched_demand whole = {
+        .cpus_max = node->slots,
+        .memory_max = node->memory_bytes > 0 ? node->memory_bytes : UINT64_MAX,
+    };
     const struct sched_member *member;
     LIST_FOREACH (member, &node->members, of_node) {
-        const struct sched_class *class;
-        LIST_FOREACH (class, &member->pool->classes, of_pool) {
-            if (class != job->class && class->wait_place != 0 &&
-                sched_job_before(sched_class_first(class), job) &&
-                sched_class_is_able(class, &node->counted))
-                return true;
-        }
+        const struct sched_job *first = sched_demand_first(member->pool, &whole, job->class);
+        if (first != NULL && first->class->state == SCHED_CLASS_BLOCKED &&
+            sched_job_before(first, job))
+            return true;
     }
     return false;
 }
@@ -125,8 +128,9 @@ static struct sched_node *sched_place_find(struct sched *s, const struct sched_j
 /* ---- a job's turn ------------------------------------------------------------------------------
  */
 
-/* Starts one element of the first job of the class, or takes the class or the job off the list. */
-static void sched_place_first(struct sched *s, struct sched_class *class)
+/* Starts one element of the first job of the class, or takes the class or the job off the list. The
+ * node that the element went to, or NULL. */
+static struct sched_node *sched_place_first(struct sched *s, struct sched_class *class)
 {
     struct sched_job *job = sched_class_first(class);
     struct sched_past *past;
@@ -137,21 +141,90 @@ static void sched_place_first(struct sched *s, struct sched_class *class)
         struct sched_node *node = sched_place_find(s, job, past);
         if (node != NULL) {
             sched_element_start(s, job, past, node);
-            return;
+            return node;
         }
         if (past->avoid_n == 0)
             break; /* no node has room, whatever the element */
     }
     struct sched_node *node = sched_place_find(s, job, NULL);
     past = TAILQ_FIRST(&job->again);
-    if (node == NULL)
+    if (node == NULL) {
         sched_class_set_state(s, class, SCHED_CLASS_BLOCKED, NULL);
-    else if (job->fresh_n > 0)
-        sched_element_start(s, job, NULL, node);
-    else if (!sched_place_has_other(job, past))
-        sched_element_start(s, job, past, node);
-    else
+    } else if (job->fresh_n > 0 || !sched_place_has_other(job, past)) {
+        sched_element_start(s, job, job->fresh_n > 0 ? NULL : past, node);
+        return node;
+    } else {
         sched_class_park(s, job);
+    }
+    return NULL;
+}
+
+/* ---- nodes that have more room -----------------------------------------------------------------
+ */
+
+/* What fits the node if it may be queued so far ahead. */
+static struct sched_demand sched_place_room(const struct sched *s, const struct sched_node *node,
+                                            enum sched_ahead ahead)
+{
+    uint32_t slots = sched_node_slots_ahead(s, node, ahead);
+    uint32_t left = slots > node->used ? slots - node->used : 0;
+    return (struct sched_demand){
+        .cpus_max = left < node->slots ? left : node->slots,
+        .memory_max = sched_node_memory_left(node),
+        .ahead_min = ahead,
+    };
+}
+
+/* The first job that waits and fits the node: if the first one with such a demand is kept from it,
+ * those behind it are too. */
+static struct sched_job *sched_place_whom(const struct sched *s, const struct sched_node *node)
+{
+    struct sched_job *whom = NULL;
+    for (enum sched_ahead ahead = SCHED_AHEAD_NONE; ahead <= SCHED_AHEAD_TINY; ahead++) {
+        const struct sched_demand room = sched_place_room(s, node, ahead);
+        const struct sched_member *member;
+        LIST_FOREACH (member, &node->members, of_node) {
+            struct sched_job *job = sched_demand_first(member->pool, &room, NULL);
+            if (job != NULL && (whom == NULL || sched_job_before(job, whom)) &&
+                sched_place_fits(s, job, node))
+                whom = job;
+        }
+    }
+    return whom;
+}
+
+static void sched_place_ask(struct sched *s, struct sched_node *node)
+{
+    sched_node_unset_spare(s, node);
+    struct sched_member *member;
+    LIST_FOREACH (member, &node->members, of_node)
+        sched_pool_unpark_for(s, member->pool, node);
+    if (!sched_node_is_open(s, node))
+        return;
+    const struct sched_job *job = sched_place_whom(s, node);
+    if (job == NULL)
+        return;
+    struct sched_class *class = job->class;
+    if (class->state == SCHED_CLASS_BLOCKED)
+        sched_class_set_state(s, class, SCHED_CLASS_HINTED, node);
+    else if (class->state == SCHED_CLASS_HINTED && class->hint != node)
+        sched_class_set_state(s, class, SCHED_CLASS_OPEN, NULL);
+    node->serves = class;
+    LIST_INSERT_HEAD(&class->servers, node, of_serves);
+}
+
+/* Gives the first class that is awake its turn. Nodes that woke it are asked again when its first
+ * job is another one, or no longer fits. */
+static void sched_place_turn(struct sched *s, struct sched_class *class)
+{
+    const struct sched_job *job = sched_class_first(class);
+    struct sched_node *node = sched_place_first(s, class);
+    bool same = class->run_place != 0 && sched_class_first(class) == job;
+    while (!same && !LIST_EMPTY(&class->servers))
+        sched_node_set_spare(s, LIST_FIRST(&class->servers));
+    if (node != NULL && node->serves != NULL &&
+        !sched_place_fits(s, sched_class_first(node->serves), node))
+        sched_node_set_spare(s, node);
 }
 
 /* Short tasks may be queued at nodes again that an earlier job waited for. */
@@ -240,7 +313,7 @@ static bool sched_place_reserve(struct sched *s)
     if (s->reserve_job != NULL &&
         (s->reserve_job != job || !sched_place_could_empty(job, s->reserve_node))) {
         sched_place_forget_reserve(s);
-        return s->runnable.n > 0;
+        return true;
     }
     if (job == NULL || s->reserve_job != NULL || s->now_ms < sched_place_starves_ms(s, job))
         return false;
@@ -263,8 +336,14 @@ int64_t sched_place_deadline_ms(const struct sched *s)
 void sched_place(struct sched *s)
 {
     do {
-        for (struct sched_class *class; (class = heap_first(&s->runnable)) != NULL;)
-            sched_place_first(s, class);
+        struct sched_class *class;
+        do {
+            for (struct sched_node *node; (node = TAILQ_FIRST(&s->spare)) != NULL;)
+                sched_place_ask(s, node);
+            class = heap_first(&s->runnable);
+            if (class != NULL)
+                sched_place_turn(s, class);
+        } while (class != NULL || !TAILQ_EMPTY(&s->spare));
     } while (sched_place_reopen(s) || sched_place_reserve(s));
     assert(s->runnable.n == 0);
 }
@@ -287,7 +366,8 @@ static enum heap_verdict sched_poll_judge(const void *item, void *arg)
     return takes ? HEAP_VERDICT_TAKE : HEAP_VERDICT_NEXT;
 }
 
-static struct sched_job *sched_poll_choose(struct sched *s, const struct sched_node *node)
+/* Looks at all classes. */
+static struct sched_job *sched_poll_search(struct sched *s, const struct sched_node *node)
 {
     struct sched_poll_search search = {s, node};
     struct sched_job *best = NULL;
@@ -295,13 +375,24 @@ static struct sched_job *sched_poll_choose(struct sched *s, const struct sched_n
     LIST_FOREACH (member, &node->members, of_node) {
         struct sched_class *class;
         LIST_FOREACH (class, &member->pool->classes, of_pool) {
-            sched_class_unpark_for(s, class, node);
             struct sched_job *job = heap_search(&class->ready, sched_poll_judge, &search);
             if (job != NULL && (best == NULL || sched_job_before(job, best)))
                 best = job;
         }
     }
     return best;
+}
+
+static struct sched_job *sched_poll_choose(struct sched *s, const struct sched_node *node)
+{
+    struct sched_member *member;
+    LIST_FOREACH (member, &node->members, of_node)
+        sched_pool_unpark_for(s, member->pool, node);
+    struct sched_job *job = sched_place_whom(s, node);
+    struct sched_past *past;
+    if (job == NULL || sched_place_element(job, node, &past))
+        return job;
+    return sched_poll_search(s, node); /* all that is left of it has failed here */
 }
 
 int sched_place_poll(struct sched *s, const struct sched_event *event)

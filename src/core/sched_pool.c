@@ -2,8 +2,7 @@
  *
  * A pool holds the nodes that a selector matches, those with room ordered by load. A class holds
  * the jobs of equal demand on a pool: where one fits, all do. A class for which no node had room is
- * blocked, and costs nothing until a node changes; most often a single node then has room again,
- * and only that one is looked at. */
+ * blocked, and costs nothing until a node has more room and it is the first of those that fit. */
 #include <assert.h>
 #include <string.h>
 
@@ -121,6 +120,7 @@ static struct sched_pool *sched_pool_get(struct sched *s, const struct selector 
     heap_init(&pool->open, sched_member_before, offsetof(struct sched_member, place));
     LIST_INIT(&pool->members);
     LIST_INIT(&pool->classes);
+    LIST_INIT(&pool->parking);
     HASH_ADD_KEYPTR(hh, s->pools, pool->text, strlen(pool->text), pool);
     for (struct sched_node *node = s->nodes; node != NULL; node = node->hh.next) {
         if (sched_pool_matches(pool, node))
@@ -135,6 +135,7 @@ static void sched_pool_free(struct sched *s, struct sched_pool *pool)
     while (!LIST_EMPTY(&pool->members))
         sched_pool_remove_member(s, LIST_FIRST(&pool->members));
     HASH_DEL(s->pools, pool);
+    free(pool->groups);
     heap_done(&pool->open);
     selector_done(&pool->selector);
     free(pool->text);
@@ -146,12 +147,9 @@ static void sched_pool_free(struct sched *s, struct sched_pool *pool)
 static struct sched_class *sched_class_get(struct sched *s, struct sched_pool *pool,
                                            const struct sched_job *job, enum sched_ahead ahead)
 {
-    struct sched_class *class;
-    LIST_FOREACH (class, &pool->classes, of_pool) {
-        if (class->cpus == job->cpus && class->memory_bytes == job->memory_bytes &&
-            class->ahead == ahead)
-            return class;
-    }
+    struct sched_class *class = sched_demand_find(pool, job->cpus, job->memory_bytes, ahead);
+    if (class != NULL)
+        return class;
     class = mem_zalloc(sizeof *class);
     class->pool = pool;
     class->cpus = job->cpus;
@@ -159,7 +157,9 @@ static struct sched_class *sched_class_get(struct sched *s, struct sched_pool *p
     class->ahead = ahead;
     heap_init(&class->ready, sched_ready_before, offsetof(struct sched_job, place));
     TAILQ_INIT(&class->parked);
+    LIST_INIT(&class->servers);
     LIST_INSERT_HEAD(&pool->classes, class, of_pool);
+    sched_demand_add(class);
     if (ahead != SCHED_AHEAD_NONE)
         LIST_INSERT_HEAD(&s->ahead, class, of_ahead);
     s->memory_classes_n += class->memory_bytes > 0;
@@ -174,6 +174,8 @@ static void sched_class_free(struct sched *s, struct sched_class *class)
     struct sched_pool *pool = class->pool;
     assert(class->ready.n == 0 && TAILQ_EMPTY(&class->parked));
     assert(class->run_place == 0 && class->wait_place == 0);
+    assert(LIST_EMPTY(&class->servers));
+    sched_demand_remove(class);
     LIST_REMOVE(class, of_pool);
     if (class->ahead != SCHED_AHEAD_NONE)
         LIST_REMOVE(class, of_ahead);
@@ -220,6 +222,7 @@ void sched_class_refile(struct sched *s, struct sched_class *class)
         class->wait_seq = first->seq;
     sched_class_file(&s->runnable, class, first != NULL && !blocked);
     sched_class_file(&s->waiting, class, wait);
+    sched_demand_changed(class);
 }
 
 void sched_class_set_state(struct sched *s, struct sched_class *class, enum sched_class_state state,
@@ -243,9 +246,12 @@ void sched_class_add_ready(struct sched *s, struct sched_job *job)
 
 static void sched_class_take_parked(struct sched_job *job)
 {
+    struct sched_class *class = job->class;
     assert(job->parked);
     job->parked = false;
-    TAILQ_REMOVE(&job->class->parked, job, of_parked);
+    TAILQ_REMOVE(&class->parked, job, of_parked);
+    if (TAILQ_EMPTY(&class->parked))
+        LIST_REMOVE(class, of_parking);
 }
 
 void sched_class_remove(struct sched *s, struct sched_job *job)
@@ -263,6 +269,8 @@ void sched_class_park(struct sched *s, struct sched_job *job)
     assert(!job->parked);
     sched_class_remove(s, job);
     job->parked = true;
+    if (TAILQ_EMPTY(&job->class->parked))
+        LIST_INSERT_HEAD(&job->class->pool->parking, job->class, of_parking);
     TAILQ_INSERT_TAIL(&job->class->parked, job, of_parked);
 }
 
@@ -279,8 +287,8 @@ void sched_class_unpark_all(struct sched *s, struct sched_class *class)
         sched_class_unpark(s, TAILQ_FIRST(&class->parked));
 }
 
-void sched_class_unpark_for(struct sched *s, struct sched_class *class,
-                            const struct sched_node *node)
+static void sched_class_unpark_for(struct sched *s, struct sched_class *class,
+                                   const struct sched_node *node)
 {
     struct sched_job *job;
     struct sched_job *next;
@@ -288,6 +296,16 @@ void sched_class_unpark_for(struct sched *s, struct sched_class *class,
         next = TAILQ_NEXT(job, of_parked);
         if (sched_place_may_unpark(s, job, node))
             sched_class_unpark(s, job);
+    }
+}
+
+void sched_pool_unpark_for(struct sched *s, struct sched_pool *pool, const struct sched_node *node)
+{
+    struct sched_class *class;
+    struct sched_class *next;
+    for (class = LIST_FIRST(&pool->parking); class != NULL; class = next) {
+        next = LIST_NEXT(class, of_parking);
+        sched_class_unpark_for(s, class, node);
     }
 }
 

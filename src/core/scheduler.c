@@ -32,6 +32,7 @@ struct sched *sched_new(const struct sched_config *config)
     LIST_INIT(&s->timed);
     LIST_INIT(&s->ahead);
     LIST_INIT(&s->left);
+    TAILQ_INIT(&s->spare);
     heap_init(&s->runnable, sched_class_before, offsetof(struct sched_class, run_place));
     heap_init(&s->waiting, sched_class_before, offsetof(struct sched_class, wait_place));
     return s;
