@@ -25,7 +25,7 @@ static bool json_text_escape(const char *s, size_t n, char escape[static JSON_TE
         return false;
     const char *at = code != 0 && code < 0x80 ? strchr(short_from, (int)code) : NULL;
     if (at != NULL)
-        (void)snprintf(escape, JSON_TEXT_ESCAPE_MAX, "\\%c", short_to[at - short_from]);
+        memcpy(escape, (const char[]){'\\', short_to[at - short_from], '\0'}, 3);
     else if (code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0xfffd)
         (void)snprintf(escape, JSON_TEXT_ESCAPE_MAX, "\\u%04x", code & 0xffff);
     else
@@ -33,12 +33,22 @@ static bool json_text_escape(const char *s, size_t n, char escape[static JSON_TE
     return true;
 }
 
+/* Most of most texts. */
+static bool json_text_is_plain(char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
 int json_text_append(struct buf *b, const char *s, size_t len)
 {
     size_t before = b->len;
     int err = buf_append_byte(b, '"');
     size_t kept = 0; /* start of what stays as it is */
-    for (size_t at = 0; at < len && err == 0;) {
+    for (size_t at = 0; err == 0;) {
+        while (at < len && json_text_is_plain(s[at]))
+            at++;
+        if (at == len)
+            break;
         char escape[JSON_TEXT_ESCAPE_MAX];
         size_t n = str_utf8_len(s + at, len - at);
         bool escaped = json_text_escape(s + at, n, escape);

@@ -10,6 +10,7 @@ libbase_a_SOURCES += src/base/clock.c src/base/clock.h
 libbase_a_SOURCES += src/base/error.c src/base/error.h
 libbase_a_SOURCES += src/base/hash.h
 libbase_a_SOURCES += src/base/heap.c src/base/heap.h
+libbase_a_SOURCES += src/base/json_scan.c src/base/json_scan.h
 libbase_a_SOURCES += src/base/json_text.c src/base/json_text.h
 libbase_a_SOURCES += src/base/log.c src/base/log.h
 libbase_a_SOURCES += src/base/mem.c src/base/mem.h

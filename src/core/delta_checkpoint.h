@@ -22,15 +22,6 @@ typedef int (*delta_line_fn)(void *arg, const char *line, size_t len);
 int delta_checkpoint_write(const struct delta_view *view, int64_t tombstones_from_ms,
                            delta_line_fn fn, void *arg, struct delta_checkpoint_counts *counts);
 
-/* DuckDB's type of the columns of a checkpoint: for read_json(columns = ...) and COPY ... TO. */
-const char *delta_checkpoint_columns(void);
-
-/* SQL for an executor: from the lines above (file `lines_path`) to Parquet, and from the Parquet of
- * a checkpoint (a view named `input`) to one line of JSON a row, protocol, metaData, txn first.
- * Malloc'ed. */
-char *delta_checkpoint_sql_write(const char *lines_path);
-char *delta_checkpoint_sql_read(const char *input);
-
 struct delta_last_checkpoint {
     uint64_t version;
     uint64_t size;  /* actions; DELTA_NO_VERSION: not told */

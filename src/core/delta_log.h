@@ -70,7 +70,7 @@ int delta_protocol_check_write(const struct delta_protocol *protocol,
 /* ---- replay ---------------------------------------------------------------------------------- */
 
 struct delta_log *delta_log_new(void);
-/* Only when no view is open. NULL allowed. */
+/* Open views stay good. NULL allowed. */
 void delta_log_free(struct delta_log *log);
 
 /* The rows of the checkpoint of `version` into an empty log. Each row is one action as in an

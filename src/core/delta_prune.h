@@ -22,8 +22,10 @@ enum delta_op {
 };
 
 /* `column op literal`, with literals as text that reads as the column's type (delta_value.h). All
- * conjuncts of a query's WHERE hold at once; leave out what does not have this form. A literal that
- * is not understood prunes nothing. */
+ * conjuncts of a query's WHERE hold at once; leave out what does not have this form, and where
+ * DuckDB would not compare as the column's own type does: a DOUBLE beside a BIGINT or DECIMAL
+ * column, a time with a zone beside a column without. A literal that is not understood prunes
+ * nothing. */
 struct delta_conjunct {
     size_t column; /* of the schema, top level */
     enum delta_op op;
