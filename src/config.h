@@ -48,6 +48,14 @@ struct config {
         uint64_t upload_bytes_max;
     } api;
     struct {
+        char *listen;
+        char *sticky_header;
+        uint64_t connections_max;
+        uint64_t body_bytes_max;
+        uint64_t connect_timeout;
+        uint64_t answer_timeout;
+    } data;
+    struct {
         uint64_t election_timeout;
         uint64_t heartbeat_interval;
         uint64_t voters_max;

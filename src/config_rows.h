@@ -32,7 +32,7 @@ struct config_row {
     const char *help;
 };
 
-enum { CONFIG_ROWS_MAX = 64 };
+enum { CONFIG_ROWS_MAX = 128 };
 
 extern const struct config_row config_rows[];
 extern const unsigned config_rows_n;

@@ -159,6 +159,8 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *root, const 
         err = dev_place(dev, &config->peer.listen, i, e);
     if (err == 0)
         err = dev_place(dev, &config->api.listen, i, e);
+    if (err == 0)
+        err = dev_place(dev, &config->data.listen, i, e);
     free(data);
     free(log);
     free(token_file);

@@ -59,6 +59,12 @@ struct node_options {
     uint64_t snapshot_bytes;
     uint64_t log_bytes_kept;
     uint64_t voters_max;
+    const char *data_address; /* HOST:PORT of the data plane, "" or "none" for none */
+    const char *data_sticky_header;
+    uint64_t data_connections_max;
+    uint64_t data_body_bytes_max;
+    uint64_t data_connect_timeout_ms;
+    uint64_t data_answer_timeout_ms;
     bool bootstrap;
     const char *join_token;
     const char *const *join; /* peer addresses of members */

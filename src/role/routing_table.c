@@ -5,8 +5,6 @@
 #include <string.h>
 
 #include "base/hash.h"
-#include "base/prng.h"
-#include "base/uuid.h"
 
 struct routing_table_count_key {
     char service[ROUTING_NAME_MAX + 1];
@@ -32,18 +30,13 @@ struct routing_table {
         void *arg;
     } watchers[ROUTING_TABLE_WATCHERS_MAX];
     unsigned watchers_n;
-    struct prng prng;
     bool out;
     char reason[ROUTING_REASON_MAX];
 };
 
 struct routing_table *routing_table_new(void)
 {
-    struct routing_table *table = mem_zalloc(sizeof *table);
-    uint64_t seed;
-    random_bytes(&seed, sizeof seed);
-    prng_init(&table->prng, seed);
-    return table;
+    return mem_zalloc(sizeof(struct routing_table));
 }
 
 void routing_table_free(struct routing_table *table)
@@ -67,9 +60,19 @@ void routing_table_free(struct routing_table *table)
 
 void routing_table_on_change(struct routing_table *table, void (*fn)(void *arg), void *arg)
 {
-    assert(table->watchers_n < ROUTING_TABLE_WATCHERS_MAX);
-    table->watchers[table->watchers_n].fn = fn;
-    table->watchers[table->watchers_n++].arg = arg;
+    unsigned i = 0;
+    while (i < table->watchers_n && table->watchers[i].arg != arg)
+        i++;
+    if (fn == NULL) {
+        if (i < table->watchers_n)
+            table->watchers[i] = table->watchers[--table->watchers_n];
+        return;
+    }
+    assert(i < ROUTING_TABLE_WATCHERS_MAX);
+    table->watchers[i].fn = fn;
+    table->watchers[i].arg = arg;
+    if (i == table->watchers_n)
+        table->watchers_n++;
 }
 
 static void routing_table_changed(const struct routing_table *table)
@@ -133,49 +136,16 @@ bool routing_table_in_rotation(const struct routing_table *table, const char **r
     return !table->out;
 }
 
-/* ---- requests -----------------------------------------------------------------------------------
+const struct routing_state *routing_table_default(const struct routing_table *table)
+{
+    const struct routing_state *named = routing_table_find(table, "default");
+    if (named != NULL)
+        return named;
+    return HASH_COUNT(table->services) == 1 ? &table->services->state : NULL;
+}
+
+/* ---- health ------------------------------------------------------------------------------------
  */
-
-static const struct routing_state *routing_table_named(const struct routing_table *table,
-                                                       const char *service, struct error *e)
-{
-    const struct routing_state *state;
-    if (service != NULL && service[0] != '\0') {
-        state = routing_table_find(table, service);
-        if (state == NULL)
-            error_set(e, ERR_NOT_FOUND, "no service is called %.64s: routing show lists them",
-                      service);
-        return state;
-    }
-    state = routing_table_at(table, 0);
-    if (state == NULL) {
-        error_set(e, ERR_NOT_FOUND, "there is no service yet: rollout start makes one");
-    } else if (HASH_COUNT(table->services) > 1) {
-        error_set(e, ERR_NOT_FOUND, "there are %u services: name the one that is meant",
-                  HASH_COUNT(table->services));
-        return NULL;
-    }
-    return state;
-}
-
-int routing_table_choose(struct routing_table *table, const char *service, const char *sticky,
-                         struct routing_target *target, struct error *e)
-{
-    const struct routing_state *state = routing_table_named(table, service, e);
-    if (state == NULL)
-        return ERR_NOT_FOUND;
-    if (table->out)
-        return error_set(e, ERR_UNAVAILABLE, "this node is out of rotation: %s", table->reason);
-    uint64_t number = sticky != NULL && sticky[0] != '\0'
-                          ? routing_hash(state->service, sticky, strlen(sticky))
-                          : prng_next(&table->prng);
-    enum routing_model which = routing_choose(state, number);
-    *target = (struct routing_target){.version = state->version, .which = which};
-    memcpy(target->service, state->service, sizeof target->service);
-    (void)snprintf(target->model, sizeof target->model, "%s", routing_model_id(state, which));
-    (void)snprintf(target->url, sizeof target->url, "%s", routing_model_url(state, which));
-    return 0;
-}
 
 static struct routing_table_count *routing_table_counter(const struct routing_table *table,
                                                          const char *service, const char *model)
@@ -204,12 +174,6 @@ static struct health *routing_table_get(struct routing_table *table, const char 
     (void)snprintf(count->key.model, sizeof count->key.model, "%s", model);
     HASH_ADD(hh, table->counts, key, sizeof count->key, count);
     return &count->health;
-}
-
-void routing_table_count(struct routing_table *table, const char *service, const char *model,
-                         bool error, uint64_t latency_us)
-{
-    health_count(routing_table_get(table, service, model), error, latency_us);
 }
 
 void routing_table_set_health(struct routing_table *table, const char *service, const char *model,

@@ -23,22 +23,13 @@ enum { ROUTING_TABLE_COUNTS_MAX = 4096, ROUTING_TABLE_WATCHERS_MAX = 4 };
 
 struct routing_table;
 
-/* Where a request goes. A copy: a switch of versions in its middle doesn't touch it. */
-struct routing_target {
-    char service[ROUTING_NAME_MAX + 1];
-    char model[ROUTING_NAME_MAX + 1];
-    char url[ROUTING_URL_MAX]; /* of the upstream, or "echo:..." */
-    uint64_t version;          /* of the routing state that chose it */
-    enum routing_model which;
-};
-
 struct routing_table *routing_table_new(void);
 void routing_table_free(struct routing_table *table); /* NULL allowed */
 
 /* ---- the data plane
  * ------------------------------------------------------------------------------ */
 
-/* `fn` is called after each change of a state or of the rotation. */
+/* `fn` is called after each change of a state or of the rotation; NULL: `arg` is called no more. */
 void routing_table_on_change(struct routing_table *table, void (*fn)(void *arg), void *arg);
 
 /* The i-th service's state, by name; NULL past the end. Borrowed until the next change. */
@@ -48,16 +39,11 @@ const struct routing_state *routing_table_find(const struct routing_table *table
 /* Whether this node may serve; `reason` (borrowed) tells why not. */
 bool routing_table_in_rotation(const struct routing_table *table, const char **reason);
 
-/* Chooses a model by the weights: by `sticky` (a header's value) when it is given, else by chance.
- * `service` NULL or "": the only one there is. ERR_NOT_FOUND: no such service, or several when none
- * is named; ERR_UNAVAILABLE: this node is out of rotation. */
-int routing_table_choose(struct routing_table *table, const char *service, const char *sticky,
-                         struct routing_target *target, struct error *e);
+/* The service of a request that names none: "default", or the only one. NULL: there is none, or
+ * several. */
+const struct routing_state *routing_table_default(const struct routing_table *table);
 
-/* A request has been answered (or could not be: `error`) ... */
-void routing_table_count(struct routing_table *table, const char *service, const char *model,
-                         bool error, uint64_t latency_us);
-/* ... or the totals since the node's start, from whoever counts elsewhere. */
+/* How a model has fared for a service since the node's start: replaces what was told before. */
 void routing_table_set_health(struct routing_table *table, const char *service, const char *model,
                               const struct health *health);
 

@@ -82,10 +82,10 @@ struct proxy_page {
     const char *json;
 };
 
-/* The first service is the one of /predict. */
 struct proxy_table {
     const struct proxy_service *services;
     size_t services_n;
+    const char *service; /* the one of /predict; NULL: one must be named */
     const struct proxy_page *pages;
     size_t pages_n;
 };

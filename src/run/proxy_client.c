@@ -281,16 +281,19 @@ static void proxy_client_begin(struct proxy_client *c)
     if (predicts && len > prefix_len + 1)
         route = proxy_routes_find(c->routes, path + prefix_len + 1, len - prefix_len - 1);
     else if (predicts)
-        route = proxy_routes_find(c->routes, "", 0);
+        route = c->routes->fallback;
     if (page != NULL)
         proxy_client_page(c, page);
     else if (route != NULL)
         proxy_client_forward(c, route);
     else
         proxy_client_error(c, 404, ERR_NOT_FOUND,
-                           predicts ? "no such service; /routing lists them"
-                                    : "here are /predict, /predict/SERVICE, /health, /routing and "
-                                      "/routing/state");
+                           predicts && len > prefix_len + 1 ? "no such service; /routing lists them"
+                           : predicts
+                               ? "no service is the default one: ask for /predict/SERVICE; "
+                                 "/routing lists them"
+                               : "here are /predict, /predict/SERVICE, /health, /routing and "
+                                 "/routing/state");
 }
 
 /* ---- input ----------------------------------------------------------------------------------- */

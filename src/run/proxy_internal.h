@@ -98,7 +98,8 @@ struct proxy_routes {
     unsigned refs; /* the core's, and one of each request under way */
     struct proxy_route *items;
     size_t n;
-    struct proxy_page *pages; /* strings owned */
+    struct proxy_route *fallback; /* of requests that name none; may be NULL */
+    struct proxy_page *pages;     /* strings owned */
     size_t pages_n;
 };
 
@@ -107,7 +108,7 @@ struct proxy_routes *proxy_routes_new(const struct proxy_table *table);
 void proxy_routes_bind(struct proxy_routes *routes, struct proxy_core *core);
 struct proxy_routes *proxy_routes_hold(struct proxy_routes *routes);
 void proxy_routes_release(struct proxy_routes *routes);
-/* NULL: no such service; `name` "" is the first. */
+/* NULL: no such service. */
 struct proxy_route *proxy_routes_find(struct proxy_routes *routes, const char *name, size_t len);
 const struct proxy_page *proxy_routes_page(const struct proxy_routes *routes, const char *path,
                                            size_t len);

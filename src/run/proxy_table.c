@@ -146,6 +146,8 @@ struct proxy_routes *proxy_routes_new(const struct proxy_table *table)
             route->models[j].path = mem_strdup(service->targets[j].url);
         }
     }
+    if (table->service != NULL)
+        routes->fallback = proxy_routes_find(routes, table->service, strlen(table->service));
     routes->pages_n = table->pages_n;
     routes->pages = mem_calloc(routes->pages_n + 1, sizeof *routes->pages);
     for (size_t i = 0; i < routes->pages_n; i++)
@@ -219,8 +221,6 @@ void proxy_routes_release(struct proxy_routes *routes)
 
 struct proxy_route *proxy_routes_find(struct proxy_routes *routes, const char *name, size_t len)
 {
-    if (len == 0)
-        return routes->n > 0 ? &routes->items[0] : NULL;
     for (size_t i = 0; i < routes->n; i++)
         if (strlen(routes->items[i].name) == len && memcmp(routes->items[i].name, name, len) == 0)
             return &routes->items[i];

@@ -25,7 +25,7 @@ start_cluster() {
     CLUSTER_DIR=$(mktemp -d "${TMPDIR_CLUSTER:-/tmp}/clusterd-test.XXXXXX")
     CLUSTER_NODES=$nodes
     clusterd dev --nodes "$nodes" --no-restart --data "$CLUSTER_DIR" -o peer.listen=127.0.0.1:0 \
-        -o api.listen=127.0.0.1:0 "$@" >"$CLUSTER_DIR/ready" 2>"$CLUSTER_DIR/log" 3>&- &
+        -o api.listen=127.0.0.1:0 -o data.listen=127.0.0.1:0 "$@" >"$CLUSTER_DIR/ready" 2>"$CLUSTER_DIR/log" 3>&- &
     CLUSTER_PID=$!
     wait_until 30 grep -q '^ready: ' "$CLUSTER_DIR/ready" || { cat "$CLUSTER_DIR/log" >&2; return 1; }
     export CLUSTERSH_ENDPOINT=unix:$CLUSTER_DIR/n1/data/clusterd.sock

@@ -109,7 +109,7 @@ static void route_between(struct world *w, unsigned weight, const char *path, ui
         .targets_n = 2,
     };
     struct proxy_page page = {"/health", 200, "{\"status\":\"ok\"}"};
-    proxy_set_table(w->proxy, &(struct proxy_table){&service, 1, &page, 1});
+    proxy_set_table(w->proxy, &(struct proxy_table){&service, 1, "main", &page, 1});
     free(url_a);
     free(url_b);
 }
@@ -118,7 +118,8 @@ static void route_to_url(struct world *w, const char *url)
 {
     struct proxy_service service = {
         .name = "main", .version = 7, .targets = {{"m", url, 100}}, .targets_n = 1};
-    proxy_set_table(w->proxy, &(struct proxy_table){.services = &service, .services_n = 1});
+    proxy_set_table(
+        w->proxy, &(struct proxy_table){.services = &service, .services_n = 1, .service = "main"});
 }
 
 static void route_to(struct world *w, const char *path)
@@ -398,13 +399,14 @@ static void pages_and_unknown_places_are_told_apart(void **state)
     struct proxy_page pages[] = {{"/health", 200, "{}"}, {"/routing", 503, "{\"a\":1}"}};
     open_proxy(w);
     assert_answer(w, "GET", "/predict", "", "", 404);
-    proxy_set_table(w->proxy, &(struct proxy_table){services, 2, pages, 2});
+    proxy_set_table(w->proxy, &(struct proxy_table){services, 2, NULL, pages, 2});
     assert_answer(w, "GET", "/health", "", "", 200);
     assert_answer(w, "HEAD", "/health?deep=1", "", "", 200);
     assert_answer(w, "GET", "/routing", "", "", 503);
     assert_answer(w, "POST", "/health", "", "x", 405);
     assert_answer(w, "GET", "/predict/main", "", "", 200);
     assert_answer(w, "GET", "http://somewhere/predict/main?q", "", "", 200);
+    assert_answer(w, "GET", "/predict", "", "", 404);
     assert_answer(w, "GET", "/predict/nobody", "", "", 404);
     assert_answer(w, "GET", "/predictable", "", "", 404);
     assert_answer(w, "GET", "/", "", "", 404);
