@@ -100,10 +100,17 @@ void raft_node_fail(struct raft_node *node, const struct error *e)
         node->options.on_failed(node->options.arg, e);
 }
 
+bool raft_node_is_full(const struct raft_node *node)
+{
+    return node->wal != NULL && wal_oldest_wait_ms(node->wal) > 0 &&
+           raft_node_raft(node)->state != RAFT_LEADER && wal_is_stalled(node->wal);
+}
+
 bool raft_node_is_silent(const struct raft_node *node)
 {
     return node->failed || node->wal == NULL ||
-           wal_oldest_wait_ms(node->wal) > node->options.election_timeout_ms ||
+           (wal_oldest_wait_ms(node->wal) > node->options.election_timeout_ms &&
+            !raft_node_is_full(node)) ||
            raft_term_wait_ms(node) > node->options.election_timeout_ms;
 }
 
@@ -195,8 +202,8 @@ static void on_tick(void *arg)
     struct raft_node *node = arg;
     loop_timer_start(&node->tick_timer, node->tick_ms);
     raft_download_tick(node);
-    if (raft_term_hold_tick(node))
-        return;
+    if (raft_node_is_full(node) || raft_term_hold_tick(node))
+        return; /* who could not store a barrier does not stand for election */
     node->tick(node->io);
     raft_node_check_alive(node);
 }
@@ -477,6 +484,11 @@ bool raft_io_is_sending_snapshot(const struct raft_io *io)
 bool raft_io_is_silent(const struct raft_io *io)
 {
     return raft_node_is_silent(raft_node_of(io));
+}
+
+bool raft_io_is_full(const struct raft_io *io)
+{
+    return raft_node_is_full(raft_node_of(io));
 }
 
 bool raft_io_is_pristine(const struct raft_io *io)

@@ -14,6 +14,9 @@
  *   closes raft. Requests that were outstanding end as "leadership lost": their outcome is unknown.
  * - The disk is nearly full: `on_reserve` tells the owner, who should hand over the lead and refuse
  *   changes.
+ * - The disk is full and the log's last segment too: a follower takes what the leader sends as mere
+ *   heartbeats, so that it knows its leader and may vote, but stores nothing and does not stand for
+ *   election; a leader falls silent, and loses the lead. Both go on when there is room.
  * - A message cannot be sent: it is dropped, libraft asks again.
  * - More log arrives than the disk takes: AppendEntries are dropped above the bound in flight.
  *
@@ -122,6 +125,8 @@ uint64_t raft_io_snapshot_index(const struct raft_io *io); /* 0: none */
 bool raft_io_is_sending_snapshot(const struct raft_io *io);
 /* The node is silent because its disk hangs or failed. */
 bool raft_io_is_silent(const struct raft_io *io);
+/* The node follows and stores nothing: its disk has no room for the log. */
+bool raft_io_is_full(const struct raft_io *io);
 /* Nothing has ever been stored: raft_bootstrap() would be taken. */
 bool raft_io_is_pristine(const struct raft_io *io);
 

@@ -144,11 +144,19 @@ void raft_message_deliver(struct raft_node *node, uint64_t from_id, const Wire__
     if (raft_term_hold(node, from_id, wire))
         return;
     if (wire->kind_case == WIRE__RAFT_MESSAGE__KIND_APPEND_ENTRIES &&
-        wire->append_entries->n_entries > 0 &&
+        wire->append_entries->n_entries > 0 && !raft_node_is_full(node) &&
         wal_bytes_in_flight(node->wal) > RAFT_IO_IN_FLIGHT_BYTES_MAX)
         return;
+    Wire__RaftMessage heartbeat = *wire;
+    Wire__RaftAppendEntries empty;
+    if (wire->kind_case == WIRE__RAFT_MESSAGE__KIND_APPEND_ENTRIES && raft_node_is_full(node)) {
+        empty = *wire->append_entries; /* heard, and answered with what is stored */
+        empty.n_entries = 0;
+        empty.entries = NULL;
+        heartbeat.append_entries = &empty;
+    }
     struct raft_message message;
-    raft_codec_decode(wire, &message);
+    raft_codec_decode(&heartbeat, &message);
     message.server_id = from_id;
     message.server_address = raft_node_address(node, from_id);
     if (message.type == RAFT_IO_APPEND_ENTRIES_RESULT)

@@ -127,6 +127,7 @@ void raft_node_fail(struct raft_node *node, const struct error *e);
 /* A code of ours as one of libraft's, its text into io->errmsg. */
 int raft_node_status(struct raft_node *node, int code, const struct error *e);
 
+bool raft_node_is_full(const struct raft_node *node);
 bool raft_node_is_silent(const struct raft_node *node);
 
 /* Operations that end later hold the node; the last release after a close ends it. */

@@ -277,6 +277,11 @@ uint64_t wal_oldest_wait_ms(const struct wal *wal)
     return oldest == NULL ? 0 : (uint64_t)(loop_now_ms(wal->loop) - oldest->queued_ms);
 }
 
+bool wal_is_stalled(struct wal *wal)
+{
+    return wal_thread_is_stalled(&wal->writer);
+}
+
 int wal_status(const struct wal *wal)
 {
     return wal->status;

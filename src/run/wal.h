@@ -11,11 +11,14 @@
  * and its size reported. What was acknowledged is never part of it.
  * - Bytes change behind its back: a damaged block with a valid one behind it, a missing segment, a
  *   damaged head: wal_open() refuses with ERR_CORRUPT and names file and offset.
- * - A write fails (EIO, ENOSPC, ...): every request that waits gets the error, as does every later
- *   one, until the log is closed and opened again. Nothing is ever written or synced a second time:
- *   after a failed fsync the kernel may hold pages for clean that never reached the disk.
+ * - A write into a segment fails (EIO, ...): every request that waits gets the error, as does every
+ * later one, until the log is closed and opened again. Nothing is ever written or synced a second
+ * time: after a failed fsync the kernel may hold pages for clean that never reached the disk.
  * - The disk is nearly full: the segment kept in reserve cannot be had. `on_reserve` says so while
  *   the log still has room.
+ * - The disk is full and the segment too: nothing was tried that could have been lost, so requests
+ *   wait (wal_is_stalled()), and are written once a new segment can be had, or a trim that waits
+ *   behind them gives one back. A log that is closed meanwhile ends them with -ENOSPC.
  *
  * A block that fills only part of its last 4 KiB page is followed by the next block in the same
  * page, which is therefore written again with the same bytes before it. As PostgreSQL does, this
@@ -138,8 +141,9 @@ int wal_trim(struct wal *wal, uint64_t index);
 /* Removes everything; the next record will be `next_index`. `cb` runs when that is durable. */
 int wal_reset(struct wal *wal, struct wal_req *req, uint64_t next_index, wal_fn cb);
 
-/* Waits, blocking, until everything queued is durable; returns 0 or the log's error. For start and
- * recovery, before the loop runs. The callbacks still come from the loop. */
+/* Waits, blocking, until everything queued is durable; returns 0 or the log's error, -ENOSPC when
+ * the log is stalled. For start and recovery, before the loop runs. The callbacks still come from
+ * the loop. */
 int wal_sync(struct wal *wal);
 
 /* Bytes of the records queued and not yet called back. */
@@ -148,6 +152,8 @@ uint64_t wal_bytes_in_flight(const struct wal *wal);
 uint64_t wal_bytes_on_disk(struct wal *wal);
 /* How long the oldest request has waited for the disk, by the loop's clock; 0 when none waits. */
 uint64_t wal_oldest_wait_ms(const struct wal *wal);
+/* Requests wait for room on the disk. */
+bool wal_is_stalled(struct wal *wal);
 /* 0, or the error that the log failed with. */
 int wal_status(const struct wal *wal);
 

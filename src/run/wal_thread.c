@@ -1,5 +1,6 @@
 #include "run/wal_thread.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <time.h>
 
@@ -67,6 +68,55 @@ static bool should_prepare(const struct wal_thread *thread)
     return store->next == NULL && (store->spares_count > 0 || is_due);
 }
 
+static void set_stalled(struct wal_thread *thread, bool stalled)
+{
+    pthread_mutex_lock(&thread->mutex);
+    bool notify = thread->stalled != stalled && should_notify(thread);
+    thread->stalled = stalled;
+    if (stalled)
+        pthread_cond_broadcast(&thread->idle);
+    pthread_mutex_unlock(&thread->mutex);
+    if (notify)
+        thread->notify(thread->arg);
+}
+
+static struct timespec after_retry(void)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += RESERVE_RETRY_S;
+    return until;
+}
+
+static bool has_trim(const struct wal_queue *queue)
+{
+    const struct wal_req *req;
+    STAILQ_FOREACH (req, queue, entry)
+        if (req->kind == WAL_KIND_TRIM)
+            return true;
+    return false;
+}
+
+/* Waits until another try is worth it: a trim gave back a segment, or some time has passed. -ENOSPC
+ * when the log is being closed. */
+static int wait_for_room(struct wal_thread *thread, struct wal_queue *work)
+{
+    set_reserve(thread, -ENOSPC);
+    set_stalled(thread, true);
+    int rc = wal_writer_trim_ahead(&thread->writer, work);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    struct timespec until = after_retry();
+    pthread_mutex_lock(&thread->mutex);
+    bool late = false;
+    while (!thread->stop && !late && !has_trim(&thread->queue))
+        late = pthread_cond_timedwait(&thread->wake, &thread->mutex, &until) != 0;
+    STAILQ_CONCAT(work, &thread->queue);
+    rc = thread->stop ? -ENOSPC : 0;
+    pthread_mutex_unlock(&thread->mutex);
+    return rc;
+}
+
 static void write_all(struct wal_thread *thread, struct wal_queue *work)
 {
     struct wal_queue done = STAILQ_HEAD_INITIALIZER(done);
@@ -75,6 +125,12 @@ static void write_all(struct wal_thread *thread, struct wal_queue *work)
         failed = wal_writer_step(&thread->writer, work, &done);
         if (!STAILQ_EMPTY(&done))
             hand_back(thread, &done);
+        if (failed == WAL_WRITER_NO_ROOM) {
+            failed = wait_for_room(thread, work);
+            continue;
+        }
+        if (thread->stalled) /* only this thread sets it */
+            set_stalled(thread, false);
         if (failed == 0 && should_prepare(thread))
             prepare_reserve(thread);
     }
@@ -100,9 +156,7 @@ static void wait_for_work(struct wal_thread *thread)
         }
         if (thread->outcome.reserve == 0)
             break;
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += RESERVE_RETRY_S;
+        struct timespec until = after_retry();
         if (pthread_cond_timedwait(&thread->wake, &thread->mutex, &until) != 0)
             break;
     }
@@ -211,11 +265,21 @@ void wal_thread_take(struct wal_thread *thread, struct wal_outcome *out)
 int wal_thread_sync(struct wal_thread *thread)
 {
     pthread_mutex_lock(&thread->mutex);
-    while (thread->busy)
+    while (thread->busy && !thread->stalled)
         pthread_cond_wait(&thread->idle, &thread->mutex);
     int rc = thread->outcome.error.code;
+    if (rc == 0 && thread->stalled)
+        rc = -ENOSPC;
     pthread_mutex_unlock(&thread->mutex);
     return rc;
+}
+
+bool wal_thread_is_stalled(struct wal_thread *thread)
+{
+    pthread_mutex_lock(&thread->mutex);
+    bool stalled = thread->stalled;
+    pthread_mutex_unlock(&thread->mutex);
+    return stalled;
 }
 
 uint64_t wal_thread_disk_bytes(struct wal_thread *thread)

@@ -33,6 +33,7 @@ struct wal_thread {
     struct wal_outcome outcome;
     bool stop;
     bool busy;
+    bool stalled;  /* the first request in `queue` found no room on the disk */
     bool notified; /* and nothing taken since */
     uint64_t disk_bytes;
 
@@ -53,8 +54,10 @@ void wal_thread_put(struct wal_thread *thread, struct wal_queue *queue);
 /* Takes what came back since the last call. */
 void wal_thread_take(struct wal_thread *thread, struct wal_outcome *out);
 
-/* Blocks until everything put in was written; returns 0 or the log's error. */
+/* Blocks until everything put in was written; returns 0 or the log's error, -ENOSPC when what is
+ * left waits for room. */
 int wal_thread_sync(struct wal_thread *thread);
+bool wal_thread_is_stalled(struct wal_thread *thread);
 
 uint64_t wal_thread_disk_bytes(struct wal_thread *thread);
 

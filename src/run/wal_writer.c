@@ -1,6 +1,7 @@
 #include "run/wal_writer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +105,8 @@ static int find_room(struct wal_writer *writer, uint64_t bytes)
     struct wal_store *store = writer->store;
     while (wal_store_room(store) < bytes) {
         int rc = wal_store_prepare_now(store, bytes);
+        if (rc == -ENOSPC || rc == -EDQUOT)
+            return WAL_WRITER_NO_ROOM;
         if (rc < 0)
             return rc;
         size_t begin = begin_block(writer);
@@ -161,7 +164,7 @@ int wal_writer_step(struct wal_writer *writer, struct wal_queue *queue, struct w
     struct wal_record first = next_record(req);
     uint64_t bytes = WAL_BLOCK_HEAD_BYTES + wal_format_record_bytes(first.len);
     int rc = find_room(writer, bytes);
-    if (rc < 0)
+    if (rc != 0)
         return rc;
     uint64_t room = wal_store_room(store);
     if (room > WAL_BLOCK_BYTES_MAX)
@@ -185,4 +188,25 @@ int wal_writer_step(struct wal_writer *writer, struct wal_queue *queue, struct w
     while (complete-- > 0)
         move_first(queue, done);
     return 0;
+}
+
+int wal_writer_trim_ahead(struct wal_writer *writer, const struct wal_queue *queue)
+{
+    struct wal_store *store = writer->store;
+    const struct wal_segment *oldest = TAILQ_FIRST(&store->live);
+    uint64_t untouched = UINT64_MAX; /* no request so far concerns an index below */
+    const struct wal_req *req;
+    STAILQ_FOREACH (req, queue, entry) {
+        if (req->kind == WAL_KIND_RESET)
+            break;
+        uint64_t index = next_record(req).index;
+        if (req->kind == WAL_KIND_TRIM && index < untouched) {
+            int rc = wal_store_trim(store, index);
+            if (rc < 0)
+                return rc;
+        } else if (req->kind != WAL_KIND_TRIM && index < untouched) {
+            untouched = index;
+        }
+    }
+    return TAILQ_FIRST(&store->live) != oldest;
 }

@@ -23,8 +23,15 @@ struct wal_writer {
 int wal_writer_init(struct wal_writer *writer, struct wal_store *store, struct error *e);
 void wal_writer_done(struct wal_writer *writer);
 
+enum { WAL_WRITER_NO_ROOM = 1 };
+
 /* Writes one block from the front of `queue`, or executes a trim, and moves the requests that are
- * complete with it to `done`. After a failure nothing may be written any more. */
+ * complete with it to `done`. WAL_WRITER_NO_ROOM: the disk has no room for another segment; the
+ * request may be tried again. After a failure nothing may be written any more. */
 int wal_writer_step(struct wal_writer *writer, struct wal_queue *queue, struct wal_queue *done);
+
+/* Executes the trims in `queue` that concern nothing before them in it; they stay there. 1 when
+ * that gave back a segment, 0 when it did not, negative as wal_writer_step(). */
+int wal_writer_trim_ahead(struct wal_writer *writer, const struct wal_queue *queue);
 
 #endif

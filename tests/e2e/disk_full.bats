@@ -10,7 +10,9 @@ setup() {
 }
 
 teardown() {
+    [ -z "${FOLLOWER_DISK:-}" ] || umount -l "$FOLLOWER_DISK"
     stop_cluster
+    rm -rf "$DISK"/clusterd-test.*
     umount "$DISK" 2>/dev/null
     rmdir "$DISK"
 }
@@ -32,4 +34,54 @@ is_refused() {
     wait_until 30 api -f -X PUT -d x /api/kv/again
     job=$(submit '{"argv":["echo","after"]}')
     [ "$(job_end "$job")" = completed ]
+}
+
+# The node gets a small file system of its own for its data.
+give_own_disk() {
+    local dir=$CLUSTER_DIR/$1
+    kill_node "$1"
+    wait_until 20 node_state_is "$1" offline
+    mv "$dir/data" "$dir/before"
+    mkdir "$dir/data"
+    mount -t tmpfs -o size=64m tmpfs "$dir/data"
+    FOLLOWER_DISK=$dir/data
+    cp -a "$dir/before/." "$dir/data/"
+    start_node "$1"
+    wait_until 30 all_vote
+}
+
+lags() {
+    [ "$(api /api/raft | jq --arg n "$1" '.[] | select(.name == $n) | .lag')" -gt "$2" ]
+}
+
+has_caught_up() {
+    [ "$(api /api/raft | jq --arg n "$1" '.[] | select(.name == $n) | .lag')" = 0 ]
+}
+
+@test "a follower whose disk is full goes on answering, and catches up when there is room" {
+    unset TMPDIR_CLUSTER
+    start_cluster 3
+    give_own_disk n3
+    [ "$(leader)" != n3 ]
+    pid=$(node_pid n3)
+    api -f -X PUT -d kept /api/kv/key >/dev/null
+    job=$(submit '{"argv":["true"]}')
+    [ "$(job_end "$job")" = completed ]
+    wait_until 20 has_caught_up n3
+    dd if=/dev/zero of="$FOLLOWER_DISK/fill" bs=64k 2>/dev/null || true
+    head -c 60000 /dev/zero >"$CLUSTER_DIR/value"
+    for i in $(seq 400); do api -f -o /dev/null -X PUT --data-binary "@$CLUSTER_DIR/value" "/api/kv/filler$i"; done
+    wait_until 30 lags n3 20
+    [ "$(node_pid n3)" = "$pid" ]
+    [ "$(api -n n3 -f /api/kv/key)" = kept ]
+    [ "$(api -n n3 -f '/api/kv/key?consistency=stale')" = kept ]
+    api -n n3 -f -X PUT -d through /api/kv/other >/dev/null
+    [ "$(api -n n3 -f /api/kv/other)" = through ]
+    [ "$(api -n n3 /healthz | jq -r .status)" = ok ]
+    node_state_is n3 online
+    rm "$FOLLOWER_DISK/fill"
+    wait_until 60 has_caught_up n3
+    [ "$(node_pid n3)" = "$pid" ]
+    [ "$(api -n n3 -f '/api/kv/other?consistency=stale')" = through ]
+    wait_until 30 all_vote
 }

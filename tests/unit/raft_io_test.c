@@ -305,6 +305,68 @@ static void a_full_disk_is_told(void **state)
     raft_world_done(&w);
 }
 
+/* More than its two segments take; the others store it. */
+static void fill_server(struct raft_world *w, struct raft_server_case *s)
+{
+    wal_disk_fail(&s->disk, WAL_FAULT_SPACE, 0, 0);
+    for (int i = 0; i < 40; i++)
+        raft_world_apply_all(w, 1, 20000);
+    raft_world_wait(w, raft_io_is_full(&s->io));
+    assert_int_equal(s->reserve, -ENOSPC);
+}
+
+static void a_follower_whose_disk_is_full_follows_without_storing(void **state)
+{
+    (void)state;
+    struct raft_world w;
+    raft_world_init(&w, 3, 1);
+    raft_world_start_all(&w);
+    raft_world_apply_all(&w, 10, 50);
+    uint64_t leader = raft_world_wait_leader(&w);
+    struct raft_server_case *s = raft_world_server(&w, another(leader));
+    fill_server(&w, s);
+    uint64_t stored = s->machine.count;
+    raft_term term = s->raft.current_term;
+    int64_t until = loop_now_ms(w.loop) + 6 * RAFT_WORLD_ELECTION_MS;
+    while (loop_now_ms(w.loop) < until) {
+        raft_world_turn(&w);
+        assert_int_equal(s->raft.state, RAFT_FOLLOWER); /* it stands for no election */
+        assert_false(raft_io_is_silent(&s->io));
+    }
+    assert_int_equal(s->failures, 0);
+    assert_int_equal(s->machine.count, stored);
+    if (s->raft.current_term == term) /* the others had no reason to elect, if they were not slow */
+        assert_int_equal(s->raft.follower_state.current_leader.id, leader);
+    wal_disk_fail(&s->disk, WAL_FAULT_NONE, 0, 0);
+    raft_world_wait(&w, raft_world_agrees(&w) && s->reserve == 0);
+    assert_int_equal(s->failures, 0);
+    raft_world_done(&w);
+}
+
+static void a_leader_whose_disk_is_full_loses_the_lead_and_comes_back(void **state)
+{
+    (void)state;
+    struct raft_world w;
+    raft_world_init(&w, 3, 1);
+    raft_world_start_all(&w);
+    raft_world_apply_all(&w, 10, 50);
+    uint64_t old = raft_world_wait_leader(&w);
+    struct raft_server_case *s = raft_world_server(&w, old);
+    wal_disk_fail(&s->disk, WAL_FAULT_SPACE, 0, 0);
+    while (raft_world_leader(&w) == old) {
+        raft_world_apply(&w, 1, 20000);
+        raft_world_wait(&w, w.outstanding < 20 || raft_world_leader(&w) != old);
+    }
+    raft_world_wait(&w, raft_world_leader(&w) != 0);
+    assert_int_not_equal(raft_world_leader(&w), old);
+    raft_world_apply_all(&w, 10, 50);
+    assert_int_equal(s->failures, 0);
+    wal_disk_fail(&s->disk, WAL_FAULT_NONE, 0, 0);
+    raft_world_wait(&w, w.outstanding == 0 && raft_world_agrees(&w));
+    assert_int_equal(s->failures, 0);
+    raft_world_done(&w);
+}
+
 /* ---- what is refused ---------------------------------------------------------------------------
  */
 
@@ -393,6 +455,8 @@ int main(void)
         cmocka_unit_test(a_leader_whose_disk_fails_is_replaced_and_its_applies_are_unknown),
         cmocka_unit_test(a_follower_whose_disk_fails_stops_and_the_others_go_on),
         cmocka_unit_test(a_full_disk_is_told),
+        cmocka_unit_test(a_follower_whose_disk_is_full_follows_without_storing),
+        cmocka_unit_test(a_leader_whose_disk_is_full_loses_the_lead_and_comes_back),
         cmocka_unit_test(malformed_messages_are_refused),
         cmocka_unit_test(a_damaged_snapshot_record_is_refused),
     };

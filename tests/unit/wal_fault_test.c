@@ -347,7 +347,19 @@ static void short_writes_are_continued(void **state)
     wal_fixture_done(&f);
 }
 
-static void a_full_disk_is_told_before_it_stops_the_log(void **state)
+/* Appends until the log has no room for more, with the last one waiting. */
+static void fill_disk(struct wal_fixture *f)
+{
+    wal_disk_fail(&f->disk, WAL_FAULT_SPACE, 0, 0);
+    while (!wal_is_stalled(f->wal)) {
+        if (f->in_flight == 0)
+            assert_int_equal(wal_fixture_append(f, 1, 1000), 0);
+        loop_turn(f->loop);
+    }
+    assert_int_equal(f->in_flight, 1);
+}
+
+static void a_full_disk_is_told_before_the_log_waits_for_room(void **state)
 {
     (void)state;
     struct wal_fixture f;
@@ -355,16 +367,66 @@ static void a_full_disk_is_told_before_it_stops_the_log(void **state)
     wal_fixture_must_open(&f);
     wal_disk_fail(&f.disk, WAL_FAULT_SPACE, 0, 0);
     uint64_t told_at = 0;
-    while (f.failed == 0) {
-        int rc = wal_fixture_append(&f, 1, 1000);
-        assert_true(rc == 0 || rc == -ENOSPC);
+    while (told_at == 0) {
+        assert_int_equal(wal_fixture_append(&f, 1, 1000), 0);
         wal_fixture_wait(&f);
-        if (f.reserve_calls > 0 && told_at == 0)
+        if (f.reserve_calls > 0)
             told_at = f.acked;
     }
-    assert_int_equal(f.failed, -ENOSPC);
     assert_int_equal(f.reserve, -ENOSPC);
-    assert_true(f.acked - told_at > 20); /* a good part of a segment before the end */
+    fill_disk(&f);
+    assert_true(f.acked - told_at > 20);        /* a good part of a segment before the end */
+    assert_int_equal(wal_sync(f.wal), -ENOSPC); /* does not wait for ever */
+    for (int i = 0; i < 50; i++)
+        assert_int_equal(wal_fixture_append(&f, 2, 5000), 0);
+    assert_int_equal(wal_fixture_append(&f, 1, 200000), 0); /* needs a segment of its own */
+    wal_disk_fail(&f.disk, WAL_FAULT_NONE, 0, 0);
+    wal_fixture_wait(&f);
+    assert_int_equal(f.failed, 0);
+    assert_false(wal_is_stalled(f.wal));
+    while (f.reserve < 0)
+        loop_turn(f.loop);
+    uint64_t acked = f.acked;
+    wal_fixture_close(&f);
+    wal_fixture_must_open(&f);
+    assert_null(wal_fixture_check(&f, acked));
+    wal_fixture_done(&f);
+}
+
+static void a_log_that_waits_for_room_can_be_closed(void **state)
+{
+    (void)state;
+    struct wal_fixture f;
+    wal_fixture_init(&f, 1, false);
+    wal_fixture_must_open(&f);
+    fill_disk(&f);
+    assert_int_equal(wal_fixture_append(&f, 3, 1000), 0);
+    uint64_t acked = f.acked;
+    wal_fixture_close(&f);
+    assert_int_equal(f.failed, -ENOSPC);
+    assert_int_equal(f.acked, acked);
+    wal_disk_fail(&f.disk, WAL_FAULT_NONE, 0, 0);
+    wal_fixture_must_open(&f);
+    assert_null(wal_fixture_check(&f, acked));
+    wal_fixture_done(&f);
+}
+
+static void a_trim_behind_what_waits_makes_room_for_it(void **state)
+{
+    (void)state;
+    struct wal_fixture f;
+    wal_fixture_init(&f, 1, false);
+    wal_fixture_must_open(&f);
+    for (int i = 0; i < 150; i++) { /* into the third segment */
+        assert_int_equal(wal_fixture_append(&f, 1, 1000), 0);
+        wal_fixture_wait(&f);
+    }
+    fill_disk(&f);
+    wal_fixture_truncate(&f, f.acked - 5);
+    assert_int_equal(wal_fixture_append(&f, 5, 1000), 0);
+    wal_fixture_trim(&f, 120);
+    wal_fixture_wait(&f);
+    assert_int_equal(f.failed, 0);
     uint64_t acked = f.acked;
     wal_fixture_close(&f);
     wal_fixture_must_open(&f);
@@ -434,7 +496,9 @@ int main(void)
         cmocka_unit_test(a_segment_of_another_log_is_refused),
         cmocka_unit_test(a_failed_write_is_reported_to_all_and_stops_the_log),
         cmocka_unit_test(short_writes_are_continued),
-        cmocka_unit_test(a_full_disk_is_told_before_it_stops_the_log),
+        cmocka_unit_test(a_full_disk_is_told_before_the_log_waits_for_room),
+        cmocka_unit_test(a_log_that_waits_for_room_can_be_closed),
+        cmocka_unit_test(a_trim_behind_what_waits_makes_room_for_it),
         cmocka_unit_test(a_trim_brings_the_reserve_back),
         cmocka_unit_test(the_wait_for_a_hanging_disk_can_be_seen),
     };
