@@ -136,7 +136,7 @@ static void snapshots_bound_the_log(void **state)
     for (int i = 0; i < 10; i++) {
         raft_world_apply_all(&w, 1000, 200);
         for (uint64_t id = 1; id <= 3; id++)
-            assert_true(raft_io_log_bytes(&raft_world_server(&w, id)->io) < 1500 * 300);
+            raft_world_wait(&w, raft_io_log_bytes(&raft_world_server(&w, id)->io) < 1500 * 300);
     }
     raft_world_wait(&w, raft_world_agrees(&w));
     for (uint64_t id = 1; id <= 3; id++) {
