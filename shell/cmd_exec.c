@@ -117,15 +117,29 @@ static void cmd_exec_on_over(struct cmd_exec *exec, struct gather_node *node, co
     }
 }
 
+/* The first line: who was asked, so that an early Ctrl-C can name them all. */
+static void cmd_exec_on_targets(struct cmd_exec *exec, const json_t *event)
+{
+    size_t i;
+    json_t *name;
+    json_array_foreach(json_object_get(event, "nodes"), i, name)
+    {
+        if (json_is_string(name))
+            (void)gather_node(&exec->gather, json_string_value(name));
+    }
+}
+
 static void cmd_exec_on_line(void *arg, const char *line, size_t len)
 {
     struct cmd_exec *exec = arg;
-    json_t *event = json_loadb(line, len, 0, NULL);
+    json_t *event = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
     const char *name = json_string_value(json_object_get(event, "node"));
     const char *what = jobs_text(event, "event");
     struct gather_node *node = name != NULL ? gather_node(&exec->gather, name) : NULL;
     if (strcmp(what, "done") == 0) {
         exec->said_done = true;
+    } else if (strcmp(what, "targets") == 0) {
+        cmd_exec_on_targets(exec, event);
     } else if (node == NULL) {
         /* a keep-alive, or an event that a newer version sends */
     } else if (strcmp(what, "started") == 0) {

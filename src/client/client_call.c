@@ -385,7 +385,7 @@ static int client_call_code_of_status(long status)
 static void client_call_refused(struct client_call *call, struct client_reply *reply)
 {
     struct client *client = call->client;
-    json_t *body = json_loadb((const char *)call->body.data, call->body.len, 0, NULL);
+    json_t *body = json_loadb((const char *)call->body.data, call->body.len, JSON_ALLOW_NUL, NULL);
     const json_t *error = json_object_get(body, "error");
     const char *name = json_string_value(json_object_get(error, "code"));
     const char *text = json_string_value(json_object_get(error, "message"));
@@ -424,7 +424,8 @@ static void client_call_succeeded(struct client_call *call, struct client_reply 
         reply->bytes = buf_cstr(&call->body);
         reply->bytes_len = call->body.len;
     } else if (call->body_kind == CLIENT_BODY_JSON && call->body.len > 0) {
-        json = json_loadb((const char *)call->body.data, call->body.len, JSON_DECODE_ANY, &where);
+        json = json_loadb((const char *)call->body.data, call->body.len,
+                          JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
         if (json == NULL) {
             (void)snprintf(why, sizeof why, "the answer of %s is not JSON: %s",
                            client_endpoint(call->client), where.text);

@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
@@ -103,25 +105,63 @@ static bool client_endpoint_is_socket(const char *path)
     return stat(path, &st) == 0 && S_ISSOCK(st.st_mode);
 }
 
-/* Every socket that ./quickstart left, as one comma-separated list; NULL when there is none. */
-static char *client_endpoint_quickstart(void)
+static bool client_endpoint_is_own_socket(const char *path)
 {
-    static const char *const patterns[] = {".quickstart/*.sock", ".quickstart/*/*.sock",
-                                           ".quickstart/*/*/*.sock"};
+    struct stat st;
+    return stat(path, &st) == 0 && S_ISSOCK(st.st_mode) && st.st_uid == geteuid();
+}
+
+static bool client_endpoint_answers(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path)
+        return false;
+    (void)strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    return ok;
+}
+
+/* One cluster's sockets as one comma-separated list; NULL when there is none. *answers: somebody
+ * listens on one of them. */
+static char *client_endpoint_list(const char *const *patterns, size_t n, bool *answers)
+{
     glob_t found = {0};
-    for (size_t i = 0; i < MEM_COUNT(patterns); i++)
+    for (size_t i = 0; i < n; i++)
         (void)glob(patterns[i], i == 0 ? 0 : GLOB_APPEND, NULL, &found);
     char *list = NULL;
+    *answers = false;
     for (size_t i = 0; i < found.gl_pathc; i++) {
-        if (!client_endpoint_is_socket(found.gl_pathv[i]))
+        const char *path = found.gl_pathv[i];
+        if (!client_endpoint_is_own_socket(path))
             continue;
-        char *longer = mem_printf("%s%sunix:%s", list == NULL ? "" : list, list == NULL ? "" : ",",
-                                  found.gl_pathv[i]);
+        char *longer =
+            mem_printf("%s%sunix:%s", list == NULL ? "" : list, list == NULL ? "" : ",", path);
         free(list);
         list = longer;
+        *answers = *answers || client_endpoint_answers(path);
     }
     globfree(&found);
     return list;
+}
+
+/* What ./quickstart or `clusterd dev` left in the working directory, the one that is up if one is:
+ * they are different clusters. The directory may be anybody's, therefore only sockets of ours: what
+ * is typed goes there. */
+static char *client_endpoint_nearby(void)
+{
+    static const char *const quickstart[] = {".quickstart/*.sock", ".quickstart/*/*.sock",
+                                             ".quickstart/*/*/*.sock"};
+    static const char *const dev[] = {"clusterd-dev/*/data/*.sock"};
+    bool first_answers;
+    bool second_answers;
+    char *first = client_endpoint_list(quickstart, MEM_COUNT(quickstart), &first_answers);
+    char *second = client_endpoint_list(dev, MEM_COUNT(dev), &second_answers);
+    bool take_second = first == NULL || (second_answers && !first_answers);
+    free(take_second ? first : second);
+    return take_second ? second : first;
 }
 
 char *client_endpoint_default(struct error *e)
@@ -141,10 +181,10 @@ char *client_endpoint_default(struct error *e)
     if (client_endpoint_is_socket("/run/clusterd/clusterd.sock"))
         return mem_strdup("unix:/run/clusterd/clusterd.sock");
 
-    char *quickstart = client_endpoint_quickstart();
-    if (quickstart == NULL)
+    char *nearby = client_endpoint_nearby();
+    if (nearby == NULL)
         (void)error_set(e, ERR_NOT_FOUND, "no cluster found: none of the usual sockets is there");
-    return quickstart;
+    return nearby;
 }
 
 bool client_endpoint_is_local(const struct client_endpoint *endpoint)

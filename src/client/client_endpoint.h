@@ -22,8 +22,9 @@ struct client_endpoint {
 int client_endpoint_parse(const char *text, struct client_endpoint *endpoint, struct error *e);
 
 /* The endpoints to use when none is given: $CLUSTERSH_ENDPOINT, else the first socket there is of
- * $XDG_RUNTIME_DIR/clusterd/clusterd.sock, /run/clusterd/clusterd.sock and those below
- * ./.quickstart. Returns malloc'ed text, or NULL and ERR_NOT_FOUND in `e`. */
+ * $XDG_RUNTIME_DIR/clusterd/clusterd.sock, /run/clusterd/clusterd.sock and those of this
+ * user below ./.quickstart or ./clusterd-dev. Returns malloc'ed text, or NULL and ERR_NOT_FOUND in
+ * `e`. */
 char *client_endpoint_default(struct error *e);
 
 /* True for 127.0.0.0/8, ::1, localhost and Unix sockets. */

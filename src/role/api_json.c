@@ -115,12 +115,14 @@ static void api_json_set_stream(json_t *task, const char *key, uint64_t bytes,
 {
     if (data.len != bytes)
         return; /* kept on its node */
-    json_t *text = json_stringn((const char *)data.data, data.len);
+    const char *stream = data.len > 0 ? (const char *)data.data : "";
+    json_t *text = memchr(stream, 0, data.len) == NULL ? json_stringn(stream, data.len)
+                                                       : NULL; /* NUL: below */
     if (text != NULL) {
         api_json_set(task, key, text);
         return;
     }
-    char *printable = str_printable((const char *)data.data, data.len, true);
+    char *printable = str_printable(stream, data.len, true);
     api_json_set(task, key, json_string(printable));
     free(printable);
     struct buf base64;

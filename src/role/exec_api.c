@@ -188,6 +188,15 @@ static void exec_api_end(struct exec_api_target *target, const Wire__ExecUpdate 
     }
 }
 
+static const char *exec_api_lost_text(const struct exec_api_target *target, int code)
+{
+    if (target->started)
+        return "the node was lost: its command is being ended";
+    if (code == ERR_UNAVAILABLE && !node_keeps_link(target->request->api->node, target->node))
+        return "this node keeps no link to it: ask a metadata node (clustersh -s)";
+    return code == ERR_UNAVAILABLE ? "the node is not reachable" : err_text(code);
+}
+
 static void exec_api_on_update(void *arg, int code, const ProtobufCMessage *message)
 {
     struct exec_api_target *target = arg;
@@ -195,10 +204,7 @@ static void exec_api_on_update(void *arg, int code, const ProtobufCMessage *mess
     const Wire__ExecUpdate *update = (const Wire__ExecUpdate *)message;
     int err = 0;
     if (update == NULL) {
-        exec_api_fail(target, err_name(code),
-                      target->started           ? "the node was lost: its command is being ended"
-                      : code == ERR_UNAVAILABLE ? "the node is not reachable"
-                                                : err_text(code));
+        exec_api_fail(target, err_name(code), exec_api_lost_text(target, code));
     } else {
         if (update->started && !target->started)
             err = exec_line_started(&r->out, target->name);
@@ -237,6 +243,8 @@ static void exec_api_start(struct exec_api *api, struct http_request *req,
     http_stream_begin(req, 200, "application/x-ndjson", HTTP_STREAM_CHUNKED);
     http_request_on_close(req, exec_api_on_close, r);
     http_stream_on_drain(req, exec_api_on_drain, r);
+    (void)exec_line_targets(&r->out, (const char *const *)nodes->names, nodes->n);
+    loop_hook_arm(&r->hook);
     start->credit = r->window;
     start->user = mem_strdup(http_request_user(req));
     for (size_t i = 0; i < nodes->n; i++) {

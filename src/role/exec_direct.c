@@ -48,12 +48,12 @@ static void exec_direct_on_close(struct http_request *req, void *arg)
     http_reply(req, 499, NULL, NULL, 0);
 }
 
-/* Text, and what is no text as Base64 too. */
+/* Text, and what is no text, or no text that every reader of JSON takes, as Base64 too. */
 static void exec_direct_set_stream(json_t *answer, const char *key, struct buf *data)
 {
     struct buf base64;
     const char *text = buf_cstr(data);
-    if (str_is_utf8(text, data->len)) {
+    if (memchr(text, 0, data->len) == NULL && str_is_utf8(text, data->len)) {
         json_object_set_new(answer, key, json_stringn(text, data->len));
         return;
     }

@@ -38,6 +38,21 @@ static int exec_line_end(struct buf *out, size_t was, int err)
     return err;
 }
 
+int exec_line_targets(struct buf *out, const char *const *nodes, size_t n)
+{
+    size_t was = out->len;
+    int err = buf_append_str(out, "{\"event\":\"targets\",\"nodes\":[");
+    for (size_t i = 0; err == 0 && i < n; i++) {
+        if (i > 0)
+            err = buf_append_byte(out, ',');
+        if (err == 0)
+            err = json_text_append(out, nodes[i], strlen(nodes[i]));
+    }
+    if (err == 0)
+        err = buf_append_byte(out, ']');
+    return exec_line_end(out, was, err);
+}
+
 int exec_line_started(struct buf *out, const char *node)
 {
     size_t was = out->len;
@@ -94,7 +109,8 @@ static int exec_line_data(struct buf *out, const char *node, const char *event, 
 {
     size_t was = out->len;
     int err = exec_line_begin(out, node, event);
-    if (err == 0 && str_is_utf8((const char *)data, len)) {
+    bool is_text = memchr(data, 0, len) == NULL && str_is_utf8((const char *)data, len);
+    if (err == 0 && is_text) {
         err = exec_line_text(out, "data", (const char *)data, len);
     } else if (err == 0) {
         err = buf_append_str(out, ",\"data_base64\":\"");

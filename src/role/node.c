@@ -444,6 +444,12 @@ static bool node_wants_link(const struct node *node, const Wire__Node *member)
             (member->roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0);
 }
 
+bool node_keeps_link(const struct node *node, uint64_t peer)
+{
+    const Wire__Node *member = node_member(node, peer);
+    return peer == node->id || (member != NULL && node_wants_link(node, member));
+}
+
 static void node_update_dials(struct node *node)
 {
     struct node_dial *dial = TAILQ_FIRST(&node->dials);

@@ -167,6 +167,9 @@ bool node_is_active(const struct node *node);
  * ERR_BUSY: its queue is full. */
 int node_send(struct node *node, uint64_t to, enum wire_type type, const ProtobufCMessage *message);
 
+/* Whether links to this member are kept up at all: in a large cluster only with metadata nodes. */
+bool node_keeps_link(const struct node *node, uint64_t peer);
+
 /* Which incarnation of the link to a member is up; 0: none. This node itself always has 1. */
 uint64_t node_session(const struct node *node, uint64_t peer);
 uint32_t node_rtt_us(const struct node *node, uint64_t peer);

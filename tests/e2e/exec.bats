@@ -34,6 +34,7 @@ exec_dirs_are_empty() {
             [ "$(jq -c "select(.node == \"$node\" and .event == \"ended\") | [.exit_code, .signal, .code]" "$CLUSTER_DIR/lines")" = "[${node#n},0,\"exit_nonzero\"]" ]
             [ "$(jq -r "select(.node == \"$node\") | .event" "$CLUSTER_DIR/lines" | head -n 1)" = started ]
         done
+        [ "$(head -n 1 "$CLUSTER_DIR/lines")" = '{"event":"targets","nodes":["n1","n2","n3"]}' ]
         [ "$(tail -n 1 "$CLUSTER_DIR/lines")" = '{"event":"done","ok":0,"failed":3}' ]
     done
     wait_until 20 exec_dirs_are_empty

@@ -396,7 +396,7 @@ static void fake_exec_on(struct fake_conn *conn, const char *node, const char *w
     if (strcmp(word, "where") == 0)
         fake_printf(conn, "{\"node\":\"%s\",\"event\":\"stdout\",\"data\":\"%s\\n\"}\n", node,
                     strcmp(node, "n3") == 0 ? "elsewhere" : "here");
-    else if (strcmp(word, "hold") == 0)
+    else if (strcmp(word, "hold") == 0 || strcmp(word, "hang") == 0)
         fake_printf(conn, "{\"node\":\"%s\",\"event\":\"stdout\",\"data\":\"holding\\n\"}\n", node);
     else if (strcmp(word, "bytes") == 0)
         fake_printf(conn, "{\"node\":\"%s\",\"event\":\"stdout\",\"data_base64\":\"/v8K\"}\n",
@@ -406,7 +406,7 @@ static void fake_exec_on(struct fake_conn *conn, const char *node, const char *w
     else
         fake_printf(conn, "{\"node\":\"%s\",\"event\":\"stdout\",\"data\":\"%s\\n\"}\n", node,
                     argument);
-    if (strcmp(word, "hold") != 0)
+    if (strcmp(word, "hold") != 0 && strcmp(word, "hang") != 0)
         fake_printf(conn,
                     "{\"node\":\"%s\",\"event\":\"ended\",\"exit_code\":%d,\"signal\":0,"
                     "\"code\":\"%s\",\"wall_ms\":12}\n",
@@ -432,9 +432,14 @@ static void fake_on_exec(struct fake_cluster *c, struct fake_conn *conn,
         fake_answer_error(conn, 400, "invalid", e.text, "");
     } else {
         fake_begin(conn, 200, "application/x-ndjson");
+        fake_printf(conn, "{\"event\":\"targets\",\"nodes\":[");
         for (size_t i = 0; i < set.n; i++)
+            fake_printf(conn, "%s\"%s\"", i > 0 ? "," : "", set.names[i]);
+        fake_printf(conn, "]}\n");
+        size_t n = strcmp(word, "hang") == 0 ? 1 : set.n; /* the first alone answers */
+        for (size_t i = 0; i < n; i++)
             fake_exec_on(conn, set.names[i], word, argument);
-        if (strcmp(word, "hold") == 0) {
+        if (strcmp(word, "hold") == 0 || strcmp(word, "hang") == 0) {
             fake_wait_closed(conn);
             fake_lock(c);
             c->n_closed++;

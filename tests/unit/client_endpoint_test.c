@@ -119,6 +119,62 @@ static void the_default_is_the_environment_then_the_sockets_in_order(void **stat
     free(endpoint);
 }
 
+static int listen_on(const char *path)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    (void)snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    return fd;
+}
+
+static void expect_default(const char *expected)
+{
+    struct error e = {0};
+    char *endpoint = client_endpoint_default(&e);
+    if (expected == NULL)
+        assert_null(endpoint);
+    else
+        assert_string_equal(endpoint, expected);
+    free(endpoint);
+}
+
+static void of_the_clusters_in_the_working_directory_the_one_that_is_up_is_taken(void **state)
+{
+    (void)state;
+    static const char *const dirs[] = {".quickstart", ".quickstart/n1", "clusterd-dev",
+                                       "clusterd-dev/n1", "clusterd-dev/n1/data"};
+    static const char first[] = ".quickstart/n1/clusterd.sock";
+    static const char second[] = "clusterd-dev/n1/data/clusterd.sock";
+    char dir[] = "/tmp/endpoint_test.XXXXXX";
+    if (access("/run/clusterd/clusterd.sock", F_OK) == 0)
+        skip();
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(chdir(dir), 0);
+    assert_int_equal(setenv("XDG_RUNTIME_DIR", dir, 1), 0);
+    assert_int_equal(unsetenv("CLUSTERSH_ENDPOINT"), 0);
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++)
+        assert_int_equal(mkdir(dirs[i], 0700), 0);
+    int fd = listen_on(second);
+    expect_default("unix:clusterd-dev/n1/data/clusterd.sock");
+    make_socket(first);
+    expect_default("unix:clusterd-dev/n1/data/clusterd.sock");
+    (void)close(fd);
+    expect_default("unix:.quickstart/n1/clusterd.sock");
+    if (geteuid() == 0) { /* another user's are left alone */
+        assert_int_equal(lchown(first, 12345, 12345), 0);
+        expect_default("unix:clusterd-dev/n1/data/clusterd.sock");
+        assert_int_equal(lchown(second, 12345, 12345), 0);
+        expect_default(NULL);
+    }
+    (void)unlink(first);
+    (void)unlink(second);
+    for (size_t i = sizeof dirs / sizeof dirs[0]; i-- > 0;)
+        assert_int_equal(rmdir(dirs[i]), 0);
+    (void)rmdir(dir);
+}
+
 static void a_token_comes_from_its_file_or_from_beside_the_socket(void **state)
 {
     (void)state;
@@ -181,6 +237,7 @@ int main(void)
         cmocka_unit_test(every_form_of_endpoint_is_understood),
         cmocka_unit_test(a_wrong_endpoint_is_refused_with_its_text),
         cmocka_unit_test(the_default_is_the_environment_then_the_sockets_in_order),
+        cmocka_unit_test(of_the_clusters_in_the_working_directory_the_one_that_is_up_is_taken),
         cmocka_unit_test(a_token_comes_from_its_file_or_from_beside_the_socket),
         cmocka_unit_test(what_goes_into_a_path_is_escaped),
     };

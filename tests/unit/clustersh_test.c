@@ -560,6 +560,27 @@ static void ctrl_c_stops_the_command_on_every_node(void **state)
     assert_has(w->err, "interrupted: stopped on n[1-3]");
 }
 
+static void an_interrupted_exec_names_also_nodes_that_were_not_heard(void **state)
+{
+    struct world *w = *state;
+    int ends[2];
+    char line[64];
+    FILE *in = tmpfile();
+    FILE *err = tmpfile();
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    FILE *out = fdopen(ends[1], "w");
+    FILE *reader = fdopen(ends[0], "r");
+    pid_t pid = start((const char *const[]){"clustersh", "exec", "@all", "--live", "hang", NULL},
+                      in, out, err);
+    (void)fclose(out);
+    assert_non_null(fgets(line, sizeof line, reader));
+    assert_int_equal(kill(pid, SIGINT), 0);
+    fake_cluster_wait_closed(w->cluster, 1);
+    finish(w, pid, in, reader, err);
+    assert_int_equal(w->status, 130);
+    assert_has(w->err, "interrupted: stopped on n[1-3]");
+}
+
 static void a_reader_that_leaves_ends_the_follower(void **state)
 {
     struct world *w = *state;
@@ -611,6 +632,7 @@ int main(void)
         CASE(equal_outputs_are_folded),
         CASE(the_greatest_exit_code_is_the_exit_status),
         CASE(ctrl_c_stops_the_command_on_every_node),
+        CASE(an_interrupted_exec_names_also_nodes_that_were_not_heard),
         CASE(a_reader_that_leaves_ends_the_follower),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -41,6 +41,8 @@ tests_unit_str_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/uuid_test
 tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/exec_line_test
+tests_unit_exec_line_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/frame_test
 tests_unit_frame_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/lake_path_test
