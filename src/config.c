@@ -63,6 +63,9 @@ const struct config_row config_rows[] = {
      "PEM file of the API certificate's private key."},
     {CONFIG_AT(api, upload_bytes_max), CONFIG_BYTES, CONFIG_IN(api, upload_bytes_max), "16G", 1,
      1024 * CONFIG_GIB, NULL, "Largest file that can be uploaded."},
+    {CONFIG_AT(api, orphan_after), CONFIG_DURATION, CONFIG_IN(api, orphan_after), "1h", 1000,
+     3650 * CONFIG_DAY_MS, NULL,
+     "Age at which a stored file is removed that belongs to no upload that was acknowledged."},
 
     {CONFIG_AT(data, listen), CONFIG_ADDRESS, CONFIG_IN(data, listen), "127.0.0.1:7402", 0, 0, NULL,
      "Where a node with the role participant serves /predict; \"none\" for nowhere."},

@@ -46,6 +46,7 @@ struct config {
         char *tls_cert;
         char *tls_key;
         uint64_t upload_bytes_max;
+        uint64_t orphan_after;
     } api;
     struct {
         char *listen;

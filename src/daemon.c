@@ -401,6 +401,7 @@ static void daemon_describe(struct daemon *d)
         .output_bytes_max = config->worker.output_bytes_max,
         .output_keep_ms = config->worker.output_keep,
         .output_keep_bytes = config->worker.output_keep_bytes,
+        .orphan_after_ms = config->api.orphan_after,
         .suspect_after_ms = config->jobs.suspect_after,
         .offline_after_ms = config->jobs.offline_after,
         .history_keep_ms = config->jobs.history_keep,

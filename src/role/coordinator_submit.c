@@ -2,7 +2,8 @@
  *
  * Happy path: the specification becomes one scheduler event, its row one record of the next batch,
  * and the answer leaves when that is durable. What the scheduler can't know because it has
- * forgotten it (an idempotency key used long ago, dependencies that ended) is looked up first;
+ * forgotten it (an idempotency key used long ago, dependencies that ended), and who holds the
+ * uploaded files that the job names, is looked up first;
  * submissions with the same key stand in line meanwhile, so that a key is never taken twice. */
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,8 @@ struct coordinator_submit {
     const char *mode;
     bool looking; /* a lookup is under way for it */
     enum job_state *after;
+    Wire__FileRow **files; /* of the specification's files; NULL where they come from elsewhere */
+    const char *missing;   /* an uploaded file that is not there */
     Wire__JobRow *earlier; /* the job that has the key */
     struct uuid id;
     bool duplicate;
@@ -30,8 +33,18 @@ struct coordinator_submit {
     TAILQ_ENTRY(coordinator_submit) link;
 };
 
+static void coordinator_submit_free_files(struct coordinator_submit *submit)
+{
+    for (size_t i = 0; submit->files != NULL && i < submit->spec->n_files; i++)
+        if (submit->files[i] != NULL)
+            wire__file_row__free_unpacked(submit->files[i], NULL);
+    free(submit->files);
+    submit->files = NULL;
+}
+
 static void coordinator_submit_free(struct coordinator_submit *submit)
 {
+    coordinator_submit_free_files(submit);
     if (submit->spec != NULL)
         wire__job_spec__free_unpacked(submit->spec, NULL);
     if (submit->earlier != NULL)
@@ -152,6 +165,24 @@ static void coordinator_submit_now(struct coordinator_submit *submit)
 
 /* ---- what has to be looked up ---------------------------------------------------------------- */
 
+static int coordinator_submit_query_files(sqlite3 *db, struct coordinator_submit *submit)
+{
+    const Wire__JobSpec *spec = submit->spec;
+    int err = 0;
+    submit->files = mem_calloc(spec->n_files + 1, sizeof *submit->files);
+    for (size_t i = 0; err == 0 && submit->missing == NULL && i < spec->n_files; i++) {
+        const char *id = spec->files[i]->file;
+        if (id[0] == '\0')
+            continue;
+        err = state_query_file(db, id, &submit->files[i]);
+        if (err == ERR_NOT_FOUND) {
+            submit->missing = id;
+            err = 0;
+        }
+    }
+    return err;
+}
+
 static int coordinator_submit_query(sqlite3 *db, void *arg)
 {
     struct coordinator_submit *submit = arg;
@@ -174,7 +205,29 @@ static int coordinator_submit_query(sqlite3 *db, void *arg)
         if (err == ERR_NOT_FOUND)
             err = 0; /* the scheduler may know it: not durable yet */
     }
-    return err;
+    return err == 0 ? coordinator_submit_query_files(db, submit) : err;
+}
+
+/* Puts into the specification what the workers need to fetch the uploaded files by themselves. */
+static void coordinator_submit_describe_files(struct coordinator_submit *submit)
+{
+    const struct node *node = submit->coordinator->node;
+    for (size_t i = 0; submit->files != NULL && i < submit->spec->n_files; i++) {
+        Wire__TaskFile *file = submit->spec->files[i];
+        const Wire__FileRow *row = submit->files[i];
+        if (row == NULL)
+            continue;
+        file->bytes = row->bytes;
+        if (file->xxh[0] == '\0' && row->xxh[0] != '\0')
+            file->xxh = mem_strdup(row->xxh);
+        file->holders = mem_calloc(row->n_holders + 1, sizeof *file->holders);
+        for (size_t k = 0; k < row->n_holders; k++) {
+            const Wire__Node *member = node_member(node, row->holders[k]);
+            if (member != NULL && !member->removed)
+                file->holders[file->n_holders++] = mem_strdup(member->name);
+        }
+    }
+    coordinator_submit_free_files(submit);
 }
 
 static void coordinator_submit_next(struct coordinator *c, const char *key);
@@ -198,7 +251,12 @@ static void coordinator_submit_on_found(void *arg, int code)
         submit->elements = submit->earlier->total;
         submit->state = (enum job_state)submit->earlier->state;
         coordinator_submit_answer(submit);
+    } else if (submit->missing != NULL) {
+        char *text = mem_printf("there is no uploaded file %s", submit->missing);
+        coordinator_submit_fail(submit, ERR_NOT_FOUND, text, "POST /api/files gives a file its id");
+        free(text);
     } else {
+        coordinator_submit_describe_files(submit);
         coordinator_submit_now(submit);
     }
     coordinator_submit_next(c, key);
@@ -244,7 +302,7 @@ void coordinator_submit(struct coordinator *c, struct http_request *req, Wire__J
     submit->mode = mode;
     if (spec->idempotency_key[0] == '\0' && header != NULL && strlen(header) <= SCHED_KEY_MAX)
         spec->idempotency_key = mem_strdup(header);
-    if (spec->idempotency_key[0] == '\0' && spec->n_after == 0) {
+    if (spec->idempotency_key[0] == '\0' && spec->n_after == 0 && !job_spec_has_uploads(spec)) {
         coordinator_submit_now(submit);
         return;
     }

@@ -8,6 +8,7 @@
 #include "role/exec_api.h"
 #include "role/exec_server.h"
 #include "role/file_store.h"
+#include "role/file_sweep.h"
 #include "role/files_api.h"
 #include "role/node.h"
 #include "role/output_api.h"
@@ -16,6 +17,7 @@ struct gateway {
     struct node *node;
     struct exec_server *exec_server; /* NULL once stopping, as the next */
     struct file_store *file_store;
+    struct file_sweep *file_sweep;
     struct exec_api *exec_api;
     struct files_api *files_api;
     struct output_api *output_api;
@@ -79,6 +81,7 @@ static int gateway_start(struct node *node, void **self, struct error *e)
         free(gateway);
         return err;
     }
+    gateway->file_sweep = file_sweep_new(node);
     gateway->exec_api = exec_api_new(node);
     gateway->files_api = files_api_new(node);
     gateway->output_api = output_api_new(node);
@@ -98,7 +101,7 @@ static void gateway_stop(void *self)
     struct gateway *gateway = self;
     struct exec_server *exec_server = gateway->exec_server;
     struct file_store *file_store = gateway->file_store;
-    gateway->closing = 4;
+    gateway->closing = 5;
     exec_api_stop(gateway->exec_api);
     output_api_stop(gateway->output_api);
     gateway->exec_server = NULL;
@@ -106,6 +109,7 @@ static void gateway_stop(void *self)
     files_api_close(gateway->files_api, gateway_on_closed, gateway);
     exec_server_close(exec_server, gateway_on_closed, gateway);
     file_store_close(file_store, gateway_on_closed, gateway);
+    file_sweep_close(gateway->file_sweep, gateway_on_closed, gateway);
     gateway_on_closed(gateway);
 }
 

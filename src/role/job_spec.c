@@ -152,6 +152,10 @@ static int job_spec_check_file(const Wire__TaskFile *file, struct error *e)
         return error_set(e, ERR_INVALID, "an item of \"files\" needs one of \"url\" and \"file\"");
     if (url && !str_starts_with(file->url, "http://") && !str_starts_with(file->url, "https://"))
         return error_set(e, ERR_INVALID, "\"url\" must begin with http:// or https://");
+    struct uuid id;
+    if (!url && uuid_parse(file->file, &id) < 0)
+        return error_set(e, ERR_INVALID,
+                         "\"file\" is \"%.64s\", must be the id of an uploaded file", file->file);
     const char *name = file->name;
     if (name[0] == '/' || strcmp(name, "..") == 0 || str_starts_with(name, "../") ||
         strstr(name, "/../") != NULL || str_ends_with(name, "/..") || str_ends_with(name, "/"))
@@ -364,7 +368,7 @@ static int job_spec_take_all(Wire__JobSpec *spec, const json_t *json, struct err
 static int job_spec_check(const Wire__JobSpec *spec, struct error *e)
 {
     if ((spec->n_commands > 0) == (spec->n_argv > 0))
-        return error_set(e, ERR_INVALID, "needs one of \"commands\" and \"argv\"");
+        return error_set(e, ERR_INVALID, "needs either \"commands\" or \"argv\"");
     if (spec->n_argv > 0 && spec->argv[0][0] == '\0')
         return error_set(e, ERR_INVALID, "the first item of \"argv\" is empty");
     for (size_t i = 0; i < spec->n_commands; i++)
@@ -391,6 +395,14 @@ int job_spec_parse(const json_t *json, const char *user, Wire__JobSpec **out, st
     spec->user = mem_strdup(user);
     *out = spec;
     return 0;
+}
+
+bool job_spec_has_uploads(const Wire__JobSpec *spec)
+{
+    for (size_t i = 0; i < spec->n_files; i++)
+        if (spec->files[i]->file[0] != '\0')
+            return true;
+    return false;
 }
 
 int job_spec_elements(const Wire__JobSpec *spec, struct rangeset *elements, struct error *e)

@@ -20,6 +20,9 @@ enum {
  * UUID. On success *out is the caller's, to be freed with wire__job_spec__free_unpacked(). */
 int job_spec_parse(const json_t *json, const char *user, Wire__JobSpec **out, struct error *e);
 
+/* Whether it names files that were uploaded. */
+bool job_spec_has_uploads(const Wire__JobSpec *spec);
+
 /* The elements that the specification asks for: index 0 without an array. */
 int job_spec_elements(const Wire__JobSpec *spec, struct rangeset *elements, struct error *e);
 

@@ -48,6 +48,7 @@ struct node_options {
     uint64_t kill_grace_ms;
     uint64_t output_bytes_max;
     uint64_t output_keep_ms;
+    uint64_t orphan_after_ms; /* of stored files */
     uint64_t output_keep_bytes;
     uint64_t suspect_after_ms;
     uint64_t offline_after_ms;

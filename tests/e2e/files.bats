@@ -99,12 +99,28 @@ sum_job() {
     [ "$status" != 0 ]
 }
 
-@test "a job whose file does not exist fails and says so" {
+@test "a job whose file does not exist is refused" {
     start_cluster 1
-    job=$(submit "$(sum_job 01234567-89ab-4cde-8f01-23456789abcd '')")
-    [ "$(job_end "$job")" = failed ]
-    [ "$(api "/api/jobs/$job/tasks" | jq -r '.[0].code')" = download_failed ]
-    api "/api/jobs/$job/tasks" | jq -r '.[0].text' | grep -q 01234567-89ab-4cde-8f01-23456789abcd
+    status() { api -o "$CLUSTER_DIR/answer" -w '%{http_code}' -d "$1" /api/jobs; }
+    [ "$(status "$(sum_job 01234567-89ab-4cde-8f01-23456789abcd '')")" = 404 ]
+    jq -re .error.message "$CLUSTER_DIR/answer" | grep -q 01234567-89ab-4cde-8f01-23456789abcd
+    [ "$(status "$(sum_job nonsense '')")" = 400 ]
+    [ "$(api /api/jobs | jq length)" = 0 ]
+}
+
+@test "a file that belongs to no upload is removed, those of uploads stay" {
+    start_cluster 3 -o api.orphan_after=1s
+    printf abc >"$CLUSTER_DIR/data"
+    id=$(upload n1 "$CLUSTER_DIR/data")
+    other=$(upload n2 "$CLUSTER_DIR/data")
+    third=$(printf '%s\n' n1 n2 n3 | grep -vxF "$(holders "$id")")
+    cp "$CLUSTER_DIR/data" "$CLUSTER_DIR/$third/data/files/$id"
+    cp "$CLUSTER_DIR/data" "$CLUSTER_DIR/n1/data/files/01234567-89ab-4cde-8f01-23456789abcd"
+    touch -d '1 hour ago' "$CLUSTER_DIR"/n*/data/files/*
+    wait_until 30 test ! -e "$CLUSTER_DIR/$third/data/files/$id"
+    wait_until 30 test ! -e "$CLUSTER_DIR/n1/data/files/01234567-89ab-4cde-8f01-23456789abcd"
+    [ "$(holders "$id" | wc -l)" = 2 ]
+    [ "$(holders "$other" | wc -l)" = 2 ]
 }
 
 @test "an upload that is broken off leaves nothing behind" {
