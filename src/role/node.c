@@ -208,6 +208,11 @@ const struct replica *node_replica(const struct node *node)
     return node->replica.state != NULL ? &node->replica : NULL;
 }
 
+struct lake *node_lake(struct node *node)
+{
+    return &node->lake;
+}
+
 void node_set_work(struct node *node, const struct node_work *work)
 {
     node->work = *work;

@@ -67,6 +67,7 @@ struct node_options {
     uint64_t data_connect_timeout_ms;
     uint64_t data_answer_timeout_ms;
     bool bootstrap;
+    const char *lake_place; /* URL of the store; "": DATA/lake */
     const char *join_token;
     const char *const *join; /* peer addresses of members */
     size_t join_n;
@@ -140,6 +141,23 @@ struct replica {
 void node_set_replica(struct node *node, const struct replica *replica);
 /* NULL on nodes without the metadata role, and before they have joined. */
 const struct replica *node_replica(const struct node *node);
+
+/* ---- tables and what reads them -------------------------------------------------------------------
+ */
+
+struct executor_pool;
+struct object_store;
+struct tables;
+
+/* Filled by the roles that own the parts, at their start; NULL where there is none. */
+struct lake {
+    struct object_store *objects;    /* of the tables role */
+    const char *place;               /* where tables and shuffle files live: wire/lake_path.h */
+    struct tables *tables;           /* role/tables.h */
+    struct executor_pool *executors; /* of the role that runs SQL tasks */
+};
+
+struct lake *node_lake(struct node *node); /* never NULL */
 
 /* ---- the work of this node, for its heartbeat ------------------------------------------------ */
 

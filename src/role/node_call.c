@@ -100,6 +100,7 @@ static bool node_call_is_reply(enum wire_type type)
     case WIRE_FILE_CHUNK:
     case WIRE_FILE_COPIED:
     case WIRE_SQL_TASK_UPDATE:
+    case WIRE_CATALOG_REPLY:
         return true;
     default:
         return false;

@@ -62,6 +62,7 @@ struct node {
     uint64_t term;
 
     struct replica replica;
+    struct lake lake;
     struct node_work work;
     bool active;
 

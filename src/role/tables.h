@@ -24,20 +24,35 @@ struct node;
 struct tables;
 struct tables_call;
 
-/* The role that keeps them; nodes with it have node_tables(). */
+/* The role that keeps them, on every node: sets objects, place and tables of node_lake(). */
 extern const struct role tables_role;
-struct tables *node_tables(const struct node *node); /* NULL where the role is not */
 
-enum { TABLES_NAME_BYTES_MAX = 255 }; /* "name" or "schema.name"; schema "main" is left out */
+enum {
+    TABLES_NAME_BYTES_MAX = 255,
+    TABLES_ENTRY_BYTES_MAX = 4 << 20, /* lines of one commit */
+}; /* "name" or "schema.name"; schema "main" is left out */
 
 struct tables_table {
     const char *name;
     struct uuid id;
     const char *place;  /* URL, wire/lake_path.h */
     uint64_t version;   /* latest */
-    uint64_t published; /* latest in _delta_log; may lag by moments */
+    uint64_t published; /* latest in _delta_log; may lag by moments. DELTA_NO_VERSION: none yet */
+    const char *broken; /* "", or why nothing can be committed any more */
+    bool owned;         /* its files are deleted with it */
     int64_t created_ms;
     int64_t changed_ms;
+};
+
+/* A version as its history tells. */
+struct tables_entry {
+    uint64_t version;
+    int64_t at_ms;
+    const char *operation;
+    const char *user;
+    const char *txn_id;
+    uint32_t files_added, files_removed;
+    uint64_t rows_added, bytes_added;
 };
 
 /* Borrowed for the call of the callback. */
@@ -47,6 +62,8 @@ struct tables_result {
     const char *text;                  /* a sentence; "" when code is 0 */
     const struct tables_table *tables; /* of list: all; else the one at hand */
     size_t tables_n;
+    const struct tables_entry *entries; /* of history: newest first */
+    size_t entries_n;
     uint64_t version;        /* of commit, create */
     bool repeated;           /* of commit: it had been committed before, at `version` */
     struct delta_view *view; /* of snapshot: taken by the callback, which closes it */
@@ -73,7 +90,7 @@ struct tables_create {
 struct tables_call *tables_create(struct tables *tables, const struct tables_create *create,
                                   tables_done_fn fn, void *arg);
 
-/* Forgets the table; its files are deleted when they were made below the store's place. */
+/* Forgets the table; its files are deleted if they were made below the store's place. */
 struct tables_call *tables_drop(struct tables *tables, const char *name, const char *user,
                                 tables_done_fn fn, void *arg);
 
@@ -83,6 +100,7 @@ struct tables_commit {
     struct uuid table;
     uint64_t base;
     const char *txn_id;
+    const char *user; /* NULL: nobody in particular */
     const char *lines;
     size_t lines_len;
 };
@@ -94,6 +112,10 @@ struct tables_call *tables_commit(struct tables *tables, const struct tables_com
  * before that time. */
 struct tables_call *tables_snapshot(struct tables *tables, const char *name, uint64_t version,
                                     int64_t at_ms, tables_done_fn fn, void *arg);
+
+/* The newest `limit` versions before `before` (DELTA_NO_VERSION: all) that this cluster committed. */
+struct tables_call *tables_history(struct tables *tables, const char *name, uint64_t before,
+                                   unsigned limit, tables_done_fn fn, void *arg);
 
 struct tables_call *tables_list(struct tables *tables, tables_done_fn fn, void *arg);
 

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "wire/chat.pb-c.h"
 #include "wire/cluster.pb-c.h"
+#include "wire/lake.pb-c.h"
 #include "wire/raft.pb-c.h"
 #include "wire/sql.pb-c.h"
 #include "wire/txn.pb-c.h"
@@ -72,7 +73,9 @@ enum { WIRE_PROTOCOL = 1 };
     X(WIRE_SQL_CREDIT, 92, sql_credit)                                                             \
     X(WIRE_SQL_CANCEL_TASK, 93, sql_cancel_task)                                                   \
     X(WIRE_SQL_SETUP, 94, sql_setup)                                                               \
-    X(WIRE_SQL_READY, 95, sql_ready)
+    X(WIRE_SQL_READY, 95, sql_ready)                                                               \
+    X(WIRE_CATALOG_REQUEST, 100, catalog_request)                                                  \
+    X(WIRE_CATALOG_REPLY, 101, catalog_reply)
 
 enum wire_type {
 #define WIRE_MESSAGE_ENUM(symbol, number, name) symbol = (number),

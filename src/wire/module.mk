@@ -14,6 +14,7 @@ libwire_a_SOURCES += src/wire/task_key.c src/wire/task_key.h
 wire_protos =
 wire_protos += src/wire/chat.proto
 wire_protos += src/wire/cluster.proto
+wire_protos += src/wire/lake.proto
 wire_protos += src/wire/raft.proto
 wire_protos += src/wire/sql.proto
 wire_protos += src/wire/state.proto
