@@ -117,6 +117,10 @@ const struct config_row config_rows[] = {
     {CONFIG_AT(jobs, pending_jobs_max), CONFIG_NUMBER, CONFIG_IN(jobs, pending_jobs_max), "200000",
      1, 10000000, NULL, "Most jobs that may wait or run at once; further ones are refused."},
 
+    {CONFIG_AT(sql, store), CONFIG_TEXT, CONFIG_IN(sql, store), "", 0, 4096, NULL,
+     "Where tables live, for all nodes the same: file:/absolute/folder that every node mounts, or "
+     "s3://bucket/prefix. Empty: the folder lake in node.data_dir, for a single node."},
+
     {CONFIG_AT(log, level), CONFIG_CHOICE, CONFIG_IN(log, level), "info", 0, 0,
      "debug|info|warn|error", "Least level that is written."},
     {CONFIG_AT(log, format), CONFIG_CHOICE, CONFIG_IN(log, format), "auto", 0, 0, "auto|text|json",

@@ -80,6 +80,9 @@ struct config {
         uint64_t pending_jobs_max;
     } jobs;
     struct {
+        char *store;
+    } sql;
+    struct {
         char *level;
         char *format;
         char *path;

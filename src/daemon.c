@@ -28,6 +28,7 @@
 #include "role/raft_api.h"
 #include "role/state.h"
 #include "role/status_api.h"
+#include "role/tables.h"
 #include "role/worker.h"
 #include "run/api_auth.h"
 #include "run/data_dir.h"
@@ -419,6 +420,7 @@ static void daemon_describe(struct daemon *d)
         .data_connect_timeout_ms = config->data.connect_timeout,
         .data_answer_timeout_ms = config->data.answer_timeout,
         .bootstrap = config->cluster.bootstrap,
+        .lake_place = config->sql.store,
         .join_token = d->join_token,
         .join = (const char *const *)config->cluster.join.items,
         .join_n = config->cluster.join.n,
@@ -433,6 +435,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
         metadata ? &metadata_role : &join_relay_role,
         &api_server_role,
         &coordinator_role,
+        &tables_role,
         &join_role,
         works ? &worker_role : NULL,
         &heartbeat_role,

@@ -141,6 +141,8 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *root, const 
     char *data = mem_printf("%s/data", node->dir);
     char *log = mem_printf("%s/clusterd.log", node->dir);
     char *token_file = mem_printf("%s/api.token", root);
+    char *real = realpath(root, NULL);
+    char *store = mem_printf("file:%s/lake", real != NULL ? real : root);
     int err = config_set(config, "node.name", node->name, e);
     if (err == 0)
         err = config_set(config, "node.data_dir", data, e);
@@ -150,6 +152,8 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *root, const 
         err = config_set(config, "cluster.join_token", token, e);
     if (err == 0)
         err = config_set(config, "api.token_file", token_file, e);
+    if (err == 0)
+        err = config_set(config, "sql.store", store, e);
     if (err == 0)
         err = i == 0 ? config_set(config, "cluster.bootstrap", "true", e)
                      : config_set(config, "cluster.join", dev->nodes[0].config.peer.listen, e);
@@ -164,6 +168,8 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *root, const 
     free(data);
     free(log);
     free(token_file);
+    free(real);
+    free(store);
     return err < 0 ? err : dev_write_config(node, e);
 }
 

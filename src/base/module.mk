@@ -8,6 +8,7 @@ libbase_a_SOURCES += src/base/base64.c src/base/base64.h
 libbase_a_SOURCES += src/base/buf.c src/base/buf.h
 libbase_a_SOURCES += src/base/clock.c src/base/clock.h
 libbase_a_SOURCES += src/base/error.c src/base/error.h
+libbase_a_SOURCES += src/base/failpoint.c src/base/failpoint.h
 libbase_a_SOURCES += src/base/hash.h
 libbase_a_SOURCES += src/base/heap.c src/base/heap.h
 libbase_a_SOURCES += src/base/json_scan.c src/base/json_scan.h

@@ -101,6 +101,9 @@ int delta_view_open(struct delta_log *log, uint64_t version, struct delta_view *
                     struct error *e);
 void delta_view_close(struct delta_view *view); /* NULL allowed */
 
+/* Gives the view a copy of what it shows, so that a thread may read it while the log goes on. */
+void delta_view_detach(struct delta_view *view);
+
 uint64_t delta_view_version(const struct delta_view *view);
 const struct delta_metadata *delta_view_metadata(const struct delta_view *view);
 const struct delta_protocol *delta_view_protocol(const struct delta_view *view);

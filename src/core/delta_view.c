@@ -65,6 +65,13 @@ void delta_view_close(struct delta_view *view)
     free(view);
 }
 
+void delta_view_detach(struct delta_view *view)
+{
+    struct delta_state *copy = delta_state_trimmed(view->state, view->version);
+    delta_state_unref(view->state);
+    view->state = copy;
+}
+
 uint64_t delta_view_version(const struct delta_view *view)
 {
     return view->version;

@@ -1,6 +1,6 @@
-/* Happy path: a change becomes a row of the next Raft entry and is answered with what applying it gave; a
- * read goes through the linearisable path and is answered from a reader's thread. A node that does not
- * lead says so, and is asked again by those who look for the leader. */
+/* Happy path: a change becomes a row of the next Raft entry and is answered with what applying it
+ * gave; a read goes through the linearisable path and is answered from a reader's thread. A node
+ * that does not lead says so, and is asked again by those who look for the leader. */
 #include "role/catalog.h"
 
 #include <inttypes.h>
@@ -68,7 +68,8 @@ void catalog_free(struct catalog *catalog)
     catalog_check_freed(catalog);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------
+ */
 
 static void catalog_ask_free(struct catalog_ask *ask)
 {
@@ -173,7 +174,8 @@ static void catalog_change(struct catalog_ask *ask)
     changes_add(changes, &change, catalog_on_changed, ask);
 }
 
-/* ---- reads ------------------------------------------------------------------------------------ */
+/* ---- reads ------------------------------------------------------------------------------------
+ */
 
 static void catalog_pack_table(const struct state_table *table, Wire__CatalogTable *row)
 {
@@ -249,7 +251,8 @@ static void catalog_on_read(void *arg, int code)
     catalog_ask_free(ask);
 }
 
-/* Entries from the wanted one on if all their lines are there, else those that are not published. */
+/* Entries from the wanted one on if all their lines are there, else those that are not published.
+ */
 static int catalog_query_entries(sqlite3 *db, struct catalog_ask *ask,
                                  const struct state_table *table)
 {
@@ -321,7 +324,8 @@ static int catalog_query_list(sqlite3 *db, void *arg)
     return state_query_tables(db, false, catalog_take_table, arg);
 }
 
-/* ---- requests --------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------
+ */
 
 static Wire__CatalogRequest *catalog_copy(const Wire__CatalogRequest *request)
 {

@@ -1,5 +1,5 @@
-/* One question about tables to whoever leads: asked again while a leader is looked for, which is safe
- * because every change carries an id. */
+/* One question about tables to whoever leads: asked again while a leader is looked for, which is
+ * safe because every change carries an id. */
 #ifndef ROLE_CATALOG_CALL_H
 #define ROLE_CATALOG_CALL_H
 

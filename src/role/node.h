@@ -142,7 +142,8 @@ void node_set_replica(struct node *node, const struct replica *replica);
 /* NULL on nodes without the metadata role, and before they have joined. */
 const struct replica *node_replica(const struct node *node);
 
-/* ---- tables and what reads them -------------------------------------------------------------------
+/* ---- tables and what reads them
+ * -------------------------------------------------------------------
  */
 
 struct executor_pool;

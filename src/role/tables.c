@@ -1,5 +1,6 @@
-/* Happy path of the role: it opens the object store, answers CatalogRequests where this node leads, and
- * keeps the logs of tables that were read, so that the next reader asks for what is new alone. */
+/* Happy path of the role: it opens the object store, answers CatalogRequests where this node leads,
+ * and keeps the logs of tables that were read, so that the next reader asks for what is new alone.
+ */
 #include "role/tables.h"
 
 #include <assert.h>
@@ -10,11 +11,13 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "role/tables_internal.h"
+#include "run/executor.h"
 #include "wire/lake_path.h"
 
 static const struct log_about tables_log = {.role = "tables"};
 
-/* ---- calls ------------------------------------------------------------------------------------ */
+/* ---- calls ------------------------------------------------------------------------------------
+ */
 
 static void tables_call_on_timer(void *arg)
 {
@@ -126,7 +129,8 @@ void tables_table_of(const Wire__CatalogTable *row, struct tables_table *table)
         memcpy(table->id.bytes, row->id.data, sizeof table->id.bytes);
 }
 
-/* ---- logs that were read ---------------------------------------------------------------------- */
+/* ---- logs that were read ----------------------------------------------------------------------
+ */
 
 struct tables_cached *tables_cached_get(struct tables *tables, const struct uuid *id)
 {
@@ -198,7 +202,8 @@ void tables_cache_trim(struct tables *tables)
     }
 }
 
-/* ---- the role --------------------------------------------------------------------------------- */
+/* ---- the role ---------------------------------------------------------------------------------
+ */
 
 static void tables_on_grown(void *arg, const uint8_t id[16])
 {
@@ -210,8 +215,7 @@ static int tables_open_store(struct tables *tables, struct error *e)
 {
     struct node *node = tables->node;
     const struct node_options *options = node_options(node);
-    struct object_store_options object_options = {.loop = node_loop(node),
-                                                  .http = node_http(node)};
+    struct object_store_options object_options = {.loop = node_loop(node), .http = node_http(node)};
     const char *place = options->lake_place;
     tables->objects = object_store_new(&object_options);
     char *own = mem_printf("file:%s/lake", options->data_dir);
@@ -255,6 +259,9 @@ static void tables_on_part_stopped(void *arg)
 static void tables_on_publish_stopped(void *arg)
 {
     struct tables *tables = arg;
+    tables->stops = 1 + (tables->executors != NULL);
+    if (tables->executors != NULL)
+        executor_pool_close(tables->executors, tables_on_part_stopped, tables);
     object_store_close(tables->objects, tables_on_part_stopped, tables);
 }
 
@@ -267,7 +274,6 @@ static void tables_stop(void *self)
         tables_call_fail(call, ERR_CLOSED, "this node is stopping");
     *node_lake(tables->node) = (struct lake){0};
     catalog_stop(tables->catalog);
-    tables->stops = 1;
     tables_publish_stop(tables->publish, tables_on_publish_stopped, tables);
 }
 

@@ -30,7 +30,7 @@ extern const struct role tables_role;
 enum {
     TABLES_NAME_BYTES_MAX = 255,
     TABLES_ENTRY_BYTES_MAX = 4 << 20, /* lines of one commit */
-}; /* "name" or "schema.name"; schema "main" is left out */
+};                                    /* "name" or "schema.name"; schema "main" is left out */
 
 struct tables_table {
     const char *name;
@@ -113,7 +113,8 @@ struct tables_call *tables_commit(struct tables *tables, const struct tables_com
 struct tables_call *tables_snapshot(struct tables *tables, const char *name, uint64_t version,
                                     int64_t at_ms, tables_done_fn fn, void *arg);
 
-/* The newest `limit` versions before `before` (DELTA_NO_VERSION: all) that this cluster committed. */
+/* The newest `limit` versions before `before` (DELTA_NO_VERSION: all) that this cluster committed.
+ */
 struct tables_call *tables_history(struct tables *tables, const char *name, uint64_t before,
                                    unsigned limit, tables_done_fn fn, void *arg);
 

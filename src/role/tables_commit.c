@@ -1,7 +1,7 @@
 /* Commits, histories, lists.
  *
- * Happy path of a commit: what decides about it is taken out of its lines (files removed, metadata), and
- * all of it goes to the leader as one change. */
+ * Happy path of a commit: what decides about it is taken out of its lines (files removed,
+ * metadata), and all of it goes to the leader as one change. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 #include "role/tables_internal.h"
 #include "run/state_tables.h"
 
-/* ---- commit ----------------------------------------------------------------------------------- */
+/* ---- commit -----------------------------------------------------------------------------------
+ */
 
 static void tables_commit_on_reply(void *arg, int code, const char *text,
                                    const Wire__CatalogReply *reply)
@@ -21,8 +22,8 @@ static void tables_commit_on_reply(void *arg, int code, const char *text,
     if (code < 0)
         tables_call_fail(call, code, text);
     else
-        tables_call_end(call, &(struct tables_result){.version = reply->version,
-                                                      .repeated = reply->again});
+        tables_call_end(
+            call, &(struct tables_result){.version = reply->version, .repeated = reply->again});
 }
 
 /* The metaData line, malloc'ed; "" when there is none. */
@@ -95,7 +96,8 @@ struct tables_call *tables_commit(struct tables *tables, const struct tables_com
     return call;
 }
 
-/* ---- history ---------------------------------------------------------------------------------- */
+/* ---- history ----------------------------------------------------------------------------------
+ */
 
 static void tables_history_on_reply(void *arg, int code, const char *text,
                                     const Wire__CatalogReply *reply)
@@ -146,7 +148,8 @@ struct tables_call *tables_history(struct tables *tables, const char *name, uint
     return call;
 }
 
-/* ---- list ------------------------------------------------------------------------------------- */
+/* ---- list -------------------------------------------------------------------------------------
+ */
 
 static void tables_list_ask(struct tables_call *call);
 
@@ -170,8 +173,8 @@ static void tables_list_on_reply(void *arg, int code, const char *text,
     if (reply->more && reply->n_tables > 0)
         tables_list_ask(call);
     else
-        tables_call_end(
-            call, &(struct tables_result){.tables = call->list, .tables_n = call->list_n});
+        tables_call_end(call,
+                        &(struct tables_result){.tables = call->list, .tables_n = call->list_n});
 }
 
 static void tables_list_ask(struct tables_call *call)

@@ -1,8 +1,9 @@
 /* Making and dropping tables.
  *
- * Happy path of making one: its place is looked at; where there is no log, entry 0 is put together here
- * and goes to the leader; where there is one, it is read to its end and the table is registered at that
- * version. Dropping asks for the table's id first, so that a repetition never drops a namesake. */
+ * Happy path of making one: its place is looked at; where there is no log, entry 0 is put together
+ * here and goes to the leader; where there is one, it is read to its end and the table is
+ * registered at that version. Dropping asks for the table's id first, so that a repetition never
+ * drops a namesake. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #include "role/tables_internal.h"
 #include "wire/lake_path.h"
 
-/* ---- entry 0 ---------------------------------------------------------------------------------- */
+/* ---- entry 0 ----------------------------------------------------------------------------------
+ */
 
 static int tables_create_partitions(const struct tables_create *create,
                                     struct delta_metadata *metadata, struct error *e)
@@ -39,8 +41,7 @@ static int tables_create_partitions(const struct tables_create *create,
         metadata->partitions[metadata->partitions_n++] = column;
     }
     if (create->partitions_n >= create->schema->n)
-        return error_set(e, ERR_INVALID,
-                         "a table needs a column that it is not partitioned by");
+        return error_set(e, ERR_INVALID, "a table needs a column that it is not partitioned by");
     return 0;
 }
 
@@ -69,9 +70,7 @@ static int tables_create_lines(const struct tables_call *call, const struct tabl
     if (err == 0 && delta_write_metadata(b, &metadata) < 0)
         err = error_set(e, ERR_TOO_LARGE, "the table's columns are too many");
     if (err == 0) {
-        free(call->create->metadata);
-        call->create->metadata =
-            mem_strndup((const char *)b->data + begin, b->len - begin - 1);
+        call->create->metadata = mem_strndup((const char *)b->data + begin, b->len - begin - 1);
     }
     free(metadata.partitions);
     free(engine);
@@ -95,7 +94,8 @@ static int tables_create_check(const struct tables_create *create, struct error 
     return 0;
 }
 
-/* ---- making ----------------------------------------------------------------------------------- */
+/* ---- making -----------------------------------------------------------------------------------
+ */
 
 static void tables_create_on_reply(void *arg, int code, const char *text,
                                    const Wire__CatalogReply *reply)
@@ -147,7 +147,6 @@ static void tables_create_on_loaded(void *arg, int code, const char *text, struc
     if (err == 0) {
         call->create->registered = true;
         call->create->version = delta_log_version(log);
-        free(call->create->metadata);
         call->create->metadata = mem_strndup((const char *)b.data, b.len - 1);
     }
     delta_view_close(view);
@@ -250,7 +249,8 @@ struct tables_call *tables_create(struct tables *tables, const struct tables_cre
     return call;
 }
 
-/* ---- dropping --------------------------------------------------------------------------------- */
+/* ---- dropping ---------------------------------------------------------------------------------
+ */
 
 static void tables_drop_on_dropped(void *arg, int code, const char *text,
                                    const Wire__CatalogReply *reply)

@@ -75,11 +75,14 @@ struct tables {
     TAILQ_HEAD(, tables_call) calls;
     struct tables_cached *cache;
     uint64_t uses;
+    struct executor_pool *executors; /* of its own, while the node has no others */
+    uint64_t checkpoints;            /* serial number of scratch files */
     bool stopping;
     unsigned stops; /* parts that have not ended */
 };
 
-/* ---- tables.c ---------------------------------------------------------------------------------- */
+/* ---- tables.c ----------------------------------------------------------------------------------
+ */
 
 struct tables_call *tables_call_new(struct tables *tables, tables_done_fn fn, void *arg);
 /* Tells the result and frees the call. */
@@ -104,12 +107,14 @@ void tables_cached_drop(struct tables *tables, struct tables_cached *cached);
 /* Lets go of logs that were not used for long. */
 void tables_cache_trim(struct tables *tables);
 
-/* ---- tables_snapshot.c -------------------------------------------------------------------------- */
+/* ---- tables_snapshot.c --------------------------------------------------------------------------
+ */
 
 /* The load that others wait for has ended, or will not. */
 void tables_snapshot_load_ended(struct tables *tables, const struct uuid *id);
 
-/* ---- tables_load.c: a log out of the object store ------------------------------------------------ */
+/* ---- tables_load.c: a log out of the object store
+ * ------------------------------------------------ */
 
 /* `log` (taken) has exactly `version`; or code and text. */
 typedef void (*tables_load_fn)(void *arg, int code, const char *text, struct delta_log *log);
@@ -119,7 +124,8 @@ struct tables_load *tables_load_start(struct tables *tables, const char *place, 
                                       tables_load_fn fn, void *arg);
 void tables_load_cancel(struct tables_load *load);
 
-/* ---- tables_publish.c: the leader's duty --------------------------------------------------------- */
+/* ---- tables_publish.c: the leader's duty
+ * --------------------------------------------------------- */
 
 struct tables_publish *tables_publish_new(struct tables *tables);
 void tables_publish_active(struct tables_publish *publish, bool active);
@@ -127,7 +133,8 @@ void tables_publish_wake(struct tables_publish *publish, const uint8_t id[16]);
 void tables_publish_stop(struct tables_publish *publish, void (*stopped)(void *arg), void *arg);
 void tables_publish_free(struct tables_publish *publish);
 
-/* ---- tables_api.c -------------------------------------------------------------------------------- */
+/* ---- tables_api.c
+ * -------------------------------------------------------------------------------- */
 
 void tables_api_add_routes(struct tables *tables);
 

@@ -1,6 +1,7 @@
-/* Happy path: the leader tells the table's version and the entries behind those that this node has; they are
- * applied, and a view of the log is opened. What the leader no longer keeps is read from the object
- * store, by one reader for all who wait. An older version than the log remembers is read apart. */
+/* Happy path: the leader tells the table's version and the entries behind those that this node has;
+ * they are applied, and a view of the log is opened. What the leader no longer keeps is read from
+ * the object store, by one reader for all who wait. An older version than the log remembers is read
+ * apart. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,13 +22,12 @@ static void tables_snapshot_give(struct tables_call *call, struct delta_log *log
         tables_call_fail(call, e.code, e.text);
         return;
     }
-    tables_call_end(call, &(struct tables_result){.tables = table,
-                                                  .tables_n = 1,
-                                                  .version = version,
-                                                  .view = view});
+    tables_call_end(call, &(struct tables_result){
+                              .tables = table, .tables_n = 1, .version = version, .view = view});
 }
 
-/* ---- loads ------------------------------------------------------------------------------------ */
+/* ---- loads ------------------------------------------------------------------------------------
+ */
 
 /* Those who waited for the load of a table ask again. */
 void tables_snapshot_load_ended(struct tables *tables, const struct uuid *id)
@@ -72,8 +72,8 @@ static void tables_snapshot_load(struct tables_call *call, struct tables_cached 
     }
     cached->loading = true;
     call->loads = true;
-    call->load = tables_load_start(call->tables, cached->place, version, tables_snapshot_on_loaded,
-                                   call);
+    call->load =
+        tables_load_start(call->tables, cached->place, version, tables_snapshot_on_loaded, call);
 }
 
 static void tables_snapshot_on_apart(void *arg, int code, const char *text, struct delta_log *log)
@@ -91,7 +91,8 @@ static void tables_snapshot_on_apart(void *arg, int code, const char *text, stru
     delta_log_free(log);
 }
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------------
+ */
 
 /* Applies those of the reply's entries that are next. */
 static int tables_snapshot_apply(struct tables_cached *cached, const Wire__CatalogReply *reply,
@@ -141,15 +142,14 @@ static void tables_snapshot_take(struct tables_call *call, const Wire__CatalogRe
         tables_call_fail(call, e.code, e.text);
         return;
     }
-    uint64_t have = cached->log != NULL && !cached->loading ? delta_log_version(cached->log)
-                                                            : DELTA_NO_VERSION;
+    uint64_t have =
+        cached->log != NULL && !cached->loading ? delta_log_version(cached->log) : DELTA_NO_VERSION;
     if (have != DELTA_NO_VERSION && have >= want && want >= delta_log_oldest(cached->log)) {
         tables_snapshot_give(call, cached->log, &table, want);
     } else if (have != DELTA_NO_VERSION && want < delta_log_oldest(cached->log)) {
         call->id = table.id;
         call->place = mem_strdup(table.place);
-        call->load =
-            tables_load_start(tables, table.place, want, tables_snapshot_on_apart, call);
+        call->load = tables_load_start(tables, table.place, want, tables_snapshot_on_apart, call);
     } else if (have != DELTA_NO_VERSION && reply->more) {
         tables_snapshot_ask(call);
     } else if (table.published == DELTA_NO_VERSION) {
@@ -178,8 +178,8 @@ static void tables_snapshot_ask(struct tables_call *call)
         return;
     }
     struct tables_cached *cached = tables_cached_named(call->tables, call->name);
-    uint64_t have = cached != NULL && cached->log != NULL ? delta_log_version(cached->log)
-                                                          : DELTA_NO_VERSION;
+    uint64_t have =
+        cached != NULL && cached->log != NULL ? delta_log_version(cached->log) : DELTA_NO_VERSION;
     Wire__CatalogRequest request = WIRE__CATALOG_REQUEST__INIT;
     Wire__CatalogRead read = WIRE__CATALOG_READ__INIT;
     read.name = call->name;
