@@ -179,21 +179,19 @@ void link_secured(struct link *link)
     link_hello_begin(link);
 }
 
-static uint64_t link_initiator(const struct link *link)
-{
-    return link->outgoing ? link->set->node_id : link->node_id;
-}
-
-/* Whether the newcomer takes the place of the link that is up to the same node. Both sides come to
- * the same answer, except about a link that only one of them knows to be dead: that one has another
- * boot number, or has been silent for longer than a live link is ever left. */
+/* Whether the newcomer takes the place of the link that is up to the same node.
+ *
+ * Of two that both sides made, the lower id keeps the one that was up first with it: a connection
+ * of its own is up there before it is here, so that here it replaces ours, and ours never that one.
+ * A link that only one side knows to be dead has another boot number, has the initiator of the
+ * newcomer, or has been silent for longer than a live link is ever left. */
 static bool link_replaces(const struct link *newcomer, const struct link *old)
 {
     const struct link_set *set = old->set;
     int64_t silent_ms = loop_now_ms(set->loop) - old->stats.heard_ms;
-    return newcomer->peer->boot != old->peer->boot ||
-           link_initiator(newcomer) <= link_initiator(old) ||
-           silent_ms > 2 * link_probe_interval_ms(set);
+    bool decided_there = !newcomer->outgoing && newcomer->node_id < set->node_id;
+    return newcomer->peer->boot != old->peer->boot || newcomer->outgoing == old->outgoing ||
+           decided_there || silent_ms > 2 * link_probe_interval_ms(set);
 }
 
 bool link_is_second(const struct link *link)

@@ -6,9 +6,9 @@
  * then the link is up. Whoever does not want it says Goodbye, with the reason. Frames that are sent
  * within one turn of the loop leave in one write at its end, in the order they were sent.
  *
- * Between two nodes at most one link is up. When both connected, the one that the lower node id
- * initiated survives; of two with the same initiator the newer one replaces the older, which the
- * other side has lost; and so does a link of a peer that was restarted (its Hello has a new
+ * Between two nodes at most one link is up. When both connected, the one survives that was up first
+ * with the lower node id; of two with the same initiator the newer one replaces the older, which
+ * the other side has lost; and so does a link of a peer that was restarted (its Hello has a new
  * `boot`).
  *
  * Anything that comes over the wire against the rules (frame over the limit, unknown type,

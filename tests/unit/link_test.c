@@ -249,18 +249,55 @@ static void an_address_in_use_is_named_in_the_error(void **state)
 
 /* ---- one link between two nodes ----------------------------------------------------------- */
 
-static bool have_one_link_from_lower(struct fixture_node *nodes, unsigned n)
+static bool have_one_link_each(struct fixture_node *nodes, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        for (unsigned j = 0; j < n; j++) {
-            struct link *link = i == j ? NULL : link_to(nodes[i].set, j + 1);
-            if (i != j && (link == NULL || link_is_outgoing(link) != (i < j)))
+        for (unsigned j = 0; j < i; j++) {
+            struct link *there = link_to(nodes[i].set, j + 1);
+            struct link *back = link_to(nodes[j].set, i + 1);
+            if (there == NULL || back == NULL || link_is_outgoing(there) == link_is_outgoing(back))
                 return false;
         }
     return true;
 }
 
-static void when_all_dial_all_one_link_of_the_lower_id_is_left_of_each_pair(void **state)
+static bool has_pending(const struct fixture_node *node)
+{
+    struct link_set_stats stats;
+    link_set_get_stats(node->set, &stats);
+    return stats.pending > 0;
+}
+
+static void a_link_that_is_up_stays_when_another_connection_gets_through(void **state)
+{
+    struct link_fixture *f = *state;
+    for (uint64_t slow = 1; slow <= 2; slow++) { /* whose connection it is */
+        struct fixture_node nodes[2];
+        struct error e;
+        fixture_node_init(&nodes[0], f, 1);
+        fixture_node_init(&nodes[1], f, 2);
+        struct fixture_node *a = &nodes[slow - 1];
+        struct fixture_node *b = &nodes[2 - slow];
+        struct fixture_cable *cable = fixture_cable_new(f, link_set_address(b->set));
+        fixture_cable_stall(cable, true);
+        assert_non_null(
+            link_dial(a->set, fixture_cable_address(cable), b->set == nodes[0].set ? 1 : 2, &e));
+        LINK_WAIT(f, has_pending(b));
+        (void)fixture_node_dial(b, a);
+        LINK_WAIT(f, UP_BOTH(a, b));
+        fixture_cable_stall(cable, false);
+        LINK_WAIT(f, !has_pending(b));
+        assert_int_equal(fixture_node_send(a, 1, 0), 0);
+        assert_int_equal(fixture_node_send(b, 1, 0), 0);
+        LINK_WAIT(f, a->messages == 1 && b->messages == 1);
+        assert_int_equal(a->ups + b->ups, 2);
+        assert_int_equal(a->downs + b->downs, 0);
+        fixture_cable_free(cable);
+        pair_done(&nodes[0], &nodes[1]);
+    }
+}
+
+static void when_all_dial_all_one_link_is_left_of_each_pair(void **state)
 {
     struct link_fixture *f = *state;
     for (int round = 0; round < 10; round++) {
@@ -272,7 +309,7 @@ static void when_all_dial_all_one_link_of_the_lower_id_is_left_of_each_pair(void
             for (unsigned j = 0; j < NODES; j++)
                 if (i != j)
                     (void)fixture_node_dial(&nodes[i], &nodes[j]);
-        LINK_WAIT(f, have_one_link_from_lower(nodes, NODES));
+        LINK_WAIT(f, have_one_link_each(nodes, NODES));
         for (unsigned i = 0; i < NODES; i++) {
             struct link_set_stats stats;
             link_set_get_stats(nodes[i].set, &stats);
@@ -685,7 +722,8 @@ int main(void)
         LINK_TEST(names_are_resolved_and_every_address_is_tried),
         LINK_TEST(links_run_over_ipv6),
         LINK_TEST(an_address_in_use_is_named_in_the_error),
-        LINK_TEST(when_all_dial_all_one_link_of_the_lower_id_is_left_of_each_pair),
+        LINK_TEST(a_link_that_is_up_stays_when_another_connection_gets_through),
+        LINK_TEST(when_all_dial_all_one_link_is_left_of_each_pair),
         LINK_TEST(two_dials_to_the_same_node_share_its_link),
         LINK_TEST(a_restarted_peer_is_linked_again_at_once),
         LINK_TEST(a_link_that_was_cut_comes_back),
