@@ -21,8 +21,9 @@ const struct config_row config_rows[] = {
      "Name of this node in the cluster; the host name when empty."},
     {CONFIG_AT(node, data_dir), CONFIG_PATH, CONFIG_IN(node, data_dir), "/var/lib/clusterd", 0, 0,
      NULL, "Directory that this node alone owns: identity, state, logs, output of tasks."},
-    {CONFIG_AT(node, roles), CONFIG_LIST, CONFIG_IN(node, roles), "metadata,worker", 0, 0,
-     "metadata|worker", "What this node does: replicate the cluster's state, run tasks."},
+    {CONFIG_AT(node, roles), CONFIG_LIST, CONFIG_IN(node, roles), "metadata,worker,participant", 0,
+     0, "metadata|worker|participant",
+     "What this node does: replicate the cluster's state, run tasks, serve what is rolled out."},
     {CONFIG_AT(node, labels), CONFIG_LIST, CONFIG_IN(node, labels), "", 0, 0, NULL,
      "Labels that selectors match: key or key=value."},
 

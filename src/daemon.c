@@ -25,6 +25,7 @@
 #include "role/join_relay.h"
 #include "role/metadata.h"
 #include "role/node.h"
+#include "role/participant.h"
 #include "role/raft_api.h"
 #include "role/state.h"
 #include "role/status_api.h"
@@ -364,10 +365,18 @@ static int daemon_listen_api(struct daemon *d, struct error *e)
 static uint32_t daemon_roles(const struct config *config)
 {
     uint32_t roles = 0;
-    for (unsigned i = 0; i < config->node.roles.n; i++)
-        roles |= strcmp(config->node.roles.items[i], "metadata") == 0
-                     ? WIRE__NODE_ROLE__NODE_ROLE_METADATA
-                     : WIRE__NODE_ROLE__NODE_ROLE_WORKER;
+    static const struct {
+        const char *name;
+        uint32_t bit;
+    } names[] = {
+        {"metadata", WIRE__NODE_ROLE__NODE_ROLE_METADATA},
+        {"worker", WIRE__NODE_ROLE__NODE_ROLE_WORKER},
+        {"participant", WIRE__NODE_ROLE__NODE_ROLE_PARTICIPANT},
+    };
+    for (unsigned i = 0; i < config->node.roles.n; i++) {
+        for (unsigned k = 0; k < MEM_COUNT(names); k++)
+            roles |= strcmp(config->node.roles.items[i], names[k].name) == 0 ? names[k].bit : 0;
+    }
     return roles;
 }
 
@@ -431,6 +440,8 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
 {
     bool metadata = (d->node_options.roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0;
     bool works = (d->node_options.roles & WIRE__NODE_ROLE__NODE_ROLE_WORKER) != 0;
+    bool takes_part =
+        metadata || (d->node_options.roles & WIRE__NODE_ROLE__NODE_ROLE_PARTICIPANT) != 0;
     const struct role *roles[] = {
         metadata ? &metadata_role : &join_relay_role,
         &api_server_role,
@@ -440,6 +451,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
         works ? &worker_role : NULL,
         &heartbeat_role,
         &gateway_role,
+        takes_part ? &participant_role : NULL,
     };
     int err = 0;
     for (unsigned i = 0; err == 0 && i < MEM_COUNT(roles); i++)

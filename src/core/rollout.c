@@ -238,7 +238,7 @@ static void rollout_not_switched(struct rollout *rollout, const struct rollout_e
     char why[ROLLOUT_TEXT_MAX];
     rollout_text(why, "the switch was not made: %s", event->text != NULL ? event->text : "");
     update->changed = true;
-    bool tired = rollout->tries >= ROLLOUT_SWITCH_TRIES;
+    bool tired = rollout->kind == ROLLOUT_KIND_CANARY && rollout->tries >= ROLLOUT_SWITCH_TRIES;
     if (rollout->state != ROLLOUT_STATE_REVERTING && (rollout->abort_wanted || tired)) {
         rollout_revert(rollout, event, rollout->abort_wanted ? rollout->text : why, update);
         rollout_note(update, "abort", NULL, rollout->text);
@@ -525,6 +525,19 @@ static int rollout_abort(struct rollout *rollout, const struct rollout_event *ev
     return 0;
 }
 
+static int rollout_supersede(struct rollout *rollout, const struct rollout_event *event,
+                             struct rollout_update *update)
+{
+    if (rollout_is_ended(rollout))
+        return rollout_refuse(rollout, update, "replaced", NULL);
+    rollout->txid = (struct uuid){{0}};
+    rollout->retry_ms = 0;
+    rollout_set(rollout, ROLLOUT_STATE_ABORTED, event->wall_ms, "a rollback took its place",
+                update);
+    rollout_note(update, "superseded", event->by, event->text);
+    return 0;
+}
+
 /* ---- events
  * -----------------------------------------------------------------------------------------------
  */
@@ -565,6 +578,8 @@ static int rollout_dispatch(struct rollout *rollout, const struct rollout_event 
         return rollout_resume(rollout, event, update);
     case ROLLOUT_EVENT_ABORT:
         return rollout_abort(rollout, event, update);
+    case ROLLOUT_EVENT_SUPERSEDE:
+        return rollout_supersede(rollout, event, update);
     case ROLLOUT_EVENT_RESTORED:
         update->settle = !uuid_is_nil(&rollout->txid);
         return 0;

@@ -158,6 +158,8 @@ enum rollout_event_type {
     ROLLOUT_EVENT_FREEZE,
     ROLLOUT_EVENT_RESUME,
     ROLLOUT_EVENT_ABORT,
+    /* by, text: a rollback takes its place; it ends at once, whatever is under way */
+    ROLLOUT_EVENT_SUPERSEDE,
     ROLLOUT_EVENT_RESTORED, /* another leader has taken over */
 };
 

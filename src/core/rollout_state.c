@@ -26,7 +26,8 @@ static const struct rollout_edge {
     {ROLLOUT_STATE_SWITCHING, ROLLOUT_STATE_ROLLED_BACK, "the earlier version is back"},
     {ROLLOUT_STATE_SWITCHING, ROLLOUT_STATE_REVERTING,
      "abort was asked for, or the switch failed too often"},
-    {ROLLOUT_STATE_SWITCHING, ROLLOUT_STATE_ABORTED, "the same, before any traffic was moved"},
+    {ROLLOUT_STATE_SWITCHING, ROLLOUT_STATE_ABORTED,
+     "the same, before any traffic was moved; or a rollback"},
     {ROLLOUT_STATE_WATCHING, ROLLOUT_STATE_SWITCHING, "its time is over and the gates pass"},
     {ROLLOUT_STATE_WATCHING, ROLLOUT_STATE_PAUSED, "pause, or too often inconclusive"},
     {ROLLOUT_STATE_WATCHING, ROLLOUT_STATE_FROZEN, "freeze"},
@@ -44,6 +45,10 @@ static const struct rollout_edge {
     {ROLLOUT_STATE_FROZEN, ROLLOUT_STATE_WAITING, "resume"},
     {ROLLOUT_STATE_FROZEN, ROLLOUT_STATE_PAUSED, "pause"},
     {ROLLOUT_STATE_FROZEN, ROLLOUT_STATE_REVERTING, "abort"},
+    {ROLLOUT_STATE_WATCHING, ROLLOUT_STATE_ABORTED, "a rollback took its place"},
+    {ROLLOUT_STATE_WAITING, ROLLOUT_STATE_ABORTED, "a rollback took its place"},
+    {ROLLOUT_STATE_PAUSED, ROLLOUT_STATE_ABORTED, "a rollback took its place"},
+    {ROLLOUT_STATE_FROZEN, ROLLOUT_STATE_ABORTED, "a rollback took its place"},
     {ROLLOUT_STATE_REVERTING, ROLLOUT_STATE_ABORTED, "the stable model has all traffic again"},
 };
 

@@ -77,7 +77,8 @@ static void api_server_on_request(void *self, uint64_t from, const ProtobufCMess
                                "too many requests are forwarded");
         return;
     }
-    if (!node_is_active(server->node)) { /* sent to a leader that is none any more, or not yet */
+    if (!in->here &&
+        !node_is_active(server->node)) { /* sent to a leader that is none any more, or not yet */
         api_server_reply_error(server->node, from, in->call, 503, "no_leader",
                                "the cluster has no leader at the moment");
         return;

@@ -92,6 +92,8 @@ static bool kv_read_target(struct http_request *req, const char **key, bool *con
     *version = UINT64_MAX;
     if (strlen(*key) > KV_KEY_MAX || !str_is_utf8(*key, strlen(*key)))
         (void)error_set(&e, ERR_INVALID, "a key is UTF-8 of at most %d bytes", KV_KEY_MAX);
+    else if (str_starts_with(*key, "clusterd/"))
+        (void)error_set(&e, ERR_FORBIDDEN, "keys that begin with clusterd/ are the cluster's own");
     else
         (void)http_request_query_u64(req, "if_version", 0, INT64_MAX, version, &e);
     *conditional = *version != UINT64_MAX;

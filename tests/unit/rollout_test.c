@@ -365,6 +365,23 @@ static void a_rollback_is_one_switch_without_gates(void **state)
     bed_expect(&bed, ROLLOUT_STATE_ROLLED_BACK);
 }
 
+static void a_rollback_takes_the_place_of_whatever_is_under_way(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_init(&bed, NULL, NULL);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(bed_do(&bed, ROLLOUT_EVENT_SUPERSEDE), i == 0 ? 0 : ERR_CONFLICT);
+        bed_expect(&bed, ROLLOUT_STATE_ABORTED);
+        bed_outcome(&bed, true);
+    }
+    bed_init(&bed, NULL, NULL);
+    bed_commit(&bed);
+    assert_int_equal(bed_do(&bed, ROLLOUT_EVENT_FREEZE), 0);
+    assert_int_equal(bed_do(&bed, ROLLOUT_EVENT_SUPERSEDE), 0);
+    bed_expect(&bed, ROLLOUT_STATE_ABORTED);
+}
+
 static void a_new_service_needs_no_steps(void **state)
 {
     (void)state;
@@ -505,6 +522,7 @@ int main(void)
         cmocka_unit_test(a_switch_is_tried_again_under_another_id_and_then_given_up),
         cmocka_unit_test(taking_back_is_tried_until_it_is_done),
         cmocka_unit_test(a_rollback_is_one_switch_without_gates),
+        cmocka_unit_test(a_rollback_takes_the_place_of_whatever_is_under_way),
         cmocka_unit_test(a_new_service_needs_no_steps),
         cmocka_unit_test(a_new_leader_finds_out_what_became_of_the_switch),
         cmocka_unit_test(gates_and_steps_read_as_they_are_written),

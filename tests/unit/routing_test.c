@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/health.h"
+#include "core/health_window.h"
 #include "core/routing.h"
 
 static struct routing_state split(int stable, int canary)
@@ -190,6 +191,33 @@ static void a_window_is_what_came_since_and_a_restart_begins_anew(void **state)
     assert_int_equal(health_errors_permille(&none), 0);
 }
 
+static void a_window_forgets_what_is_older(void **state)
+{
+    (void)state;
+    struct generated g;
+    generated_init(&g, 200);
+    while (generated_next(&g)) {
+        struct health_window window = {0};
+        struct health total = {0};
+        uint64_t by_second[400];
+        int64_t span_ms = (int64_t)prng_between(&g.prng, 5, 120) * 1000;
+        for (int second = 0; second < 400; second++) {
+            by_second[second] = total.requests;
+            for (uint64_t n = prng_below(&g.prng, 5); n > 0; n--)
+                health_count(&total, false, 1000);
+            health_window_read(&window, second * 1000, span_ms, &total);
+        }
+        struct health got;
+        health_window_get(&window, 399000, span_ms, &got);
+        uint64_t most = total.requests - by_second[399 - span_ms / 1000];
+        /* it may lack as much as lies between two readings */
+        uint64_t least = total.requests - by_second[399 - span_ms / 1000 + span_ms / 15000 + 2];
+        generated_check(&g, got.requests <= most && got.requests >= least, "%llu of %llu to %llu",
+                        (unsigned long long)got.requests, (unsigned long long)least,
+                        (unsigned long long)most);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +229,7 @@ int main(void)
         cmocka_unit_test(a_percentile_is_right_within_its_bucket),
         cmocka_unit_test(buckets_cover_every_latency),
         cmocka_unit_test(a_window_is_what_came_since_and_a_restart_begins_anew),
+        cmocka_unit_test(a_window_forgets_what_is_older),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
