@@ -315,6 +315,11 @@ int shell_run_stream(struct shell *shell, FILE *stream, const char *name)
         ssize_t n = getline(&line, &cap, stream);
         is_over = n < 0;
         shell->source_line = next_line;
+        if (n > 0 && memchr(line, '\0', (size_t)n) != NULL) {
+            shell_error(shell, "a line holds a NUL character: that is no text");
+            first = first != SHELL_STATUS_OK ? first : SHELL_STATUS_USAGE;
+            break;
+        }
         if (n > 0 && buf_append(&text, line, (size_t)n) != 0) {
             shell_error(shell, "a statement is longer than %d bytes", STATEMENT_BYTES_MAX);
             first = first != SHELL_STATUS_OK ? first : SHELL_STATUS_USAGE;

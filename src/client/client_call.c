@@ -8,6 +8,7 @@
  * not_leader, busy → the cluster did nothing, again after a pause; outcome_unknown → again if
  * repeatable. retry_ms after the first failure the last one is the answer. */
 #include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -303,10 +304,22 @@ static bool client_call_again(struct client_call *call, bool at_once, const char
     return true;
 }
 
+/* libcurl speaks of port 80 of localhost where it means a Unix socket. */
+static const char *client_call_why(const struct client_call *call, CURLcode rc)
+{
+    const struct client_endpoint *endpoint = &call->client->endpoints[call->endpoint];
+    if (endpoint->scheme == CLIENT_SCHEME_UNIX && rc == CURLE_COULDNT_CONNECT) {
+        if (access(endpoint->socket_path, W_OK) != 0)
+            return strerror(errno);
+        return "nobody listens there";
+    }
+    return call->curl_text[0] != '\0' ? call->curl_text : curl_easy_strerror(rc);
+}
+
 static void client_call_unreachable(struct client_call *call, CURLcode rc)
 {
     struct client *client = call->client;
-    const char *text = call->curl_text[0] != '\0' ? call->curl_text : curl_easy_strerror(rc);
+    const char *text = client_call_why(call, rc);
     const struct client_endpoint *endpoint = &client->endpoints[call->endpoint];
     char *why = mem_printf("no connection to %s: %s", endpoint->text, text);
 

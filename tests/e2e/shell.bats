@@ -103,6 +103,15 @@ bats_require_minimum_version 1.5.0
     api -d '{"mode":"direct","command":"printf \"a\\\\0b\""}' /api/execute | jq -e '.stdout_base64 == "YQBi" and (has("stderr_base64") | not)'
 }
 
+@test "what is no text, and a socket that is not there, are clear errors" {
+    printf 'status\na\0b\nstatus\n' >"$BATS_TEST_TMPDIR/bad"
+    run -1 --separate-stderr timeout 60 clustersh -o jsonl -f "$BATS_TEST_TMPDIR/bad"
+    [[ $stderr == *':2: error: '*'NUL character'* ]]
+    [ ${#lines[@]} = 1 ]
+    run -2 clustersh -s "unix:$BATS_TEST_TMPDIR/none" status
+    [[ $output == *"no connection to unix:$BATS_TEST_TMPDIR/none: No such file or directory"* ]]
+}
+
 @test "an interrupted exec stops its command everywhere" {
     clustersh exec @all --live "echo started; exec sleep 987$$" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" 3>&- &
     shell=$!

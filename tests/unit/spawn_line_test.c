@@ -169,6 +169,7 @@ static void what_waits_can_be_taken_back(void **state)
     assert_false(first.has_ended);
     open_gate(f, "gate");
     spawn_fixture_wait(f, spawn_fixture_has_ended, &third);
+    spawn_fixture_wait(f, spawn_fixture_has_ended, &first);
     assert_int_equal(first.result.end, SPAWN_EXITED);
     assert_int_equal(third.result.end, SPAWN_EXITED);
     spawn_fixture_run_done(&first);
@@ -202,6 +203,7 @@ static void what_can_not_start_lets_the_next_one_go(void **state)
     spawn_fixture_begin(f, missing, &first);
     begin(f, 1, "exit 0", &second);
     spawn_fixture_wait(f, spawn_fixture_has_ended, &second);
+    spawn_fixture_wait(f, spawn_fixture_has_ended, &first);
     assert_int_equal(first.result.end, SPAWN_FAILED);
     assert_int_equal(second.result.end, SPAWN_EXITED);
     spawn_fixture_run_done(&first);
