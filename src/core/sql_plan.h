@@ -115,7 +115,8 @@ enum sql_input_kind {
 };
 
 struct sql_input {
-    char *view; /* the name that the fragment uses */
+    char *schema; /* "" but for `text`: there a view is called as the table is */
+    char *view;   /* the name that the fragment uses */
     enum sql_input_kind kind;
     bool split;      /* between the tasks; else whole in each */
     size_t index;    /* of the table in sql_refs, or of the earlier stage */
@@ -148,8 +149,9 @@ struct sql_stage {
     size_t tasks;
     size_t **first; /* by input: tasks + 1 numbers for split tables, else NULL */
     enum sql_output_kind output;
-    size_t partitions; /* of SQL_OUTPUT_HASH */
-    char **keys;       /* columns of the fragment */
+    size_t partitions;  /* of SQL_OUTPUT_HASH */
+    char **keys;        /* columns of the fragment */
+    size_t *key_places; /* which ones, from 0 */
     size_t keys_n;
     int64_t limit; /* no task needs to give more rows than this; -1: no limit */
     char *what;    /* for people: "scan lineitem, partial aggregate by l_returnflag" */
@@ -158,15 +160,20 @@ struct sql_stage {
 struct sql_plan {
     struct sql_stage *stages; /* inputs come from earlier ones; the last one has SQL_OUTPUT_ROWS */
     size_t stages_n;
+    char **names; /* of the columns, where the last fragment needed others; else NULL */
+    size_t names_n;
     bool whole;      /* one stage, one task: DuckDB itself */
     const char *why; /* why it is whole; static text; "" otherwise */
 };
 
 /* Plans a query. `query` is borrowed and not changed; `printed` (may be NULL) is
- * json_deserialize_sql of it, from which the names of columns come. */
-int sql_plan_query(const json_t *query, const char *printed, const struct sql_refs *refs,
-                   const struct sql_table *tables, const struct sql_plan_options *options,
-                   struct sql_plan *out, struct sql_error *e);
+ * json_deserialize_sql of it, from which the names of columns come; `text` (may be NULL) is what
+ * the user wrote: a plan that is whole runs that over views that are called as the tables are,
+ * unless one of them is at a version. */
+int sql_plan_query(const json_t *query, const char *printed, const char *text,
+                   const struct sql_refs *refs, const struct sql_table *tables,
+                   const struct sql_plan_options *options, struct sql_plan *out,
+                   struct sql_error *e);
 /* Plans a statement without a tree: whole. Views are called as the tables are. */
 int sql_plan_text(const char *text, const struct sql_refs *refs, const struct sql_table *tables,
                   struct sql_plan *out);

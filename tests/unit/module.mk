@@ -86,8 +86,23 @@ tests_unit_scheduler_test_SOURCES += tests/unit/scheduler_test.c
 tests_unit_scheduler_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/selector_test
 tests_unit_selector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/sql_ast_test
+tests_unit_sql_ast_test_SOURCES = tests/unit/sql_ast_test.c tests/unit/sql_trees.h
+tests_unit_sql_ast_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/sql_plan_test
+tests_unit_sql_plan_test_SOURCES = tests/unit/sql_plan_test.c tests/unit/sql_trees.h
+tests_unit_sql_plan_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/sql_text_test
 tests_unit_sql_text_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+if HAVE_DUCKDB
+unit_tests += tests/unit/sql_oracle_test
+tests_unit_sql_oracle_test_SOURCES = tests/unit/sql_oracle_test.c tests/lib/sql_oracle.c tests/lib/sql_oracle.h
+tests_unit_sql_oracle_test_LDADD = $(core_libs) $(CMOCKA_LIBS) $(DUCKDB_LIBS) -lm
+unit_tests += tests/unit/sql_tpch_test
+tests_unit_sql_tpch_test_SOURCES = tests/unit/sql_tpch_test.c tests/lib/tpch.c tests/lib/tpch.h
+tests_unit_sql_tpch_test_SOURCES += tests/lib/sql_oracle.c tests/lib/sql_oracle.h
+tests_unit_sql_tpch_test_LDADD = $(core_libs) $(CMOCKA_LIBS) $(DUCKDB_LIBS) -lm
+endif
 
 unit_tests += tests/unit/txn_test
 tests_unit_txn_test_LDADD = $(core_libs) $(CMOCKA_LIBS)

@@ -1,0 +1,458 @@
+/* Happy path: the tree is copied, its tables marked, CTEs put into place; sql_query plans from the
+ * outside in, closing stages where rows must meet; what is left at the end is the last stage. A
+ * shape that doesn't distribute makes its block one task; when that leaves nothing to distribute,
+ * the query runs as it was written. */
+#include "core/sql_plan.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "core/sql_filter.h"
+#include "core/sql_plan_internal.h"
+
+void *sql_keep(struct planner *p, void *allocated)
+{
+    MEM_GROW(p->arena, p->arena_cap, p->arena_n + 1);
+    p->arena[p->arena_n++] = allocated;
+    return allocated;
+}
+
+bool sql_why(struct planner *p, const char *why)
+{
+    if (p->why == NULL)
+        p->why = why;
+    return false;
+}
+
+char *sql_fresh(struct planner *p, const char *kind, size_t n)
+{
+    return sql_keep(p, mem_printf("%s%s%zu", p->prefix, kind, n));
+}
+
+/* UNION ALL of two that are both split is split; otherwise its sides are read by one task. */
+static bool sql_setop_sides(struct planner *p, json_t *query, bool names_matter)
+{
+    static const char *const members[] = {"left", "right"};
+    bool split[2];
+    for (size_t i = 0; i < 2; i++) {
+        struct sql_part part =
+            sql_query(p, json_incref(json_object_get(query, members[i])), names_matter, NULL);
+        json_object_set_new(query, members[i], part.query);
+        split[i] = part.split;
+    }
+    const char *type = sql_ast_text(query, "setop_type");
+    bool all = json_is_true(json_object_get(query, "setop_all"));
+    bool is_union = strcmp(type, "UNION") == 0 || (strcmp(type, "UNION_BY_NAME") == 0 && all);
+    if (is_union && split[0] && split[1])
+        return true;
+    for (size_t i = 0; i < 2; i++) {
+        json_t *side = json_object_get(query, members[i]);
+        size_t n;
+        if (!split[i])
+            continue;
+        char **names = sql_query_columns(p, side, &n);
+        if (names == NULL) {
+            sql_views_unsplit(p, side);
+            continue;
+        }
+        for (size_t k = 0; k < n; k++)
+            names[k] = names[k] != NULL ? sql_keep(p, mem_strdup(names[k])) : NULL;
+        size_t stage = sql_stage_close(p, json_incref(side), SQL_OUTPUT_GATHER, NULL, 0,
+                                       "side of a set operation");
+        json_t *list = json_array();
+        json_array_append_new(list, sql_ast_star());
+        json_object_set_new(
+            query, members[i],
+            sql_ast_select(list, sql_stage_ref(p, stage, false, "", names, n), NULL));
+    }
+    return false;
+}
+
+/* SELECT * FROM (the set operation) with the modifiers of its outside. */
+static json_t *sql_setop_wrap(struct planner *p, json_t *query)
+{
+    json_t *modifiers = json_incref(json_object_get(query, "modifiers"));
+    json_object_set_new(query, "modifiers", json_array());
+    bool distinct = sql_ast_is(query, "setop_type", "UNION") &&
+                    !json_is_true(json_object_get(query, "setop_all"));
+    json_t *list = json_array();
+    json_array_append_new(list, sql_ast_star());
+    json_t *select =
+        sql_ast_select(list, sql_ast_subquery(json_incref(query), sql_fresh(p, "u", 0)), NULL);
+    if (distinct) {
+        json_object_set_new(query, "setop_all", json_true());
+        json_t *modifier =
+            json_pack("{s:s,s:[]}", "type", "DISTINCT_MODIFIER", "distinct_on_targets");
+        json_array_insert_new(modifiers, 0, modifier);
+    }
+    json_object_set_new(select, "modifiers", modifiers);
+    return select;
+}
+
+static struct sql_part sql_plain_tail(struct planner *p, json_t *select, bool names_matter,
+                                      const char *printed)
+{
+    struct sql_scope scope;
+    struct sql_items items;
+    struct sql_tail tail;
+    struct sql_part part = {0};
+    sql_scope_init(p, &scope, json_object_get(select, "from_table"));
+    if (sql_items_take(p, select, &scope, names_matter, printed, &items)) {
+        sql_tail_read(select, &tail);
+        part = sql_tail_plan(p, select, &items, &tail, true, "scan");
+        sql_items_done(&items);
+    }
+    sql_scope_done(&scope);
+    return part;
+}
+
+static struct sql_part sql_setop(struct planner *p, json_t *query, bool names_matter)
+{
+    bool split = sql_setop_sides(p, query, names_matter);
+    struct sql_part part = {query, split, NULL};
+    bool plain = json_is_true(json_object_get(query, "setop_all")) &&
+                 json_array_size(json_object_get(query, "modifiers")) == 0;
+    if (!split || plain)
+        return part;
+    bool all = json_is_true(json_object_get(query, "setop_all"));
+    json_t *modifiers = json_incref(json_object_get(query, "modifiers"));
+    json_t *select = sql_setop_wrap(p, query);
+    part = sql_plain_tail(p, select, names_matter, NULL);
+    if (part.query == NULL) {
+        json_decref(select);
+        json_object_set(query, "modifiers", modifiers);
+        json_object_set_new(query, "setop_all", json_boolean(all));
+        sql_views_unsplit(p, query);
+        part = (struct sql_part){query, false, NULL};
+    } else {
+        json_decref(query);
+    }
+    json_decref(modifiers);
+    return part;
+}
+
+static bool sql_is_grouped(json_t *select)
+{
+    return json_array_size(json_object_get(select, "group_expressions")) > 0 ||
+           json_array_size(json_object_get(select, "group_sets")) > 0 ||
+           !sql_ast_is(select, "aggregate_handling", "STANDARD_HANDLING") ||
+           json_is_object(json_object_get(select, "having")) ||
+           sql_has_aggregate(json_object_get(select, "select_list")) ||
+           sql_has_aggregate(json_object_get(select, "qualify")) ||
+           sql_has_aggregate(json_object_get(select, "modifiers"));
+}
+
+static bool sql_is_windowed(json_t *select)
+{
+    return json_is_object(json_object_get(select, "qualify")) ||
+           sql_has_window(json_object_get(select, "select_list")) ||
+           sql_has_window(json_object_get(select, "modifiers"));
+}
+
+static struct sql_part sql_select(struct planner *p, json_t *select, bool names_matter,
+                                  const char *printed)
+{
+    struct sql_part part = {select, false, NULL};
+    if (!sql_from(p, select))
+        return part;
+    bool grouped = sql_is_grouped(select);
+    if (!grouped && !sql_is_windowed(select)) {
+        if (json_array_size(json_object_get(select, "modifiers")) == 0)
+            return (struct sql_part){select, true, NULL};
+        json_t *copy = json_deep_copy(select);
+        part = sql_plain_tail(p, copy, names_matter, printed);
+        if (part.query == NULL)
+            json_decref(copy);
+    } else {
+        struct sql_scope scope;
+        json_t *copy = json_deep_copy(select);
+        sql_scope_init(p, &scope, json_object_get(copy, "from_table"));
+        part = grouped ? sql_group(p, copy, &scope, names_matter, printed)
+                       : sql_window(p, copy, &scope, names_matter, printed);
+        sql_scope_done(&scope);
+        if (part.query == NULL)
+            json_decref(copy);
+    }
+    if (part.query == NULL) {
+        sql_views_unsplit(p, select);
+        return (struct sql_part){select, false, NULL};
+    }
+    json_decref(select);
+    return part;
+}
+
+struct sql_part sql_query(struct planner *p, json_t *query, bool names_matter, const char *printed)
+{
+    if (p->plan->stages_n + 8 < SQL_STAGES_MAX) {
+        if (sql_ast_is(query, "type", "SELECT_NODE"))
+            return sql_select(p, query, names_matter, printed);
+        if (sql_ast_is(query, "type", "SET_OPERATION_NODE"))
+            return sql_setop(p, query, names_matter);
+    }
+    sql_views_whole(p, query);
+    return (struct sql_part){query, false, NULL};
+}
+
+/* Shapes that the planner leaves alone, wherever they are. */
+static bool sql_odd_visit(json_t *object, void *ctx)
+{
+    static const struct {
+        const char *member, *value, *why;
+    } rows[] = {
+        {"type", "RECURSIVE_CTE_NODE", "WITH RECURSIVE"},
+        {"type", "CTE_NODE", "WITH in a form that stays whole"},
+        {"type", "PIVOT", "PIVOT"},
+        {"type", "SHOW_REF", "DESCRIBE or SUMMARIZE"},
+        {"class", "PARAMETER", "parameters"},
+        {"class", "POSITIONAL_REFERENCE", "columns by position"},
+        {"class", "DEFAULT", "DEFAULT"},
+    };
+    const char **why = ctx;
+    for (size_t i = 0; i < MEM_COUNT(rows) && *why == NULL; i++) {
+        if (sql_ast_is(object, rows[i].member, rows[i].value))
+            *why = rows[i].why;
+    }
+    if (*why == NULL && json_is_object(json_object_get(object, "sample")))
+        *why = "a sample";
+    return *why == NULL;
+}
+
+static void sql_input_done(struct sql_input *input)
+{
+    free(input->schema);
+    free(input->view);
+    free(input->columns);
+    free(input->files);
+    sql_filters_free(input->filters, input->filters_n);
+}
+
+static void sql_stage_done(struct sql_stage *stage)
+{
+    for (size_t i = 0; i < stage->inputs_n; i++) {
+        sql_input_done(&stage->inputs[i]);
+        free(stage->first[i]);
+    }
+    for (size_t i = 0; i < stage->keys_n; i++)
+        free(stage->keys[i]);
+    free(stage->keys);
+    free(stage->key_places);
+    free(stage->inputs);
+    free(stage->first);
+    free(stage->fragment);
+    free(stage->text);
+    free(stage->alone);
+    free(stage->what);
+}
+
+/* A second place of the same table: what either wants. */
+static void sql_input_join(struct sql_input *into, const struct sql_input *more,
+                           const struct sql_table *table)
+{
+    bool *columns = mem_calloc(table->columns_n + 1, sizeof *columns);
+    bool *files = mem_calloc(table->files_n + 1, sizeof *files);
+    const struct sql_input *both[] = {into, more};
+    for (size_t b = 0; b < 2; b++) {
+        for (size_t i = 0; i < both[b]->columns_n; i++)
+            columns[both[b]->columns[i]] = true;
+        for (size_t i = 0; i < both[b]->files_n; i++)
+            files[both[b]->files[i]] = true;
+    }
+    into->columns_n = into->files_n = 0;
+    into->bytes = 0;
+    into->files = mem_reallocarray(into->files, table->files_n + 1, sizeof *into->files);
+    for (size_t i = 0; i < table->columns_n; i++) {
+        if (columns[i])
+            into->columns[into->columns_n++] = i;
+    }
+    for (size_t i = 0; i < table->files_n; i++) {
+        if (!files[i])
+            continue;
+        into->files[into->files_n++] = i;
+        into->bytes += table->files[i].bytes;
+    }
+    sql_filters_free(into->filters, into->filters_n);
+    into->filters = NULL;
+    into->filters_n = 0;
+    free(columns);
+    free(files);
+}
+
+/* The user's text over views with the tables' names: one for each table, with what all of its
+ * places want. */
+static void sql_whole_text(struct planner *p, struct sql_stage *stage, const char *text)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < stage->inputs_n; i++) {
+        struct sql_input *input = &stage->inputs[i];
+        size_t first = 0;
+        while (first < kept && stage->inputs[first].index != input->index)
+            first++;
+        if (first < kept) {
+            sql_input_join(&stage->inputs[first], input, &p->tables[input->index]);
+            sql_input_done(input);
+            continue;
+        }
+        stage->inputs[kept++] = *input;
+    }
+    stage->inputs_n = kept;
+    for (size_t i = 0; i < kept; i++) {
+        struct sql_input *input = &stage->inputs[i];
+        free(input->view);
+        free(input->schema);
+        input->view = mem_strdup(p->refs->refs[input->index].name);
+        input->schema = mem_strdup(p->refs->refs[input->index].schema);
+    }
+    free(stage->fragment);
+    stage->fragment = NULL;
+    stage->text = mem_strdup(text);
+}
+
+static void sql_plan_whole(struct planner *p, const json_t *query, const char *text,
+                           const char *why)
+{
+    json_t *copy = json_deep_copy(query);
+    (void)sql_mark_tables(copy, p->refs);
+    sql_views_whole(p, copy);
+    p->plan->whole = true;
+    p->plan->why = why;
+    if (text == NULL)
+        (void)sql_names_fit(p, &copy);
+    size_t stage = sql_stage_close(p, copy, SQL_OUTPUT_ROWS, NULL, 0, "whole query");
+    for (size_t i = 0; i < p->refs->n; i++) {
+        if (p->refs->refs[i].at_unit[0] != '\0')
+            text = NULL;
+    }
+    if (text != NULL)
+        sql_whole_text(p, &p->plan->stages[stage], text);
+}
+
+static void sql_plan_stages(struct planner *p, json_t *tree)
+{
+    struct sql_part part = sql_query(p, tree, false, p->printed);
+    if (!part.split && p->plan->stages_n == 0) {
+        json_decref(part.query);
+        return;
+    }
+    if (!sql_names_fit(p, &part.query)) {
+        sql_why(p, "names of columns that aren't certain");
+        json_decref(part.query);
+        for (size_t i = 0; i < p->plan->stages_n; i++)
+            sql_stage_done(&p->plan->stages[i]);
+        p->plan->stages_n = 0;
+        return;
+    }
+    size_t last = sql_stage_close(p, part.query, SQL_OUTPUT_ROWS, NULL, 0,
+                                  part.split ? "rows of each task" : "last rows");
+    if (part.alone != NULL && part.alone == p->alone && sql_names_fit(p, &p->alone))
+        p->plan->stages[last - 1].alone = sql_ast_write(p->alone);
+}
+
+/* A prefix that occurs in no name of the query. */
+static char *sql_prefix_for(struct planner *p, const json_t *query)
+{
+    char *text = sql_ast_write(query);
+    char *prefix = mem_strdup("__");
+    for (;;) {
+        if (strstr(text, prefix) == NULL)
+            break;
+        char *longer = mem_printf("%s_", prefix);
+        free(prefix);
+        prefix = longer;
+    }
+    free(text);
+    return sql_keep(p, prefix);
+}
+
+static void sql_planner_done(struct planner *p)
+{
+    for (size_t i = 0; i < p->views_n; i++) {
+        sql_filters_free(p->views[i].filters, p->views[i].filters_n);
+        free(p->views[i].files);
+    }
+    json_decref(p->alone);
+    free(p->views);
+    free(p->ctes);
+    for (size_t i = 0; i < p->arena_n; i++)
+        free(p->arena[i]);
+    free(p->arena);
+}
+
+int sql_plan_query(const json_t *query, const char *printed, const char *text,
+                   const struct sql_refs *refs, const struct sql_table *tables,
+                   const struct sql_plan_options *options, struct sql_plan *out,
+                   struct sql_error *e)
+{
+    struct sql_plan plan = {.why = ""};
+    struct planner p = {
+        .refs = refs, .tables = tables, .options = options, .printed = printed, .plan = &plan};
+    p.prefix = sql_prefix_for(&p, query);
+    json_t *tree = json_deep_copy(query);
+    if (!sql_mark_tables(tree, refs)) {
+        json_decref(tree);
+        sql_planner_done(&p);
+        return sql_error_set(e, ERR_INTERNAL, SQL_AT_NONE, NULL,
+                             "the query names a table that was not looked up");
+    }
+    const char *why = options->workers * options->tasks_per_worker < 2 ? "one worker" : NULL;
+    if (why == NULL)
+        sql_ast_walk(tree, sql_odd_visit, &why);
+    if (why == NULL && !sql_fix_time(&tree, options->now))
+        why = "a function that isn't the same each time";
+    if (why == NULL && sql_expand_ctes(&p, tree))
+        sql_plan_stages(&p, tree);
+    else
+        json_decref(tree);
+    if (plan.stages_n == 0)
+        sql_plan_whole(&p, query, text, why != NULL ? why : p.why != NULL ? p.why : "small");
+    sql_planner_done(&p);
+    *out = plan;
+    return 0;
+}
+
+int sql_plan_text(const char *text, const struct sql_refs *refs, const struct sql_table *tables,
+                  struct sql_plan *out)
+{
+    struct sql_plan plan = {.whole = true, .why = "a statement that DuckDB can't take apart"};
+    plan.stages = mem_calloc(1, sizeof *plan.stages);
+    plan.stages_n = 1;
+    struct sql_stage *stage = &plan.stages[0];
+    *stage = (struct sql_stage){.text = mem_strdup(text),
+                                .output = SQL_OUTPUT_ROWS,
+                                .limit = -1,
+                                .tasks = 1,
+                                .partitions = 1,
+                                .what = mem_strdup("whole statement")};
+    stage->inputs = mem_calloc(refs->n + 1, sizeof *stage->inputs);
+    stage->first = mem_calloc(refs->n + 1, sizeof *stage->first);
+    stage->inputs_n = refs->n;
+    for (size_t i = 0; i < refs->n; i++) {
+        const struct sql_table *table = &tables[i];
+        struct sql_input *input = &stage->inputs[i];
+        *input = (struct sql_input){.schema = mem_strdup(refs->refs[i].schema),
+                                    .view = mem_strdup(refs->refs[i].name),
+                                    .index = i};
+        input->columns = mem_calloc(table->columns_n + 1, sizeof *input->columns);
+        for (size_t c = 0; c < table->columns_n; c++)
+            input->columns[input->columns_n++] = c;
+        input->files = mem_calloc(table->files_n + 1, sizeof *input->files);
+        for (size_t f = 0; f < table->files_n; f++) {
+            input->files[input->files_n++] = f;
+            input->bytes += table->files[f].bytes;
+        }
+    }
+    *out = plan;
+    return 0;
+}
+
+void sql_plan_done(struct sql_plan *plan)
+{
+    for (size_t i = 0; i < plan->stages_n; i++)
+        sql_stage_done(&plan->stages[i]);
+    for (size_t i = 0; i < plan->names_n; i++)
+        free(plan->names[i]);
+    free(plan->names);
+    free(plan->stages);
+    *plan = (struct sql_plan){0};
+}
