@@ -27,6 +27,7 @@ libcore_a_SOURCES += src/core/rollout.c src/core/rollout.h
 libcore_a_SOURCES += src/core/rollout_state.c
 libcore_a_SOURCES += src/core/rollout_text.c
 libcore_a_SOURCES += src/core/routing.c src/core/routing.h
+libcore_a_SOURCES += src/core/order_marks.c src/core/order_marks.h
 libcore_a_SOURCES += src/core/sched_check.c
 libcore_a_SOURCES += src/core/sched_demand.c
 libcore_a_SOURCES += src/core/sched_dep.c
