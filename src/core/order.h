@@ -26,7 +26,7 @@
  *      behind a bad link cannot depose a leader whom the majority hears.
  *   3. A higher node that answered and then doesn't lead within leader_timeout_ms is passed over
  *      once: it may reach us and no majority. The paper would elect for ever.
- *   4. A higher node whose log is more than ORDER_BEHIND_MAX entries shorter than the asker's is
+ *   4. A higher node whose log is more than behind_max entries shorter than the asker's is
  *      not waited for. It catches up first, as a follower: the service doesn't stand still for it.
  *   5. For the same reason a returning higher node doesn't bully at once (paper: on recovery). It
  *      follows, catches up, and is handed the lead (take over) once it has been in contact for
@@ -73,8 +73,7 @@
 #include "wire/chat.pb-c.h"
 
 enum {
-    ORDER_MEMBERS_MAX = 15,   /* voters and learners */
-    ORDER_BEHIND_MAX = 10000, /* entries, see 4. above */
+    ORDER_MEMBERS_MAX = 15, /* voters and learners */
     ORDER_ADDRESS_MAX = 256,
     ORDER_REASON_MAX = 128,
     ORDER_NUMBER_GAPS_MAX = 1024, /* of one client: numbers may come out of order so far */
@@ -110,6 +109,8 @@ struct order_config {
     uint64_t catchup_bytes_s;   /* of entries read from disk for others, a second: 128 MiB */
     uint32_t payload_max;       /* 64 KiB, at most ORDER_PAYLOAD_MAX */
     uint32_t clients_max;       /* remembered: 4,000,000; further ones are refused */
+    uint32_t behind_max;        /* entries, see 4. above: 10,000 */
+    uint32_t close_max;         /* entries: who is no further behind may vote, and lead: 1,000 */
     uint64_t hash_seed;         /* any number that clients cannot guess */
 };
 
@@ -117,7 +118,7 @@ struct order_config {
 
 struct order_member {
     uint64_t id;
-    struct uuid uuid; /* nil in a list to FORM: learned when it is first heard */
+    struct uuid uuid; /* of its data directory; nil: not known, as in lists to FORM */
     char address[ORDER_ADDRESS_MAX];
     bool voter;
 };
@@ -284,7 +285,8 @@ struct order_reply {
     uint64_t seq;   /* 0: not known (a duplicate of long ago) */
     bool duplicate; /* it was in the log before this submission */
     /* 0: delivered, on a majority's disks. Certainly not in the log: ERR_INVALID, ERR_TOO_LARGE
-     * (payload; number with too many gaps before it), ERR_BUSY, -ENOSPC, ERR_NO_LEADER. Not known,
+     * (payload; number with too many gaps before it; too many clients), ERR_BUSY, ERR_NO_LEADER,
+     * ERR_UNAVAILABLE (behind STOP). Not known,
      * ask again with the same number: ERR_OUTCOME_UNKNOWN, ERR_CANCELLED (asked again meanwhile,
      * the later token gets the answer). */
     int code;
@@ -386,7 +388,7 @@ bool order_knows(const struct order *order, const struct uuid *client, uint64_t 
 /* Appends a snapshot of all that was delivered. The role keeps it, durably, before it gives up
  * entries; at least every ORDER_SNAPSHOT_EVERY entries, so that a load is short. ERR_TOO_LARGE. */
 enum { ORDER_SNAPSHOT_EVERY = 100000 };
-int order_snapshot(const struct order *order, struct buf *out);
+int order_snapshot(struct order *order, struct buf *out);
 /* The entry that a snapshot covers, after checking it as a whole. ERR_CORRUPT, ERR_VERSION. */
 int order_snapshot_seq(const void *data, size_t len, uint64_t *seq);
 
