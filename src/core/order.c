@@ -127,7 +127,7 @@ int order_load_meta(struct order *order, const struct order_meta *meta, struct e
 int order_load_snapshot(struct order *order, const void *data, size_t len, struct error *e)
 {
     assert(!order->started && order->log.last_seq == 0);
-    return order_snapshot_load(order, data, len, true, e);
+    return order_snapshot_load(order, data, len, e);
 }
 
 int order_load_entries(struct order *order, const struct order_entry *entries, size_t n,
@@ -291,7 +291,8 @@ static int order_message(struct order *order, const struct order_event *event)
     struct order_peer *peer = order_peer(order, event->peer);
     if (peer == NULL || !peer->linked)
         return 0;
-    if (order->meta.group == 0 && !order->joining)
+    if (order->meta.group == 0 &&
+        (!order->joining || event->message->kind_case != WIRE__CHAT_MESSAGE__KIND_JOIN_REPLY))
         return 0; /* nothing to do with it yet */
     int err = order_check_group(order, event->message);
     return err < 0 ? err : order_dispatch(order, peer, event->message);
@@ -346,6 +347,7 @@ static int order_apply(struct order *order, const struct order_event *event)
         if (event->seq > order->delivered_seq)
             return ERR_INVALID;
         order_log_trim(&order->log, event->seq);
+        order_mend_trimmed(order, event->seq);
         return 0;
     case ORDER_EVENT_MEND:
         return order_mend(order, event->first, event->last);
@@ -400,7 +402,7 @@ static int64_t order_deadline_ms(const struct order *order)
                      order->pending[order->pending_first].at_ms + order_disk_limit_ms(order));
     if (order->joining && order->state == ORDER_STATE_OUTSIDE)
         order_sooner(&at_ms, order->join_ms);
-    if (order->holes_n > 0 && order->leader != 0)
+    if (order->holes_n > 0)
         order_sooner(&at_ms, order->mend_ms);
     order_sooner(&at_ms, order_client_deadline_ms(order));
     return at_ms > order->now_ms ? at_ms : order->now_ms + 1;
@@ -416,6 +418,7 @@ static void order_work(struct order *order)
     order_deliver(order);
     order_follow_work(order);
     order_join_work(order);
+    order_mend_work(order);
 }
 
 int order_step(struct order *order, const struct order_event *event, struct order_update *update)

@@ -272,7 +272,7 @@ struct order_record {
 };
 
 /* A message that may leave at once, in the order of the array. Drop it when the link is down or its
- * queue is full: everything is repeated. */
+ * queue is full: everything is repeated. Who wants to keep the message puts NULL in its place. */
 struct order_send {
     uint64_t peer;
     Wire__ChatMessage *message;
@@ -339,8 +339,10 @@ struct order_update {
     uint64_t deliver_first;
     uint64_t deliver_last;
 
-    bool members_changed;           /* see order_members(): link to them */
-    bool snapshot_wanted;           /* more than ORDER_SNAPSHOT_EVERY entries since the last one */
+    bool members_changed; /* see order_members(): link to them */
+    bool snapshot_wanted; /* more than ORDER_SNAPSHOT_EVERY entries since the last one */
+    uint64_t trim_wanted; /* > 0: nobody keeps what this disk lost up to this entry: make a
+                             snapshot, give up all up to it, say TRIMMED */
     char trouble[ORDER_REASON_MAX]; /* "" or what an operator should know of this turn */
 
     int64_t next_deadline_ms; /* step with a TICK no later */
@@ -381,12 +383,14 @@ void order_update_done(struct order_update *update);
 const struct order_entry *order_entry(const struct order *order, uint64_t seq);
 
 uint64_t order_delivered(const struct order *order);
+enum order_state order_state(const struct order *order);
 
 /* Whether (client, number) is in the log as far as this node has delivered it. */
 bool order_knows(const struct order *order, const struct uuid *client, uint64_t number);
 
 /* Appends a snapshot of all that was delivered. The role keeps it, durably, before it gives up
- * entries; at least every ORDER_SNAPSHOT_EVERY entries, so that a load is short. ERR_TOO_LARGE. */
+ * entries; at least every ORDER_SNAPSHOT_EVERY entries, so that a load is short; one only of each
+ * entry, since pieces of two would not fit together. ERR_TOO_LARGE. */
 enum { ORDER_SNAPSHOT_EVERY = 100000 };
 int order_snapshot(struct order *order, struct buf *out);
 /* The entry that a snapshot covers, after checking it as a whole. ERR_CORRUPT, ERR_VERSION. */

@@ -86,9 +86,9 @@ int order_on_fetch(struct order *order, struct order_peer *peer, uint64_t term,
     if (fetch->after_seq == UINT64_MAX)
         return ERR_PROTOCOL;
     if (fetch->mend) {
-        bool has = fetch->to_seq <= order->delivered_seq && fetch->after_seq < fetch->to_seq &&
-                   fetch->after_seq >= order->log.base_seq && !order->meta.damaged;
-        if (has)
+        if (fetch->after_seq < order->log.base_seq && !order->meta.damaged)
+            order_copy_send(order, peer, fetch->after_seq, NULL, 0, ERR_NOT_FOUND, true);
+        else if (fetch->to_seq <= order->delivered_seq && !order->meta.damaged)
             order_copy_serve(order, peer, fetch);
         return 0;
     }
@@ -146,8 +146,34 @@ static void order_mend_take(struct order *order, struct order_batch *batch)
         hole->first = last + 1;
         if (hole->first > hole->last)
             *hole = order->holes[--order->holes_n];
+        order->mend_gone = 0;
+        order->mend_peer--; /* the same once more */
         order->mend_ms = order->now_ms;
         return;
+    }
+}
+
+/* Once nobody keeps the entries of the first hole, this node need not either. */
+static void order_mend_gone(struct order *order)
+{
+    if (order->holes_n == 0)
+        return;
+    order->mend_ms = order->now_ms;
+    if (++order->mend_gone < order_voters(order) - order_is_voter(order))
+        return;
+    order->mend_gone = 0;
+    order->mend_ms = order->now_ms + order->config.heartbeat_ms;
+    order->update->trim_wanted = order->holes[0].last;
+}
+
+void order_mend_trimmed(struct order *order, uint64_t seq)
+{
+    for (size_t i = order->holes_n; i > 0; i--) {
+        struct order_hole *hole = &order->holes[i - 1];
+        if (hole->last <= seq)
+            *hole = order->holes[--order->holes_n];
+        else if (hole->first <= seq)
+            hole->first = seq + 1;
     }
 }
 
@@ -162,6 +188,8 @@ int order_on_copy(struct order *order, struct order_peer *peer, uint64_t term,
         order_copy_back(order, copy);
         return 0;
     }
+    if (copy->mend && copy->gone && peer->id == order->mend_peer)
+        order_mend_gone(order);
     if (copy->count == 0 || copy->after_seq == UINT64_MAX)
         return 0;
     struct order_batch batch;
@@ -195,12 +223,32 @@ int order_mend(struct order *order, uint64_t first, uint64_t last)
     return 0;
 }
 
+/* The voter with the next id. */
+static uint64_t order_mend_next(const struct order *order)
+{
+    const struct order_peer *next = NULL;
+    const struct order_peer *lowest = NULL;
+    const struct order_peer *peer;
+    for (peer = order->peers; peer != NULL; peer = peer->hh.next) {
+        if (!peer->voter || !peer->linked)
+            continue;
+        if (lowest == NULL || peer->id < lowest->id)
+            lowest = peer;
+        if (peer->id > order->mend_peer && (next == NULL || peer->id < next->id))
+            next = peer;
+    }
+    if (next == NULL)
+        next = lowest;
+    return next != NULL ? next->id : 0;
+}
+
 void order_mend_work(struct order *order)
 {
-    if (order->holes_n == 0 || order->now_ms < order->mend_ms || order->leader == 0)
+    if (order->holes_n == 0 || order->now_ms < order->mend_ms)
         return;
     order->mend_ms = order->now_ms + order->config.heartbeat_ms;
-    Wire__ChatFetch *fetch = order_send(order, order->leader, WIRE__CHAT_MESSAGE__KIND_FETCH);
+    order->mend_peer = order_mend_next(order);
+    Wire__ChatFetch *fetch = order_send(order, order->mend_peer, WIRE__CHAT_MESSAGE__KIND_FETCH);
     if (fetch == NULL)
         return;
     fetch->after_seq = order->holes[0].first - 1;

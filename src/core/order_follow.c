@@ -244,7 +244,6 @@ void order_follow_work(struct order *order)
     if (order->leader == 0 || order->leader == order->config.id)
         return;
     order_follow_whole(order);
-    order_mend_work(order);
     if (order_follow_ready(order) <= order->acked_seq && !order->reply_due)
         return;
     Wire__ChatAppendReply *reply = order_follow_reply(order, order->leader);

@@ -198,11 +198,14 @@ struct order {
     uint64_t target_term;
     struct order_hole *holes;
     size_t holes_n, holes_cap;
-    int64_t mend_ms; /* of the next request */
+    int64_t mend_ms;    /* of the next request */
+    uint64_t mend_peer; /* was asked last */
+    size_t mend_gone;   /* who do not keep what is in the first hole */
     int64_t join_ms;
     struct buf incoming; /* of a snapshot */
     uint64_t incoming_seq;
     uint64_t incoming_size;
+    uint64_t incoming_term;
 
     /* leader */
     int64_t beat_ms;       /* of the next heartbeat */
@@ -332,6 +335,8 @@ int order_on_copy(struct order *order, struct order_peer *peer, uint64_t term,
 void order_copy_send(struct order *order, struct order_peer *peer, uint64_t after_seq,
                      const struct order_entry *entries, size_t n, int code, bool mend);
 void order_mend_work(struct order *order);
+/* Entries up to seq are not kept any more. */
+void order_mend_trimmed(struct order *order, uint64_t seq);
 int order_mend(struct order *order, uint64_t first, uint64_t last);
 
 /* ---- order_follow.c ---- */
@@ -416,10 +421,7 @@ Wire__ChatMember **order_members_to_wire(const struct order_conf *conf);
 
 /* ---- order_snapshot.c ---- */
 
-/* Replaces everything by a snapshot that was checked. */
-/* `kept`: the entries that it covers are on this disk, from its base on. */
-int order_snapshot_load(struct order *order, const void *data, size_t len, bool kept,
-                        struct error *e);
+int order_snapshot_load(struct order *order, const void *data, size_t len, struct error *e);
 void order_snapshot_begin(struct order *order, struct order_peer *peer);
 void order_snapshot_work(struct order *order, struct order_peer *peer);
 int order_snapshot_event(struct order *order, const struct order_event *event);

@@ -211,8 +211,7 @@ void order_member_work(struct order *order)
 {
     if (order->state != ORDER_STATE_LEADING || order_members_changing(order))
         return;
-    struct order_conf conf = *order_conf(order);
-    if (order_conf_find(&conf, order->config.id) == NULL) {
+    if (order_conf_find(order_conf(order), order->config.id) == NULL) {
         order_resign(order, "removed");
         order_set_state(order, ORDER_STATE_OUTSIDE, 0, "removed");
         return;
@@ -224,6 +223,7 @@ void order_member_work(struct order *order)
                      peer->match_seq + order->config.close_max >= order->log.last_seq;
         if (!ready)
             continue;
+        struct order_conf conf = *order_conf(order);
         order_member_find(&conf, peer->id)->voter = true;
         order_member_change(order, &conf);
         return;

@@ -22,7 +22,7 @@ void order_update_hold(struct order_update *update, struct order_item *item)
 void order_update_clear(struct order_update *update)
 {
     for (size_t i = 0; i < update->sends_n; i++)
-        protobuf_c_message_free_unpacked(&update->sends[i].message->base, NULL);
+        wire__chat_message__free_unpacked(update->sends[i].message, NULL);
     for (size_t i = 0; i < update->owned_n; i++) {
         char *memory = update->owned[i];
         if (((uintptr_t)memory & UPDATE_ITEM_BIT) != 0)
@@ -32,7 +32,7 @@ void order_update_clear(struct order_update *update)
     }
     update->records_n = update->sends_n = update->replies_n = update->reads_n = 0;
     update->changes_n = update->owned_n = 0;
-    update->deliver_first = update->deliver_last = 0;
+    update->deliver_first = update->deliver_last = update->trim_wanted = 0;
     update->members_changed = update->snapshot_wanted = false;
     update->trouble[0] = '\0';
 }

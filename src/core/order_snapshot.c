@@ -137,35 +137,40 @@ static void order_snapshot_log(struct order *order, const Wire__ChatSnapshot *wi
     }
 }
 
-int order_snapshot_load(struct order *order, const void *data, size_t len, bool kept,
-                        struct error *e)
+/* Replaces everything. `kept`: the entries that it covers are on this disk, from its base on. */
+static int order_snapshot_take(struct order *order, const Wire__ChatSnapshot *wire, bool kept)
 {
-    Wire__ChatSnapshot *wire = order_snapshot_unpack(data, len, e);
-    if (wire == NULL)
-        return e != NULL ? e->code : ERR_CORRUPT;
     struct order_conf conf = {.seq = wire->members_seq};
-    int err = 0;
+    int err = order->meta.group != 0 && wire->group != order->meta.group ? ERR_CORRUPT : 0;
     for (size_t i = 0; i < wire->n_members && err == 0; i++)
         err = order_member_from_wire(wire->members[i], &conf.members[conf.n++]);
     struct order_marks marks;
     order_marks_init(&marks, order->config.hash_seed);
     if (err == 0)
         err = order_marks_load(&marks, wire->marks.data, wire->marks.len);
-    if (err == 0 && order->meta.group != 0 && wire->group != order->meta.group)
-        err = ERR_CORRUPT;
     if (err < 0) {
         order_marks_done(&marks);
-        err = error_set(e, ERR_CORRUPT, "the snapshot of the ordered log holds nonsense");
-    } else {
-        order->meta.group = wire->group;
-        order_snapshot_log(order, wire, kept);
-        order_marks_done(&order->marks);
-        order->marks = marks;
-        order->confs[0] = conf;
-        order->confs_n = 1;
-        order->commit_seq = order->delivered_seq = order->snapshot_seq = wire->seq;
-        order->loaded = true;
+        return ERR_CORRUPT;
     }
+    order->meta.group = wire->group;
+    order_snapshot_log(order, wire, kept);
+    order_marks_done(&order->marks);
+    order->marks = marks;
+    order->confs[0] = conf;
+    order->confs_n = 1;
+    order->commit_seq = order->delivered_seq = order->snapshot_seq = wire->seq;
+    order->loaded = true;
+    return 0;
+}
+
+int order_snapshot_load(struct order *order, const void *data, size_t len, struct error *e)
+{
+    Wire__ChatSnapshot *wire = order_snapshot_unpack(data, len, e);
+    if (wire == NULL)
+        return e != NULL ? e->code : ERR_CORRUPT;
+    int err = order_snapshot_take(order, wire, true);
+    if (err < 0)
+        error_set(e, err, "the snapshot of the ordered log is of another log, or holds nonsense");
     wire__chat_snapshot__free_unpacked(wire, NULL);
     return err;
 }
@@ -249,19 +254,8 @@ void order_on_snapshot_reply(struct order *order, struct order_peer *peer, uint6
 
 /* ---- receiving ------------------------------------------------------------------------------- */
 
-static int order_snapshot_install(struct order *order)
+static void order_snapshot_installed(struct order *order, uint64_t seq)
 {
-    struct error e = {0};
-    uint64_t seq = 0;
-    int err = order_snapshot_seq(order->incoming.data, order->incoming.len, &seq);
-    if (err == 0 && seq != order->incoming_seq)
-        err = ERR_PROTOCOL;
-    if (err == 0)
-        err = order_snapshot_load(order, order->incoming.data, order->incoming.len, false, &e);
-    if (err < 0) {
-        order_trouble(order, "a snapshot was refused: %s", e.code < 0 ? e.text : err_text(err));
-        return err;
-    }
     order_record_cut(order, 0);
     struct order_record *record = order_record_add(order, ORDER_RECORD_INSTALL);
     record->seq = seq;
@@ -269,13 +263,37 @@ static int order_snapshot_install(struct order *order)
     record->snapshot = buf_steal(&order->incoming, NULL);
     order_update_own(order->update, (void *)record->snapshot);
     order->log.durable_seq = 0;
-    order->matched_seq = seq;
     order->acked_seq = 0;
     order->holes_n = 0;
     order_record_meta(order); /* the group, and that it is damaged */
     order_client_recheck(order);
     order_conf_changed(order);
-    return 0;
+}
+
+static int order_snapshot_install(struct order *order)
+{
+    struct error e = {0};
+    Wire__ChatSnapshot *wire = order_snapshot_unpack(order->incoming.data, order->incoming.len, &e);
+    int err = wire != NULL ? 0 : e.code;
+    if (err == 0 && wire->seq != order->incoming_seq)
+        err = ERR_PROTOCOL;
+    uint64_t seq = order->incoming_seq;
+    if (err == 0 && order_log_holds(&order->log, seq, wire->term)) {
+        /* The log goes that far already; what is behind it may have been acknowledged. */
+        if (order->commit_seq < seq)
+            order->commit_seq = seq;
+    } else if (err == 0) {
+        err = order_snapshot_take(order, wire, false);
+        if (err == 0)
+            order_snapshot_installed(order, seq);
+    }
+    if (wire != NULL)
+        wire__chat_snapshot__free_unpacked(wire, NULL);
+    if (err < 0)
+        order_trouble(order, "a snapshot was refused: %s", err_text(err));
+    else if (order->matched_seq < seq)
+        order->matched_seq = seq;
+    return err;
 }
 
 int order_on_snapshot_chunk(struct order *order, struct order_peer *peer, uint64_t term,
@@ -291,8 +309,10 @@ int order_on_snapshot_chunk(struct order *order, struct order_peer *peer, uint64
     uint64_t want = UINT64_MAX;
     int err = 0;
     if (chunk->seq > order->delivered_seq) {
-        if (chunk->seq != order->incoming_seq || chunk->size != order->incoming_size) {
+        if (chunk->seq != order->incoming_seq || chunk->size != order->incoming_size ||
+            term != order->incoming_term) { /* another leader's has its clients in another order */
             buf_clear(&order->incoming);
+            order->incoming_term = term;
             order->incoming_seq = chunk->seq;
             order->incoming_size = chunk->size;
         }

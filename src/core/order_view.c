@@ -15,6 +15,11 @@ uint64_t order_delivered(const struct order *order)
     return order->delivered_seq;
 }
 
+enum order_state order_state(const struct order *order)
+{
+    return order->state;
+}
+
 void order_view(const struct order *order, struct order_view *view)
 {
     *view = (struct order_view){

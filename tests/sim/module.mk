@@ -4,6 +4,36 @@
 sim_tests =
 sim_run = tests/sim/sim_run.c tests/sim/sim_run.h
 
+# The machine's own files once more, with its wrong turns (core/order_bug.h) in them.
+sim_tests += tests/sim/order_sim
+tests_sim_order_sim_CPPFLAGS = $(AM_CPPFLAGS) -DORDER_SEEDED_BUGS
+tests_sim_order_sim_SOURCES =
+tests_sim_order_sim_SOURCES += src/core/order.c
+tests_sim_order_sim_SOURCES += src/core/order_client.c
+tests_sim_order_sim_SOURCES += src/core/order_copy.c
+tests_sim_order_sim_SOURCES += src/core/order_deliver.c
+tests_sim_order_sim_SOURCES += src/core/order_elect.c
+tests_sim_order_sim_SOURCES += src/core/order_entry.c
+tests_sim_order_sim_SOURCES += src/core/order_follow.c
+tests_sim_order_sim_SOURCES += src/core/order_lead.c
+tests_sim_order_sim_SOURCES += src/core/order_log.c
+tests_sim_order_sim_SOURCES += src/core/order_marks.c
+tests_sim_order_sim_SOURCES += src/core/order_member.c
+tests_sim_order_sim_SOURCES += src/core/order_peer.c
+tests_sim_order_sim_SOURCES += src/core/order_record.c
+tests_sim_order_sim_SOURCES += src/core/order_snapshot.c
+tests_sim_order_sim_SOURCES += src/core/order_state.c
+tests_sim_order_sim_SOURCES += src/core/order_view.c
+tests_sim_order_sim_SOURCES += tests/sim/order_sim.c
+tests_sim_order_sim_SOURCES += tests/sim/order_world.c tests/sim/order_world.h
+tests_sim_order_sim_SOURCES += tests/sim/order_world_client.c
+tests_sim_order_sim_SOURCES += tests/sim/order_world_disk.c
+tests_sim_order_sim_SOURCES += tests/sim/order_world_net.c
+tests_sim_order_sim_SOURCES += tests/sim/order_world_node.c
+tests_sim_order_sim_SOURCES += tests/sim/order_world_truth.c
+tests_sim_order_sim_SOURCES += $(sim_run)
+tests_sim_order_sim_LDADD = $(core_libs)
+
 sim_tests += tests/sim/scheduler_sim
 tests_sim_scheduler_sim_SOURCES =
 tests_sim_scheduler_sim_SOURCES += tests/sim/sched_rows.c tests/sim/sched_rows.h

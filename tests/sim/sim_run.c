@@ -117,11 +117,12 @@ static int sim_hunt(const struct sim *sim, unsigned number, unsigned bug, uint64
 static int sim_all(const struct sim *sim, const struct sim_options *options,
                    struct sim_progress *progress)
 {
-    if (options->bug != 0) {
+    if (options->bug != 0 && options->hunts > 0) {
         printf("1..1\n");
         return sim_hunt(sim, 1, options->bug, options->hunts, progress);
     }
-    printf("1..%zu\n", sim->bugs_n);
+    size_t bugs_n = options->hunts > 0 ? sim->bugs_n : 1;
+    printf("1..%zu\n", bugs_n);
     uint64_t seed = 0;
     bool right = sim_worlds(sim, 1, options->seeds, 0, progress, &seed);
     char name[160];
@@ -135,7 +136,7 @@ static int sim_all(const struct sim *sim, const struct sim_options *options,
         printf("# %llu steps of %s\n", (unsigned long long)steps, sim->steps);
     else
         printf("# replay with: %s --seed %llu --trace\n", sim->program, (unsigned long long)seed);
-    for (unsigned bug = 1; bug < sim->bugs_n; bug++)
+    for (unsigned bug = 1; bug < bugs_n; bug++)
         failed += sim_hunt(sim, bug + 1, bug, options->hunts, progress);
     return failed;
 }
@@ -169,7 +170,7 @@ static bool sim_parse(const struct sim *sim, int argc, char **argv, struct sim_o
         else
             return false;
     }
-    return options->hunts > 0;
+    return true;
 }
 
 int sim_main(const struct sim *sim, int argc, char **argv)

@@ -5,7 +5,7 @@
  * bug until it is noticed; prints TAP. With --seed S only that one. A world in which something is
  * wrong says so with its seed; "--seed S --trace" replays it in words. --bug NAME without a seed
  * hunts that bug alone; --hunts N hunts each bug N times, from other seeds each time, and prints
- * how many worlds it took on average. */
+ * how many worlds it took on average; --hunts 0 hunts none. */
 #ifndef TESTS_SIM_SIM_RUN_H
 #define TESTS_SIM_SIM_RUN_H
 
