@@ -17,8 +17,8 @@
     X(NO_LEAD_ENTRY, "a leader begins without an entry of its own term")                           \
     X(NO_COPY, "a claimant leads without copying the longest log")                                 \
     X(LONGEST_BY_SEQ, "the longest log is the one with the most entries, whatever their term")     \
-    X(MINORITY_CLAIM, "half of the promises are enough")                                           \
-    X(MINORITY_COMMIT, "half of the copies are enough")                                            \
+    X(MINORITY_CLAIM, "the promises of one less than a majority are enough")                       \
+    X(MINORITY_COMMIT, "copies on one disk less than a majority are enough")                       \
     X(STALE_TERM_APPEND, "entries of a deposed leader are taken")                                  \
     X(NO_PREV_CHECK, "entries are taken without looking at what is before them")                   \
     X(TRUNCATE_ALWAYS, "repeated entries cut off what follows them")                               \

@@ -135,7 +135,10 @@ static void order_poll_work(struct order *order)
 
 void order_on_poll(struct order *order, struct order_peer *peer, const Wire__ChatPoll *poll)
 {
-    bool hears = order_hears(order);
+    bool claims = order->state == ORDER_STATE_CLAIMING || order->state == ORDER_STATE_COPYING;
+    bool lower = peer->id < order->config.id;
+    /* A claimant takes over from the lower ones; the higher may have the lead from it later. */
+    bool hears = order_hears(order) && !(claims && lower);
     Wire__ChatPollReply *reply = order_send(order, peer->id, WIRE__CHAT_MESSAGE__KIND_POLL_REPLY);
     if (reply != NULL) {
         reply->round = poll->round;
@@ -146,7 +149,7 @@ void order_on_poll(struct order *order, struct order_peer *peer, const Wire__Cha
         reply->last_seq = order->log.last_seq;
         reply->stranger = order_conf_find(&order->confs[0], peer->id) == NULL && !peer->member;
     }
-    if (order->state == ORDER_STATE_FOLLOWER && !hears && peer->id < order->config.id)
+    if (order->state == ORDER_STATE_FOLLOWER && !hears && lower)
         order_poll_begin(order, "asked by a lower id that misses the leader");
 }
 
@@ -208,7 +211,7 @@ static bool order_claim_has_majority(const struct order *order)
 {
     size_t promises = order_claim_promises(order);
     if (ORDER_BUG(MINORITY_CLAIM))
-        return 2 * promises >= order_voters(order);
+        return 2 * promises + 1 >= order_voters(order);
     return promises >= order_majority(order);
 }
 

@@ -107,7 +107,7 @@ static void order_lead_commit(struct order *order)
     }
     size_t majority = order_majority(order);
     if (ORDER_BUG(MINORITY_COMMIT))
-        majority = (order_voters(order) + 1) / 2;
+        majority = order_voters(order) > 1 ? order_voters(order) / 2 : 1;
     uint64_t seq = n >= majority ? match[majority - 1] : 0;
     uint64_t term = 0;
     if (seq > order->commit_seq && order_log_term(&order->log, seq, &term) &&

@@ -143,6 +143,7 @@ static void ow_trouble_disk(struct ow *w, unsigned i)
         return;
     ow_trace(w, "disk of %u is full", (unsigned)node->id);
     node->disk.code = -28;
+    node->disk.full_ms = w->now_ms;
     if (node->up)
         ow_node_step(w, i, (struct order_event){.type = ORDER_EVENT_DISK, .disk_code = -28});
     struct ow_event *later = ow_at(w, ow_ms(w, 100, 2000), ow_disk_has_room);
@@ -283,6 +284,12 @@ static void ow_configure(struct ow *w)
     w->disk_max_ms = (unsigned)(ow_chance(w, 70) ? ow_ms(w, 1, 5) : ow_ms(w, 5, 100));
 }
 
+/* Such bugs are looked for where they can show. */
+static bool ow_bug_is_of(unsigned bug, unsigned first, unsigned last)
+{
+    return bug >= first && bug <= last;
+}
+
 void ow_init(struct ow *w, uint64_t seed, unsigned bug)
 {
     memset(w, 0, sizeof *w);
@@ -296,8 +303,11 @@ void ow_init(struct ow *w, uint64_t seed, unsigned bug)
 #endif
     ow_configure(w);
     w->packed = ow_chance(w, 10);
-    w->members_change = ow_chance(w, 20);
-    w->bits_flip = !w->members_change && ow_chance(w, 25);
+    w->members_change = ow_bug_is_of(bug, ORDER_BUG_MEMBERS_AT_ONCE, ORDER_BUG_MEMBERS_AT_CLAIM) ||
+                        ow_chance(w, 20);
+    w->bits_flip = !w->members_change &&
+                   (ow_bug_is_of(bug, ORDER_BUG_DAMAGED_VOTES, ORDER_BUG_DAMAGED_COUNTS) ||
+                    bug == ORDER_WORLD_BUG_DAMAGE_HIDDEN || ow_chance(w, 25));
     unsigned dice = (unsigned)prng_below(&w->prng, 10);
     w->voters_n = dice < 6 ? 3 : dice < 9 ? 5 : 7;
     if (w->members_change)
@@ -316,7 +326,10 @@ void ow_init(struct ow *w, uint64_t seed, unsigned bug)
     for (unsigned i = 0; i < w->nodes_n; i++)
         ow_node_start(w, i);
     ow_client_init(w);
-    ow_at(w, ow_ms(w, 50, 2000), ow_trouble);
+    int64_t trouble_ms = ow_ms(w, 50, 2000);
+    w->calm = trouble_ms > 400 && w->loss_percent == 0 && w->delay_max_ms <= 10 &&
+              w->disk_max_ms <= 5 && !w->members_change;
+    ow_at(w, trouble_ms, ow_trouble);
     ow_at(w, ow_ms(w, 1000, 7000), ow_heal);
 }
 

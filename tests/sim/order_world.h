@@ -22,10 +22,8 @@
 /* X(symbol, what the world does wrong) */
 #define ORDER_WORLD_BUG_LIST(X)                                                                    \
     X(FSYNC_SKIPPED, "records are said to be durable before they are")                             \
-    X(WRITES_REORDERED, "a crash loses earlier records and keeps later ones")                      \
     X(META_LOST, "a crash loses the last promise")                                                 \
-    X(DAMAGE_HIDDEN, "a damaged log is taken for a whole, shorter one")                            \
-    X(OLD_LINKS, "messages outlive the link they were sent on")
+    X(DAMAGE_HIDDEN, "a damaged log is taken for a whole, shorter one")
 
 enum order_world_bug {
     ORDER_WORLD_BUG_BEFORE = ORDER_BUG_N - 1,
@@ -103,6 +101,7 @@ struct ow_disk {
     size_t writes_n, writes_cap;
     int64_t free_ms; /* busy or hanging until then */
     int code;
+    int64_t full_ms; /* since when the code is negative, and the node knows */
 };
 
 struct ow_node {
@@ -121,6 +120,8 @@ struct ow_node {
     int64_t tick_ms;        /* when the next TICK is due, world time */
     uint64_t delivered;
     struct uuid uuid;
+    int64_t heard_ms[OW_NODES_MAX]; /* when something of another node was last taken */
+    int64_t leads_ms;               /* since when it leads; 0: it does not */
 };
 
 struct ow_link {
@@ -167,6 +168,7 @@ struct ow {
     bool members_change; /* who is a voter is not known from the beginning */
     bool bits_flip;
     bool packed;
+    bool calm; /* at the beginning, long enough for an election */
     unsigned flip_node;
     uint64_t bits_lost;
     unsigned loss_percent, repeat_percent, delay_max_ms;
@@ -243,7 +245,10 @@ bool ow_client_is_done(const struct ow *w);
 /* ---- order_world_truth.c ---- */
 
 void ow_truth_delivered(struct ow *w, unsigned node, uint64_t first, uint64_t last);
+/* Whether a leader may be one, after a step. */
 void ow_truth_leads(struct ow *w, unsigned node);
+/* Whether a message may leave. */
+void ow_truth_sends(struct ow *w, unsigned node, const struct order_send *send);
 /* Everything is as it should be when the trouble is over. */
 bool ow_truth_is_well(struct ow *w);
 void ow_truth_end(struct ow *w);

@@ -94,13 +94,10 @@ static void ow_disk_put(struct ow *w, struct ow_disk *disk, struct ow_write *wri
 {
     for (size_t i = 0; i < n; i++) {
         if (write->type == ORDER_RECORD_APPEND) {
-            if (write->seqs[i] != ow_disk_last(disk) + 1) {
-                if (w->bug == ORDER_WORLD_BUG_WRITES_REORDERED)
-                    return;
+            if (write->seqs[i] != ow_disk_last(disk) + 1)
                 ow_wrong(w, "entry %llu is written behind entry %llu",
                          (unsigned long long)write->seqs[i],
                          (unsigned long long)ow_disk_last(disk));
-            }
             MEM_GROW(disk->forms, disk->cap, disk->n + 1);
             disk->forms[disk->n++] = write->forms[i];
         } else {
@@ -219,15 +216,9 @@ void ow_disk_crash(struct ow *w, unsigned node)
         if (disk->writes[i].type == ORDER_RECORD_INSTALL) /* it may never have been */
             w->nodes[node].delivered = disk->committed;
     }
-    for (size_t i = 0; i < disk->writes_n; i++) {
-        bool lost = i >= keep;
-        if (w->bug == ORDER_WORLD_BUG_WRITES_REORDERED)
-            lost = ow_chance(w, 50);
-        if (!lost)
-            ow_disk_apply(w, disk, &disk->writes[i], SIZE_MAX);
-    }
-    if (keep < disk->writes_n && disk->writes[keep].type == ORDER_RECORD_APPEND &&
-        w->bug != ORDER_WORLD_BUG_WRITES_REORDERED)
+    for (size_t i = 0; i < keep; i++)
+        ow_disk_apply(w, disk, &disk->writes[i], SIZE_MAX);
+    if (keep < disk->writes_n && disk->writes[keep].type == ORDER_RECORD_APPEND)
         ow_disk_apply(w, disk, &disk->writes[keep], prng_below(&w->prng, disk->writes[keep].n + 1));
     ow_disk_drop(disk, disk->writes_n);
     if (w->bug == ORDER_WORLD_BUG_META_LOST && disk->meta.promised_to != 0)

@@ -89,10 +89,9 @@ static void ow_net_arrive(struct ow *w, struct ow_event *event)
     const struct ow_link *link = ow_link(w, event->node, event->peer);
     struct ow_node *node = &w->nodes[event->node];
     bool same = link->epoch == event->epoch && link->up;
-    if (!node->up || (!same && w->bug != ORDER_WORLD_BUG_OLD_LINKS) || ow_node_defer(w, event))
+    if (!node->up || !same || ow_node_defer(w, event))
         return;
-    if (w->bug == ORDER_WORLD_BUG_OLD_LINKS && !link->told[event->node > event->peer])
-        return;
+    node->heard_ms[event->peer] = w->now_ms;
     int err = ow_node_step(w, event->node,
                            (struct order_event){.type = ORDER_EVENT_MESSAGE,
                                                 .peer = w->nodes[event->peer].id,
@@ -131,10 +130,7 @@ static struct ow_letter *ow_letter_new(const struct ow *w, struct order_send *se
 
 static void ow_net_deliver(struct ow *w, unsigned from, unsigned to, struct ow_letter *letter)
 {
-    int64_t ms = ow_ms(w, 0, w->delay_max_ms);
-    if (w->bug == ORDER_WORLD_BUG_OLD_LINKS && ow_chance(w, 5))
-        ms += ow_ms(w, 100, 3000);
-    struct ow_event *event = ow_at(w, ms, ow_net_arrive);
+    struct ow_event *event = ow_at(w, ow_ms(w, 0, w->delay_max_ms), ow_net_arrive);
     event->node = to;
     event->peer = from;
     event->epoch = ow_link(w, from, to)->epoch;
@@ -146,6 +142,7 @@ void ow_net_send(struct ow *w, unsigned from, struct order_send *send)
 {
     unsigned to = (unsigned)send->peer - 1;
     assert(to < w->nodes_n && to != from);
+    ow_truth_sends(w, from, send);
     const struct ow_link *link = ow_link(w, from, to);
     if (!link->up || link->cut[from > to] || !w->nodes[to].up || ow_chance(w, w->loss_percent))
         return;

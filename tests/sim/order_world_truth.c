@@ -32,6 +32,18 @@ static void ow_truth_first(struct ow *w, unsigned node, const struct order_entry
     message->seq = entry->seq;
 }
 
+/* What a leader takes for delivered ends with an entry of its term. */
+static void ow_truth_of_own_term(const struct ow *w, unsigned i)
+{
+    struct order_view view;
+    order_view(w->nodes[i].order, &view);
+    const struct order_entry *entry = order_entry(w->nodes[i].order, view.committed_seq);
+    if (view.state == ORDER_STATE_LEADING && entry != NULL && entry->term != view.term)
+        ow_wrong(w, "node %u leads in term %llu and delivers entry %llu of term %llu by its copies",
+                 i + 1, (unsigned long long)view.term, (unsigned long long)entry->seq,
+                 (unsigned long long)entry->term);
+}
+
 void ow_truth_delivered(struct ow *w, unsigned i, uint64_t first, uint64_t last)
 {
     struct ow_node *node = &w->nodes[i];
@@ -53,6 +65,7 @@ void ow_truth_delivered(struct ow *w, unsigned i, uint64_t first, uint64_t last)
             ow_wrong(w, "node %u delivers another entry %llu than others did", i + 1,
                      (unsigned long long)seq);
     }
+    ow_truth_of_own_term(w, i);
     node->delivered = last;
     if (ow_chance(w, 20))
         node->disk.committed = last;
@@ -60,26 +73,70 @@ void ow_truth_delivered(struct ow *w, unsigned i, uint64_t first, uint64_t last)
              (unsigned long long)last);
 }
 
-void ow_truth_leads(struct ow *w, unsigned i)
+static void ow_truth_one_leader(struct ow *w, unsigned i, uint64_t term)
 {
-    struct order_view view;
-    if (order_state(w->nodes[i].order) != ORDER_STATE_LEADING)
-        return;
-    order_view(w->nodes[i].order, &view);
     size_t at = w->leaders_n;
-    while (at > 0 && w->leaders[at - 1].term != view.term)
+    while (at > 0 && w->leaders[at - 1].term != term)
         at--;
     if (at > 0) {
         if (w->leaders[at - 1].leader != w->nodes[i].id)
             ow_wrong(w, "nodes %llu and %u lead in term %llu",
                      (unsigned long long)w->leaders[at - 1].leader, i + 1,
-                     (unsigned long long)view.term);
+                     (unsigned long long)term);
         return;
     }
     if (w->leaders_n == sizeof w->leaders / sizeof w->leaders[0])
         ow_wrong(w, "there is no end of elections");
-    w->leaders[w->leaders_n].term = view.term;
+    if (w->calm && w->leaders_n == 0 && i + 1 != w->voters_n)
+        ow_wrong(w, "node %u leads first, and all are there", i + 1);
+    w->leaders[w->leaders_n].term = term;
     w->leaders[w->leaders_n++].leader = w->nodes[i].id;
+}
+
+/* With much patience: clocks differ, and a pause is not noticed while it lasts. */
+static void ow_truth_gives_up(const struct ow *w, unsigned i)
+{
+    const struct ow_node *node = &w->nodes[i];
+    int64_t patience_ms = 2 * w->config.leader_timeout_ms + 2 * w->config.heartbeat_ms;
+    if (node->disk.writes_n > 0 && w->now_ms - node->disk.writes[0].at_ms > patience_ms)
+        ow_wrong(w, "node %u leads with a disk that takes nothing", i + 1);
+    if (node->disk.code < 0 && w->now_ms - node->disk.full_ms > patience_ms)
+        ow_wrong(w, "node %u leads with a full disk", i + 1);
+    unsigned heard = 1;
+    for (unsigned peer = 0; peer < w->nodes_n; peer++)
+        heard += peer != i && w->now_ms - node->heard_ms[peer] <= patience_ms;
+    if (!w->members_change && 2 * heard <= w->voters_n && w->now_ms - node->leads_ms > patience_ms)
+        ow_wrong(w, "node %u leads and hears no majority", i + 1);
+}
+
+void ow_truth_leads(struct ow *w, unsigned i)
+{
+    struct order_view view;
+    struct ow_node *node = &w->nodes[i];
+    if (order_state(node->order) != ORDER_STATE_LEADING) {
+        node->leads_ms = 0;
+        return;
+    }
+    order_view(node->order, &view);
+    if (node->leads_ms == 0)
+        node->leads_ms = w->now_ms;
+    ow_truth_one_leader(w, i, view.term);
+    ow_truth_gives_up(w, i);
+}
+
+void ow_truth_sends(struct ow *w, unsigned i, const struct order_send *send)
+{
+    const struct ow_disk *disk = &w->nodes[i].disk;
+    const Wire__ChatMessage *message = send->message;
+    if (message->kind_case == WIRE__CHAT_MESSAGE__KIND_PROMISE &&
+        (disk->meta.term < message->term ||
+         (disk->meta.term == message->term && disk->meta.promised_to != send->peer)))
+        ow_wrong(w, "node %u promises what is not on its disk", i + 1);
+    if (message->kind_case == WIRE__CHAT_MESSAGE__KIND_CLAIM && disk->meta.term < message->term)
+        ow_wrong(w, "node %u claims a term that is not on its disk", i + 1);
+    if (message->kind_case == WIRE__CHAT_MESSAGE__KIND_APPEND_REPLY &&
+        message->append_reply->durable_seq >= disk->first + disk->n)
+        ow_wrong(w, "node %u acknowledges what is not on its disk", i + 1);
 }
 
 /* The members, as the leader of the latest term has them. */
