@@ -44,7 +44,7 @@ void coordinator_job_put(struct coordinator *c, uint64_t seq, const struct uuid 
     HASH_ADD(hh, c->jobs, seq, sizeof job->seq, job);
 }
 
-static void coordinator_job_drop(struct coordinator *c, uint64_t seq)
+void coordinator_job_drop(struct coordinator *c, uint64_t seq)
 {
     struct coordinator_job *job = coordinator_job_get(c, seq);
     if (job == NULL)
@@ -419,8 +419,11 @@ static void coordinator_on_retention(void *arg)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
-static void coordinator_on_restored(struct coordinator *c, int code)
+static void coordinator_on_restored(struct coordinator *c, void *arg, int code)
 {
+    (void)arg;
+    if (code == ERR_NOT_LEADER)
+        return;
     if (code < 0) {
         struct error e;
         (void)error_set(&e, code, "the jobs in the cluster's state cannot be read: %s",
@@ -490,6 +493,7 @@ static void coordinator_on_inactive(void *self)
     loop_timer_stop(&c->retention_timer);
     loop_timer_stop(&c->linger_timer);
     c->linger_due_ms = 0;
+    coordinator_restores_clear(c);
     coordinator_submits_clear(c, ERR_NOT_LEADER);
     coordinator_waits_clear(c);
     size_t n = c->replies_n;
@@ -544,6 +548,7 @@ static int coordinator_start(struct node *node, void **self, struct error *e)
     STAILQ_INIT(&c->turns);
     TAILQ_INIT(&c->submits);
     TAILQ_INIT(&c->waits);
+    TAILQ_INIT(&c->restores);
     loop_timer_init(&c->timer, node_loop(node), coordinator_on_timer, c);
     loop_timer_init(&c->retention_timer, node_loop(node), coordinator_on_retention, c);
     loop_timer_init(&c->linger_timer, node_loop(node), coordinator_on_linger, c);

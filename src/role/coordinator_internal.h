@@ -58,6 +58,7 @@ struct coordinator_turn {
 
 struct coordinator_submit;
 struct coordinator_wait;
+struct coordinator_restore;
 
 struct coordinator {
     struct node *node;
@@ -87,6 +88,7 @@ struct coordinator {
 
     TAILQ_HEAD(, coordinator_submit) submits; /* whose keys or dependencies are looked up */
     TAILQ_HEAD(, coordinator_wait) waits;
+    TAILQ_HEAD(, coordinator_restore) restores; /* the first one is under way */
     struct loop_timer wait_timer;
     struct loop_timer retention_timer;
     bool forgetting;
@@ -106,15 +108,20 @@ void coordinator_keep(struct coordinator *c, ProtobufCMessage *message);
 void coordinator_job_put(struct coordinator *c, uint64_t seq, const struct uuid *id,
                          Wire__JobSpec *spec, uint32_t elements);
 struct coordinator_job *coordinator_job_get(struct coordinator *c, uint64_t seq);
+void coordinator_job_drop(struct coordinator *c, uint64_t seq);
 struct coordinator_node *coordinator_node_get(struct coordinator *c, uint64_t id);
 
 /* ---- coordinator_restore.c ------------------------------------------------------------------- */
 
-/* Reads all jobs that have not ended and calls `done`. */
-void coordinator_restore(struct coordinator *c, void (*done)(struct coordinator *c, int code));
-/* Gives the scheduler one job that has ended, for a retry; takes the rows. */
-int coordinator_restore_job(struct coordinator *c, Wire__JobRow *row, Wire__TaskRow **tasks,
-                            size_t tasks_n);
+/* ERR_NOT_LEADER: the lead was lost meanwhile. */
+typedef void (*coordinator_restored_fn)(struct coordinator *c, void *arg, int code);
+
+/* Reads all jobs that have not ended into the scheduler and calls `done`. */
+void coordinator_restore(struct coordinator *c, coordinator_restored_fn done);
+/* Gives the scheduler one job that has ended (taken), for a retry. */
+void coordinator_restore_job(struct coordinator *c, Wire__JobRow *row, coordinator_restored_fn done,
+                             void *arg);
+void coordinator_restores_clear(struct coordinator *c);
 
 /* ---- coordinator_nodes.c --------------------------------------------------------------------- */
 

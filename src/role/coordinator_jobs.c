@@ -31,7 +31,11 @@ struct coordinator_read {
     bool tasks, all_attempts, output;
     int64_t element; /* -1: all */
     uint64_t after, limit, attempt;
-    int task_state; /* enum attempt_state, 0 any, -1 pending */
+    int task_state;    /* enum attempt_state, 0 any, -1 pending */
+    uint32_t *pending; /* indices, when only those are wanted */
+    size_t pending_n, pending_cap;
+    uint32_t pending_at; /* elements before it were looked at */
+    uint32_t last;       /* element that was looked at */
 
     Wire__JobRow *row;
     Wire__JobRow **rows;
@@ -70,6 +74,7 @@ static void coordinator_read_free(struct coordinator_read *read)
     rangeset_done(&read->elements);
     free(read->rows);
     free(read->found);
+    free(read->pending);
     free(read->job);
     free(read->user);
     free(read->filter_user);
@@ -109,15 +114,37 @@ static int coordinator_read_take_row(void *arg, Wire__JobRow *row)
     return 0;
 }
 
-static int coordinator_read_take_task(void *arg, Wire__TaskRow *row)
+/* Notes elements before `end` that have no attempt; true when there are enough of them. */
+static bool coordinator_read_add_pending(struct coordinator_read *read, uint64_t end)
 {
-    struct coordinator_read *read = arg;
-    bool wanted = read->attempt == 0 || row->attempt == read->attempt;
-    size_t n = read->found_n;
-    if (!wanted) {
-        wire__task_row__free_unpacked(row, NULL);
-        return 0;
+    uint32_t index;
+    while (read->pending_n < read->limit &&
+           rangeset_next(&read->elements, read->pending_at, &index) && index < end) {
+        MEM_GROW(read->pending, read->pending_cap, read->pending_n + 1);
+        read->pending[read->pending_n++] = index;
+        read->pending_at = index + 1;
     }
+    return read->pending_n == read->limit;
+}
+
+static void coordinator_read_drop_last(struct coordinator_read *read)
+{
+    wire__task_row__free_unpacked(read->found[--read->found_n], NULL);
+}
+
+/* All attempts at the last element that was found are known. Whether the answer is full. */
+static bool coordinator_read_settle(struct coordinator_read *read)
+{
+    if (read->found_n > 0 && read->task_state > 0 &&
+        (int)read->found[read->found_n - 1]->state != read->task_state)
+        coordinator_read_drop_last(read);
+    return read->task_state > 0 && read->found_n >= read->limit;
+}
+
+/* Keeps a row that may be in the answer. 1: the answer is full. */
+static int coordinator_read_keep_task(struct coordinator_read *read, Wire__TaskRow *row)
+{
+    size_t n = read->found_n;
     /* Of an element the attempt that completed it counts, else the latest. */
     if (!read->all_attempts && n > 0 && read->found[n - 1]->index == row->index) {
         bool decided = read->found[n - 1]->state == WIRE__ATTEMPT_STATE__ATTEMPT_STATE_COMPLETED;
@@ -125,8 +152,27 @@ static int coordinator_read_take_task(void *arg, Wire__TaskRow *row)
         read->found[n - 1] = decided ? read->found[n - 1] : row;
         return 0;
     }
-    MEM_GROW(read->found, read->found_cap, n + 1);
+    if (coordinator_read_settle(read)) {
+        wire__task_row__free_unpacked(row, NULL);
+        return 1;
+    }
+    MEM_GROW(read->found, read->found_cap, read->found_n + 1);
     read->found[read->found_n++] = row;
+    return 0;
+}
+
+static int coordinator_read_take_task(void *arg, Wire__TaskRow *row)
+{
+    struct coordinator_read *read = arg;
+    if (read->task_state < 0) {
+        bool full = coordinator_read_add_pending(read, row->index);
+        read->pending_at = row->index < UINT32_MAX ? row->index + 1 : UINT32_MAX;
+        wire__task_row__free_unpacked(row, NULL);
+        return full;
+    }
+    if (read->attempt == 0 || row->attempt == read->attempt)
+        return coordinator_read_keep_task(read, row);
+    wire__task_row__free_unpacked(row, NULL);
     return 0;
 }
 
@@ -151,7 +197,7 @@ static int coordinator_read_elements(struct coordinator_read *read)
     return err;
 }
 
-/* Attempts from the first wanted element on; without a filter no more than the answer holds. */
+/* Attempts from the first wanted element on, no more than the answer holds. */
 static int coordinator_read_tasks(sqlite3 *db, struct coordinator_read *read)
 {
     int err = coordinator_read_elements(read);
@@ -167,8 +213,14 @@ static int coordinator_read_tasks(sqlite3 *db, struct coordinator_read *read)
                 break;
         }
     }
-    return state_query_tasks(db, read->row->seq, read->output, first, last,
-                             coordinator_read_take_task, read);
+    read->last = last;
+    err = state_query_tasks(db, read->row->seq, read->output, first, last,
+                            coordinator_read_take_task, read);
+    if (err == 0 && read->task_state < 0)
+        (void)coordinator_read_add_pending(read, (uint64_t)last + 1);
+    else if (err == 0)
+        (void)coordinator_read_settle(read);
+    return err > 0 ? 0 : err;
 }
 
 static int coordinator_read_query(sqlite3 *db, void *arg)
@@ -329,37 +381,51 @@ static void coordinator_list(struct http_request *req, void *arg)
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
-static bool coordinator_task_wanted(const struct coordinator_read *read, int state)
+static void coordinator_add_task(const struct coordinator_read *read, json_t *rows,
+                                 const Wire__TaskRow *row)
 {
-    return read->task_state == 0 || read->task_state == state;
+    json_array_append_new(
+        rows, api_json_task(read->coordinator->node, read->row->id.data, row, read->output));
 }
 
-/* Elements in order; each with its attempts, or pending without one. */
+static void coordinator_add_pending(const struct coordinator_read *read, json_t *rows,
+                                    uint32_t index)
+{
+    json_array_append_new(rows, api_json_pending(read->row->id.data, index, read->row->reason));
+}
+
+/* Elements in order, each with its attempts, or pending without one. */
+static void coordinator_add_all_tasks(const struct coordinator_read *read, json_t *rows)
+{
+    bool ended = job_state_is_ended((enum job_state)read->row->state);
+    size_t at = 0;
+    uint32_t index = 0;
+    bool more = rangeset_next(&read->elements, 0, &index);
+    while (more && index <= read->last && json_array_size(rows) < read->limit) {
+        bool any = false;
+        for (; at < read->found_n && read->found[at]->index <= index; at++) {
+            any = any || read->found[at]->index == index;
+            if (read->found[at]->index == index)
+                coordinator_add_task(read, rows, read->found[at]);
+        }
+        if (!any && !ended && read->attempt == 0)
+            coordinator_add_pending(read, rows, index);
+        more = index < UINT32_MAX && rangeset_next(&read->elements, index + 1, &index);
+    }
+}
+
 static json_t *coordinator_tasks_json(const struct coordinator_read *read)
 {
     json_t *rows = json_array();
-    const Wire__JobRow *job = read->row;
-    bool ended = job_state_is_ended((enum job_state)job->state);
-    size_t at = 0;
-    uint64_t count = 0;
-    uint32_t index = 0;
-    bool more = rangeset_next(&read->elements, 0, &index);
-    while (more && count < read->limit) {
-        bool any = false;
-        for (; at < read->found_n && read->found[at]->index <= index; at++) {
-            const Wire__TaskRow *row = read->found[at];
-            any = any || row->index == index;
-            if (row->index == index && coordinator_task_wanted(read, (int)row->state)) {
-                json_array_append_new(
-                    rows, api_json_task(read->coordinator->node, job->id.data, row, read->output));
-                count++;
-            }
-        }
-        if (!any && !ended && read->attempt == 0 && coordinator_task_wanted(read, -1)) {
-            json_array_append_new(rows, api_json_pending(job->id.data, index, job->reason));
-            count++;
-        }
-        more = index < UINT32_MAX && rangeset_next(&read->elements, index + 1, &index);
+    bool ended = job_state_is_ended((enum job_state)read->row->state);
+    if (read->task_state == 0) {
+        coordinator_add_all_tasks(read, rows);
+    } else if (read->task_state > 0) {
+        for (size_t i = 0; i < read->found_n && i < read->limit; i++)
+            coordinator_add_task(read, rows, read->found[i]);
+    } else if (!ended && read->attempt == 0) {
+        for (size_t i = 0; i < read->pending_n; i++)
+            coordinator_add_pending(read, rows, read->pending[i]);
     }
     return rows;
 }
@@ -556,21 +622,17 @@ static void coordinator_cancel(struct http_request *req, void *arg)
     coordinator_read_start(read, STATE_LINEARIZABLE);
 }
 
-static void coordinator_finish_retry(struct coordinator_read *read)
+/* The job is in memory, or was brought back: `code` says how that went. */
+static void coordinator_retry_now(struct coordinator *c, void *arg, int code)
 {
-    struct coordinator *c = read->coordinator;
-    if (coordinator_lead_lost(read))
-        return;
+    struct coordinator_read *read = arg;
     struct sched_event event = {.type = SCHED_EVENT_JOB_RETRY, .job_id = read->id};
-    int code = coordinator_step(c, &event);
-    if (code == ERR_NOT_FOUND) { /* ended: bring it back first */
-        Wire__JobRow *row = read->row;
-        code = coordinator_job_get(c, row->seq) == NULL
-                   ? coordinator_restore_job(c, row, read->found, read->found_n)
-                   : ERR_BUSY;
-        if (code == 0)
-            code = coordinator_step(c, &event);
+    if (code == ERR_NOT_LEADER) {
+        coordinator_read_fail(read, code);
+        return;
     }
+    if (code == 0 || code == ERR_EXISTS) /* somebody else brought it back meanwhile */
+        code = coordinator_step(c, &event);
     if (code < 0) {
         coordinator_change_failed(read, code);
         return;
@@ -581,6 +643,23 @@ static void coordinator_finish_retry(struct coordinator_read *read)
     coordinator_when_durable(c, coordinator_on_changed, read);
 }
 
+static void coordinator_finish_retry(struct coordinator_read *read)
+{
+    struct coordinator *c = read->coordinator;
+    struct sched_job_view view;
+    if (coordinator_lead_lost(read))
+        return;
+    Wire__JobRow *row = read->row;
+    if (sched_job_view(c->sched, &read->id, &view)) {
+        coordinator_retry_now(c, read, 0);
+    } else if (coordinator_job_get(c, row->seq) != NULL) { /* somebody else brings it back */
+        coordinator_change_failed(read, ERR_BUSY);
+    } else {
+        read->row = NULL;
+        coordinator_restore_job(c, row, coordinator_retry_now, read);
+    }
+}
+
 static void coordinator_retry(struct http_request *req, void *arg)
 {
     struct coordinator *c = arg;
@@ -588,10 +667,6 @@ static void coordinator_retry(struct http_request *req, void *arg)
         return;
     struct coordinator_read *read = coordinator_read_new(c, req, coordinator_finish_retry);
     coordinator_read_name(read, http_request_param(req, "job"));
-    read->tasks = true;
-    read->all_attempts = true;
-    read->limit = SCHED_ELEMENTS_MAX;
-    read->after = UINT64_MAX;
     coordinator_read_start(read, STATE_LINEARIZABLE);
 }
 

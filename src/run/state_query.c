@@ -221,12 +221,17 @@ static int state_query_each_job(sqlite3_stmt *stmt, state_query_job_fn fn, void 
     return state_query_finish(stmt, err == 0 ? rc : SQLITE_DONE, err);
 }
 
-int state_query_active_jobs(sqlite3 *db, state_query_job_fn fn, void *arg)
+int state_query_active_jobs(sqlite3 *db, uint64_t after, state_query_job_fn fn, void *arg)
 {
     sqlite3_stmt *stmt = NULL;
-    int err = state_query_prepare(
-        db, "SELECT " STATE_QUERY_JOB_COLUMNS " FROM jobs WHERE state < 3 ORDER BY seq", &stmt);
-    return err < 0 ? err : state_query_each_job(stmt, fn, arg);
+    int err = state_query_prepare(db,
+                                  "SELECT " STATE_QUERY_JOB_COLUMNS
+                                  " FROM jobs WHERE state < 3 AND seq > ?1 ORDER BY seq",
+                                  &stmt);
+    if (err < 0)
+        return err;
+    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)after);
+    return state_query_each_job(stmt, fn, arg);
 }
 
 int state_query_jobs(sqlite3 *db, const struct state_query_job_filter *filter,
@@ -305,6 +310,39 @@ int state_query_tasks(sqlite3 *db, uint64_t job_seq, bool with_output, int64_t i
     int rc = SQLITE_DONE;
     while (err == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
         err = fn(arg, state_query_task_row(stmt, job_seq, with_output));
+    return state_query_finish(stmt, err == 0 ? rc : SQLITE_DONE, err);
+}
+
+int state_query_tasks_after(sqlite3 *db, uint64_t job_seq, uint32_t index, uint32_t attempt,
+                            unsigned limit, state_query_task_fn fn, void *arg)
+{
+    sqlite3_stmt *stmt = NULL;
+    int err = state_query_prepare(
+        db,
+        "SELECT idx, attempt, state, node_id, assigned_ms, round, code, text FROM tasks"
+        " WHERE job_seq=?1 AND (idx, attempt) > (?2, ?3) ORDER BY idx, attempt LIMIT ?4",
+        &stmt);
+    if (err < 0)
+        return err;
+    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)job_seq);
+    (void)sqlite3_bind_int64(stmt, 2, index);
+    (void)sqlite3_bind_int64(stmt, 3, attempt);
+    (void)sqlite3_bind_int64(stmt, 4, limit);
+    int rc = SQLITE_DONE;
+    while (err == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        Wire__TaskRow *row = mem_zalloc(sizeof *row);
+        wire__task_row__init(row);
+        row->job_seq = job_seq;
+        row->index = (uint32_t)state_query_u64(stmt, 0);
+        row->attempt = (uint32_t)state_query_u64(stmt, 1);
+        row->state = (Wire__AttemptState)sqlite3_column_int(stmt, 2);
+        row->node_id = state_query_u64(stmt, 3);
+        row->assigned_ms = state_query_u64(stmt, 4);
+        row->round = (uint32_t)state_query_u64(stmt, 5);
+        row->code = (uint32_t)state_query_u64(stmt, 6);
+        row->text = state_query_text(stmt, 7);
+        err = fn(arg, row);
+    }
     return state_query_finish(stmt, err == 0 ? rc : SQLITE_DONE, err);
 }
 

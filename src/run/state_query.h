@@ -32,14 +32,19 @@ int state_query_job(sqlite3 *db, const struct uuid *id, Wire__JobRow **row);
 int state_query_job_seq(sqlite3 *db, uint64_t seq, Wire__JobRow **row);
 int state_query_job_keyed(sqlite3 *db, const char *idempotency_key, Wire__JobRow **row);
 
-/* All jobs that have not ended, by seq. `fn` takes the row; a non-zero return ends the walk. */
+/* Jobs that have not ended, behind seq `after`, by seq. `fn` takes the row; a non-zero return ends
+ * the walk and is returned. */
 typedef int (*state_query_job_fn)(void *arg, Wire__JobRow *row);
-int state_query_active_jobs(sqlite3 *db, state_query_job_fn fn, void *arg);
+int state_query_active_jobs(sqlite3 *db, uint64_t after, state_query_job_fn fn, void *arg);
 
 /* All attempts of a job by (index, attempt), without output. `fn` takes the row. */
 typedef int (*state_query_task_fn)(void *arg, Wire__TaskRow *row);
 int state_query_tasks(sqlite3 *db, uint64_t job_seq, bool with_output, int64_t index_from,
                       int64_t index_to, state_query_task_fn fn, void *arg);
+
+/* The same, all attempts behind this one, at most `limit`, without what only reports say. */
+int state_query_tasks_after(sqlite3 *db, uint64_t job_seq, uint32_t index, uint32_t attempt,
+                            unsigned limit, state_query_task_fn fn, void *arg);
 
 /* Greatest sequence number of a job, 0 when there is none. */
 int state_query_last_seq(sqlite3 *db, uint64_t *seq);

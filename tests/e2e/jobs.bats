@@ -109,6 +109,41 @@ assert_all_completed() {
     [ "$(api "/api/jobs/$job/tasks?output=true" | jq -r '.[0] | "\(.exit_code) \(.code) \(.stderr)"')" = "3 exit_nonzero no" ]
 }
 
+@test "a large array is filtered, restored and retried in pieces" {
+    start_cluster 1 -o worker.slots=2
+    job=$(submit "{\"array\":\"0-4499\",\"commands\":[\"i=\$CLUSTERD_ARRAY_INDEX; while [ \$i = 4499 ] && ! [ -e $CLUSTER_DIR/go ]; do sleep 0.05; done; [ \$((i % 1000)) != 999 ] || [ -e $CLUSTER_DIR/well ]\"]}")
+    wait_until 90 bash -c "[ \$(curl -s --unix-socket $(socket_of n1) http://localhost/api/jobs/$job | jq '.completed + .failed') = 4499 ]"
+    [ "$(api "/api/jobs/$job/tasks?state=failed" | jq -c 'map(.index)')" = '[999,1999,2999,3999]' ]
+    [ "$(api "/api/jobs/$job/tasks?state=failed&limit=1&after=1000" | jq -c 'map(.index)')" = '[1999]' ]
+    [ "$(api "/api/jobs/$job/tasks?state=completed&limit=3&after=4000" | jq -c 'map(.index)')" = '[4001,4002,4003]' ]
+    kill -9 "$CLUSTER_PID"
+    wait "$CLUSTER_PID" || true
+    clusterd run --config "$CLUSTER_DIR/n1/clusterd.yaml" >/dev/null 2>&1 3>&- &
+    STARTED_PIDS=$!
+    wait_until 20 api -f "/api/jobs/$job"
+    touch "$CLUSTER_DIR/go"
+    [ "$(job_end "$job")" = failed ]
+    [ "$(api "/api/jobs/$job" | jq -c '[.completed, .failed]')" = '[4496,4]' ]
+    touch "$CLUSTER_DIR/well"
+    [ "$(api -X POST "/api/jobs/$job/retry" | jq -r .state)" = running ]
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job" | jq -c '[.completed, .failed]')" = '[4500,0]' ]
+    [ "$(api "/api/jobs/$job/tasks?element=1999&attempts=all" | jq -c 'map(.state)')" = '["failed","completed"]' ]
+    [ "$(api "/api/jobs/$job/tasks?attempts=all&limit=10000" | jq 'map(select(.state == "completed")) | length')" = 4500 ]
+}
+
+@test "elements that wait are told apart from those that do not" {
+    start_cluster 1 -o worker.slots=4
+    job=$(submit "{\"array\":\"1,3,5-9%2\",\"commands\":[\"while ! [ -e $CLUSTER_DIR/go ]; do sleep 0.05; done\"]}")
+    wait_until 20 bash -c "[ \$(curl -s --unix-socket $(socket_of n1) http://localhost/api/jobs/$job | jq .running) = 2 ]"
+    [ "$(api "/api/jobs/$job/tasks?state=pending" | jq -c 'map(.index)')" = '[5,6,7,8,9]' ]
+    [ "$(api "/api/jobs/$job/tasks?state=pending&limit=2&after=5" | jq -c 'map(.index)')" = '[6,7]' ]
+    [ "$(api "/api/jobs/$job/tasks?limit=3" | jq -c 'map([.index, .state == "pending"])')" = '[[1,false],[3,false],[5,true]]' ]
+    touch "$CLUSTER_DIR/go"
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job/tasks?state=pending")" = '[]' ]
+}
+
 @test "a pending job says why it waits" {
     start_cluster 1
     job=$(submit '{"argv":["true"],"selector":"gpu=1"}')
