@@ -310,6 +310,14 @@ int journal_sync_now(struct journal *journal)
     return journal_thread_sync(&journal->thread);
 }
 
+int journal_beat(struct journal *journal)
+{
+    if (journal->status != 0)
+        return journal->status;
+    (void)stage(journal, JOURNAL_OP_BEAT, journal->next);
+    return 0;
+}
+
 int journal_truncate(struct journal *journal, uint64_t seq)
 {
     assert(seq >= journal->first && seq < journal->next);
@@ -401,7 +409,7 @@ int journal_repair(struct journal *journal, uint64_t first, uint64_t last, const
     do
         if (!journal_damage(journal, i++, &damage))
             return ERR_NOT_FOUND;
-    while (damage.first != first || damage.last != last);
+    while (first < damage.first || last > damage.last);
     int64_t count = journal_count_objects(lines);
     if (count < 0 || (last > 0 && (uint64_t)count != last - first + 1))
         return ERR_INVALID;

@@ -131,6 +131,10 @@ void journal_sync(struct journal *journal, struct journal_req *req, journal_fn c
 /* The same, blocking, for start and recovery; the callbacks still come from the loop. */
 int journal_sync_now(struct journal *journal);
 
+/* Has the disk take one durable write that changes nothing: whether it works is then known as if a
+ * line had been written. Follow it with journal_sync(). */
+int journal_beat(struct journal *journal);
+
 /* Removes all lines from `seq` on (first <= seq <= last), in order with the appends around it and
  * durably before any later append is. */
 int journal_truncate(struct journal *journal, uint64_t seq);
@@ -165,8 +169,9 @@ struct journal_damage {
 bool journal_damage(const struct journal *journal, unsigned index, struct journal_damage *out);
 
 /* Puts the lines `first` to `last` back, from `lines`: objects as for journal_append() with a
- * newline behind each, one for every number. The range must be one that journal_damage() gave.
- * Follow it with journal_sync(). ERR_INVALID: not as many lines; ERR_NOT_FOUND: no such damage. */
+ * newline behind each, one for every number. The range lies in one that journal_damage() gave, or
+ * is 0 and 0 as one of those. Follow it with journal_sync(). Each call writes the segment anew.
+ * ERR_INVALID: not as many lines; ERR_NOT_FOUND: no such damage. */
 int journal_repair(struct journal *journal, uint64_t first, uint64_t last, const struct buf *lines);
 
 /* ---- reading --------------------------------------------------------------------------------- */

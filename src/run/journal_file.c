@@ -180,6 +180,16 @@ int journal_file_write(struct wal_dir *dir, struct journal_file *file, const cha
     return 0;
 }
 
+int journal_file_touch(struct wal_dir *dir, struct journal_file *file, const char *name)
+{
+    size_t tail = (size_t)(file->len % WAL_PAGE_BYTES);
+    if (file->len == file->cap)
+        return sync_file(dir, file->fd);
+    memset(file->pages + tail, '\n', WAL_PAGE_BYTES - tail);
+    int rc = write_pages(dir, file, name, file->pages, WAL_PAGE_BYTES, file->len - tail);
+    return rc == 0 && !dir->direct ? sync_file(dir, file->fd) : rc;
+}
+
 int journal_file_rename(struct wal_dir *dir, const char *from, const char *to)
 {
     return renameat(dir->fd, from, dir->fd, to) != 0 ? -errno : sync_dir(dir);

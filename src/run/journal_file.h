@@ -40,6 +40,9 @@ int journal_file_fill(struct wal_dir *dir, struct journal_file *file, const char
 int journal_file_write(struct wal_dir *dir, struct journal_file *file, const char *name,
                        const void *data, size_t len);
 
+/* Writes the page in progress again, durably. */
+int journal_file_touch(struct wal_dir *dir, struct journal_file *file, const char *name);
+
 /* Gives the file, written under `from`, its name, durably. */
 int journal_file_rename(struct wal_dir *dir, const char *from, const char *to);
 /* Durably. */

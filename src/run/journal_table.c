@@ -130,13 +130,22 @@ void journal_table_add_damage(struct journal_table *table, const struct journal_
 void journal_table_forget_damage(struct journal_table *table, uint64_t first, uint64_t last)
 {
     size_t kept = 0;
+    struct journal_damage behind = {.first = 0};
     for (size_t i = 0; i < table->damage_n; i++) {
         struct journal_damage damage = table->damage[i];
         if (damage.first >= first && damage.last <= last)
             continue;
+        if (damage.first < first && damage.last > last) {
+            behind = damage;
+            behind.first = last + 1;
+        }
         if (damage.first < first && damage.last >= first)
-            damage.last = first - 1; /* what lies behind it was removed */
+            damage.last = first - 1;
+        else if (damage.first <= last && damage.last > last)
+            damage.first = last + 1;
         table->damage[kept++] = damage;
     }
     table->damage_n = kept;
+    if (behind.first > 0)
+        journal_table_add_damage(table, &behind);
 }

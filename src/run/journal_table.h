@@ -71,7 +71,7 @@ struct journal_segment *journal_table_find(const struct journal_table *table, ui
 
 /* Adds what is not known yet. */
 void journal_table_add_damage(struct journal_table *table, const struct journal_damage *damage);
-/* Forgets damage that lies in [first, last]. */
+/* Forgets damage as far as it lies in [first, last]. */
 void journal_table_forget_damage(struct journal_table *table, uint64_t first, uint64_t last);
 
 #endif

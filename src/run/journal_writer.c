@@ -164,6 +164,13 @@ static int write_lines(struct journal_writer *writer, const struct journal_op *o
     return 0;
 }
 
+static int beat(struct journal_writer *writer)
+{
+    char name[JOURNAL_NAME_MAX];
+    journal_name(name, writer->active->first);
+    return journal_file_touch(writer->dir, &writer->file, name);
+}
+
 /* Finds where line `seq` (or the next one that is there) begins; the end of the segment when none.
  */
 static int find_line(struct journal_writer *writer, const struct journal_segment *segment,
@@ -335,6 +342,8 @@ static int execute(struct journal_writer *writer, struct journal_op *op)
         return reset(writer, op->first, op->text.len > 0 ? &op->text : NULL);
     case JOURNAL_OP_DROP:
         return drop(writer, op);
+    case JOURNAL_OP_BEAT:
+        return beat(writer);
     case JOURNAL_OP_REPAIR:
         return repair(writer, op);
     }

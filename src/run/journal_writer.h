@@ -16,7 +16,8 @@ enum journal_op_kind {
     JOURNAL_OP_TRUNCATE, /* from `first` on */
     JOURNAL_OP_RESET,    /* `first` comes next, `text` is carried */
     JOURNAL_OP_DROP,     /* before `first`, `text` is carried */
-    JOURNAL_OP_REPAIR,   /* lines `first` to `last` are `text` */
+    JOURNAL_OP_BEAT,
+    JOURNAL_OP_REPAIR, /* lines `first` to `last` are `text` */
 };
 
 STAILQ_HEAD(journal_req_list, journal_req);
