@@ -185,6 +185,16 @@ static int command_ambiguous(const struct command_match *match, const char *cons
     return error_set(e, ERR_CONFLICT, "ambiguous command: %s, could be: %s", given, could);
 }
 
+/* The row whose name is the first `k` words of the group and nothing more, as "chat" beside "chat
+ * send"; NULL when there is none. */
+static const struct command *command_of_group(const struct command_match *group, size_t k)
+{
+    for (size_t i = 0; i < group->n; i++)
+        if (command_name_words(group->rows[i]) == k)
+            return group->rows[i];
+    return NULL;
+}
+
 int command_find(const char *const *words, size_t n, const struct command **command,
                  size_t *n_words, struct error *e, char hint[static COMMAND_HINT_MAX])
 {
@@ -198,6 +208,10 @@ int command_find(const char *const *words, size_t n, const struct command **comm
     }
     for (size_t k = 0;; k++) {
         group = match;
+        *command = k > 0 && (k == n || words[k][0] == '-') ? command_of_group(&group, k) : NULL;
+        *n_words = k;
+        if (*command != NULL)
+            return 0;
         if (k == n) {
             char could[320];
             command_list(&group, k, false, could, sizeof could);

@@ -6,6 +6,12 @@
 #include "shell/command.h"
 
 extern const struct command cmd_audit;
+extern const struct command cmd_chat;
+extern const struct command cmd_chat_members;
+extern const struct command cmd_chat_send;
+extern const struct command cmd_chat_tail;
+extern const struct command cmd_chat_transfer;
+extern const struct command cmd_election_show;
 extern const struct command cmd_exec;
 extern const struct command cmd_exit;
 extern const struct command cmd_file_upload;

@@ -4,6 +4,11 @@
 noinst_LIBRARIES += libshell.a
 
 libshell_a_SOURCES =
+libshell_a_SOURCES += shell/chat_send.c shell/chat_send.h
+libshell_a_SOURCES += shell/chat_stream.c shell/chat_stream.h
+libshell_a_SOURCES += shell/chat_talk.c shell/chat_talk.h
+libshell_a_SOURCES += shell/cmd_chat.c
+libshell_a_SOURCES += shell/cmd_election.c
 libshell_a_SOURCES += shell/cmd_exec.c
 libshell_a_SOURCES += shell/cmd_file.c
 libshell_a_SOURCES += shell/cmd_help.c

@@ -118,6 +118,8 @@ static int clusterd_run(const struct clusterd_options *options)
     if (err == 0)
         err = clusterd_apply(options, &config, &e);
     if (err == 0)
+        err = config_settle(&config, &e);
+    if (err == 0)
         err = config_check(&config, &e);
     struct daemon_options daemon_options = {.announce = options->announce};
     int status = err < 0 ? clusterd_fail(&e) : daemon_run(&config, &daemon_options);
@@ -143,6 +145,8 @@ static int clusterd_config_file(const char *verb, const char *path)
     struct error e = {0};
     config_init(&config);
     int err = config_load(&config, path, &e);
+    if (err == 0)
+        err = config_settle(&config, &e);
     if (err == 0)
         err = config_check(&config, &e);
     if (err == 0 && strcmp(verb, "show") == 0)
@@ -197,6 +201,8 @@ static int clusterd_init(const struct clusterd_options *options)
         err = config_set(&config, "node.data_dir", data, &e);
     if (err == 0)
         err = clusterd_apply(options, &config, &e);
+    if (err == 0)
+        err = config_settle(&config, &e);
     if (err == 0 && config.cluster.join.n == 0)
         config.cluster.bootstrap = true;
     if (err == 0)

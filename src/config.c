@@ -21,9 +21,11 @@ const struct config_row config_rows[] = {
      "Name of this node in the cluster; the host name when empty."},
     {CONFIG_AT(node, data_dir), CONFIG_PATH, CONFIG_IN(node, data_dir), "/var/lib/clusterd", 0, 0,
      NULL, "Directory that this node alone owns: identity, state, logs, output of tasks."},
-    {CONFIG_AT(node, roles), CONFIG_LIST, CONFIG_IN(node, roles), "metadata,worker,participant", 0,
-     0, "metadata|worker|participant",
-     "What this node does: replicate the cluster's state, run tasks, serve what is rolled out."},
+    {CONFIG_AT(node, roles), CONFIG_LIST, CONFIG_IN(node, roles),
+     "metadata,worker,chat,participant", 0, 0, "metadata|worker|chat|participant",
+     "What this node does: replicate the cluster's state, run tasks, keep the ordered log, serve "
+     "what "
+     "is rolled out."},
     {CONFIG_AT(node, labels), CONFIG_LIST, CONFIG_IN(node, labels), "", 0, 0, NULL,
      "Labels that selectors match: key or key=value."},
 
@@ -121,6 +123,32 @@ const struct config_row config_rows[] = {
     {CONFIG_AT(sql, store), CONFIG_TEXT, CONFIG_IN(sql, store), "", 0, 4096, NULL,
      "Where tables live, for all nodes the same: file:/absolute/folder that every node mounts, or "
      "s3://bucket/prefix. Empty: the folder lake in node.data_dir, for a single node."},
+
+    {CONFIG_AT(chat, node_id), CONFIG_NUMBER, CONFIG_IN(chat, node_id), "0", 0, 0x7fffffff, NULL,
+     "Election priority: the node with the highest one that can lead the chat does. 0: the node's "
+     "number in its cluster, and below all that set one. Not to be changed later."},
+    {CONFIG_AT(chat, host), CONFIG_TEXT, CONFIG_IN(chat, host), "", 0, 0, NULL,
+     "Another way to set the host of peer.listen and peer.advertise."},
+    {CONFIG_AT(chat, port), CONFIG_NUMBER, CONFIG_IN(chat, port), "0", 0, 65535, NULL,
+     "Another way to set the port of peer.listen and peer.advertise, with chat.host."},
+    {CONFIG_AT(chat, seed_nodes), CONFIG_ADDRESSES, CONFIG_IN(chat, seed_nodes), "", 0, 0, NULL,
+     "Further addresses for cluster.join; this node's own may be among them."},
+    {CONFIG_AT(chat, heartbeat_interval_ms), CONFIG_NUMBER, CONFIG_IN(chat, heartbeat_interval_ms),
+     "800", 10, 60000, NULL, "How often the leader of the chat shows that it is there."},
+    {CONFIG_AT(chat, leader_timeout_ms), CONFIG_NUMBER, CONFIG_IN(chat, leader_timeout_ms), "0", 0,
+     600000, NULL, "Silence of the leader after which another is elected; 0: three heartbeats."},
+    {CONFIG_AT(chat, log_dir), CONFIG_PATH, CONFIG_IN(chat, log_dir), "", 0, 0, NULL,
+     "Directory of the chat's log, which this node alone owns; DATA_DIR/chat when empty."},
+    {CONFIG_AT(chat, message_bytes_max), CONFIG_BYTES, CONFIG_IN(chat, message_bytes_max), "64K", 1,
+     1 << 20, NULL, "Largest message. The same on every node."},
+    {CONFIG_AT(chat, rate_max), CONFIG_NUMBER, CONFIG_IN(chat, rate_max), "0", 0, 100000000, NULL,
+     "Messages that one user may send through this node in a second; 0: any number."},
+    {CONFIG_AT(chat, keep), CONFIG_DURATION, CONFIG_IN(chat, keep), "0s", 0, 3650 * CONFIG_DAY_MS,
+     NULL, "How long messages are kept; 0: until chat.keep_bytes is reached."},
+    {CONFIG_AT(chat, keep_bytes), CONFIG_BYTES, CONFIG_IN(chat, keep_bytes), "16G", 0, 1ULL << 50,
+     NULL,
+     "Most bytes of messages that are kept, 0: any; the oldest files go first. That a message was "
+     "there is remembered for ever."},
 
     {CONFIG_AT(log, level), CONFIG_CHOICE, CONFIG_IN(log, level), "info", 0, 0,
      "debug|info|warn|error", "Least level that is written."},
@@ -417,6 +445,42 @@ static bool config_is_loopback(const char *address)
            str_starts_with(address, "localhost:") || str_starts_with(address, "[::1]:");
 }
 
+static void config_replace(char **field, const char *value)
+{
+    free(*field);
+    *field = mem_strdup(value);
+}
+
+int config_settle(struct config *config, struct error *e)
+{
+    const char *host = config->chat.host;
+    if (config->chat.leader_timeout_ms == 0)
+        config->chat.leader_timeout_ms = 3 * config->chat.heartbeat_interval_ms;
+    if ((config->chat.port > 0) != (host[0] != '\0'))
+        return error_set(e, ERR_INVALID, "chat.host and chat.port go together");
+    char *own = NULL;
+    if (host[0] != '\0') {
+        own = mem_printf(strchr(host, ':') != NULL ? "[%s]:%llu" : "%s:%llu", host,
+                         (unsigned long long)config->chat.port);
+        config_replace(&config->peer.listen, own);
+        if (config->peer.advertise[0] == '\0' && !str_starts_with(own, "0.0.0.0:"))
+            config_replace(&config->peer.advertise, own);
+    }
+    const struct config_row *row = config_find("cluster", "join");
+    int err = 0;
+    for (unsigned i = 0; i < config->chat.seed_nodes.n && err == 0; i++) {
+        const char *seed = config->chat.seed_nodes.items[i];
+        bool known =
+            (own != NULL && strcmp(seed, own) == 0) || strcmp(seed, config->peer.advertise) == 0;
+        for (unsigned k = 0; k < config->cluster.join.n; k++)
+            known = known || strcmp(seed, config->cluster.join.items[k]) == 0;
+        if (!known)
+            err = config_list_add(&config->cluster.join, row, seed, e);
+    }
+    free(own);
+    return err;
+}
+
 int config_check(const struct config *config, struct error *e)
 {
     bool peer_tls = config->peer.tls_cert[0] != '\0';
@@ -433,6 +497,11 @@ int config_check(const struct config *config, struct error *e)
     if (!api_tls && !config_is_loopback(config->api.listen))
         return error_set(e, ERR_INVALID,
                          "api.listen is off loopback: set api.tls_cert and api.tls_key");
+    uint64_t leader_timeout_ms = config->chat.leader_timeout_ms;
+    if (leader_timeout_ms > 0 && config->chat.heartbeat_interval_ms * 2 > leader_timeout_ms)
+        return error_set(
+            e, ERR_INVALID,
+            "chat.leader_timeout_ms must be at least twice chat.heartbeat_interval_ms");
     if (config->raft.heartbeat_interval * 3 > config->raft.election_timeout)
         return error_set(e, ERR_INVALID,
                          "raft.election_timeout must be at least 3 times raft.heartbeat_interval");

@@ -83,6 +83,19 @@ struct config {
         char *store;
     } sql;
     struct {
+        uint64_t node_id;
+        char *host;
+        uint64_t port;
+        struct config_list seed_nodes;
+        uint64_t heartbeat_interval_ms;
+        uint64_t leader_timeout_ms;
+        char *log_dir;
+        uint64_t message_bytes_max;
+        uint64_t rate_max;
+        uint64_t keep;
+        uint64_t keep_bytes;
+    } chat;
+    struct {
         char *level;
         char *format;
         char *path;
@@ -103,6 +116,10 @@ int config_parse(struct config *config, const char *text, size_t len, const char
 
 /* Sets "section.key" from text, as -o on the command line does; lists are comma-separated. */
 int config_set(struct config *config, const char *key, const char *value, struct error *e);
+
+/* Lets chat.host, chat.port and chat.seed_nodes, other names for the peer address and the members
+ * to join through, take effect. After everything is set, before config_check(). */
+int config_settle(struct config *config, struct error *e);
 
 /* Checks what no single key can know: addresses off loopback need TLS, intervals fit together. */
 int config_check(const struct config *config, struct error *e);

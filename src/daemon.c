@@ -17,6 +17,7 @@
 #include "base/str.h"
 #include "base/uuid.h"
 #include "role/api_server.h"
+#include "role/chat.h"
 #include "role/coordinator.h"
 #include "role/files_index.h"
 #include "role/gateway.h"
@@ -371,6 +372,7 @@ static uint32_t daemon_roles(const struct config *config)
     } names[] = {
         {"metadata", WIRE__NODE_ROLE__NODE_ROLE_METADATA},
         {"worker", WIRE__NODE_ROLE__NODE_ROLE_WORKER},
+        {"chat", WIRE__NODE_ROLE__NODE_ROLE_CHAT},
         {"participant", WIRE__NODE_ROLE__NODE_ROLE_PARTICIPANT},
     };
     for (unsigned i = 0; i < config->node.roles.n; i++) {
@@ -428,6 +430,14 @@ static void daemon_describe(struct daemon *d)
         .data_body_bytes_max = config->data.body_bytes_max,
         .data_connect_timeout_ms = config->data.connect_timeout,
         .data_answer_timeout_ms = config->data.answer_timeout,
+        .chat = {.priority = config->chat.node_id,
+                 .heartbeat_ms = config->chat.heartbeat_interval_ms,
+                 .leader_timeout_ms = config->chat.leader_timeout_ms,
+                 .log_dir = config->chat.log_dir,
+                 .message_bytes_max = config->chat.message_bytes_max,
+                 .rate_max = config->chat.rate_max,
+                 .keep_ms = config->chat.keep,
+                 .keep_bytes = config->chat.keep_bytes},
         .bootstrap = config->cluster.bootstrap,
         .lake_place = config->sql.store,
         .join_token = d->join_token,
@@ -442,6 +452,9 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
     bool works = (d->node_options.roles & WIRE__NODE_ROLE__NODE_ROLE_WORKER) != 0;
     bool takes_part =
         metadata || (d->node_options.roles & WIRE__NODE_ROLE__NODE_ROLE_PARTICIPANT) != 0;
+    bool chats = (d->node_options.roles & WIRE__NODE_ROLE__NODE_ROLE_CHAT) != 0;
+    if (!chats)
+        chat_api_refuse(d->node);
     const struct role *roles[] = {
         metadata ? &metadata_role : &join_relay_role,
         &api_server_role,
@@ -449,6 +462,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
         &tables_role,
         &join_role,
         works ? &worker_role : NULL,
+        chats ? &chat_role : NULL,
         &heartbeat_role,
         &gateway_role,
         takes_part ? &participant_role : NULL,

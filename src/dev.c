@@ -143,6 +143,8 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *root, const 
     char *token_file = mem_printf("%s/api.token", root);
     char *real = realpath(root, NULL);
     char *store = mem_printf("file:%s/lake", real != NULL ? real : root);
+    char priority[16];
+    (void)snprintf(priority, sizeof priority, "%u", i + 1);
     int err = config_set(config, "node.name", node->name, e);
     if (err == 0)
         err = config_set(config, "node.data_dir", data, e);
@@ -157,6 +159,8 @@ static int dev_make_config(struct dev *dev, unsigned i, const char *root, const 
     if (err == 0)
         err = i == 0 ? config_set(config, "cluster.bootstrap", "true", e)
                      : config_set(config, "cluster.join", dev->nodes[0].config.peer.listen, e);
+    if (err == 0)
+        err = config_set(config, "chat.node_id", priority, e);
     if (err == 0)
         err = dev_apply_settings(dev->options, config, e);
     if (err == 0)
@@ -450,8 +454,11 @@ int dev_run(const struct dev_options *options)
         dev->nodes[i].ready_fd = -1;
     int status = 1;
     int err = dev_prepare(dev, &e);
-    for (unsigned i = 0; err == 0 && i < dev->n; i++)
-        err = config_check(&dev->nodes[i].config, &e);
+    for (unsigned i = 0; err == 0 && i < dev->n; i++) {
+        err = config_settle(&dev->nodes[i].config, &e);
+        if (err == 0)
+            err = config_check(&dev->nodes[i].config, &e);
+    }
     if (err < 0) {
         fprintf(stderr, "clusterd: %s\n", e.text);
     } else if (dev->n == 1) {

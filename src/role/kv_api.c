@@ -14,6 +14,8 @@
 #include "role/status_api.h"
 #include "run/state_query.h"
 
+#define KV_OWN_PREFIX "clusterd."
+
 enum { KV_KEY_MAX = 512, KV_VALUE_MAX = 64 * 1024, KV_LIST_MAX = 10000 };
 
 struct kv_request {
@@ -172,10 +174,28 @@ static void kv_get(struct http_request *req, void *arg)
                    kv_request_new(node, req, http_request_param(req, "key")));
 }
 
+/* Keys of the nodes themselves are listed only to who asks for them. */
+static void kv_hide_own(struct kv_request *kv)
+{
+    if (str_starts_with(kv->key, KV_OWN_PREFIX))
+        return;
+    size_t i = 0;
+    while (i < json_array_size(kv->rows)) {
+        const char *key = json_string_value(json_object_get(json_array_get(kv->rows, i), "key"));
+        if (key != NULL && str_starts_with(key, KV_OWN_PREFIX))
+            (void)json_array_remove(kv->rows, i);
+        else
+            i++;
+    }
+}
+
 static int kv_list_query(sqlite3 *db, void *arg)
 {
     struct kv_request *kv = arg;
-    return state_query_kv_list(db, kv->key, (unsigned)kv->limit, &kv->rows);
+    int err = state_query_kv_list(db, kv->key, (unsigned)kv->limit, &kv->rows);
+    if (err == 0)
+        kv_hide_own(kv);
+    return err;
 }
 
 static int kv_audit_query(sqlite3 *db, void *arg)

@@ -446,7 +446,8 @@ static bool node_wants_link(const struct node *node, const Wire__Node *member)
            member->peer_address[0] != '\0' &&
            (node->members->n_nodes <= NODE_MESH_MAX ||
             (node->options.roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0 ||
-            (member->roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0);
+            (member->roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0 ||
+            (node->options.roles & member->roles & WIRE__NODE_ROLE__NODE_ROLE_CHAT) != 0);
 }
 
 bool node_keeps_link(const struct node *node, uint64_t peer)
@@ -535,6 +536,9 @@ void node_set_leader(struct node *node, uint64_t leader, uint64_t term)
 {
     if (term < node->term || (leader == node->leader && term == node->term))
         return;
+    if (node->leader != 0)
+        node->leader_before = node->leader;
+    node->leader_since_ms = loop_wall_ms(node->loop);
     node->leader = leader;
     node->term = term;
     if (leader != 0)
@@ -559,6 +563,53 @@ uint64_t node_term(const struct node *node)
     return node->term;
 }
 
+void node_set_election(struct node *node, node_election_fn fn, void *arg)
+{
+    assert(node->elections_n < NODE_ELECTIONS_MAX);
+    node->elections[node->elections_n].fn = fn;
+    node->elections[node->elections_n++].arg = arg;
+}
+
+/* Why the cluster's leader leads, as far as this node can tell. */
+static void node_explain_leader(const struct node *node, struct node_election *out)
+{
+    const char *before = node_member_name(node, node->leader_before);
+    if (node->leader == 0)
+        (void)snprintf(out->reason, sizeof out->reason, "no majority of the metadata nodes");
+    else if (node->leader_before == 0)
+        (void)snprintf(out->reason, sizeof out->reason, "the first that this node heard of");
+    else if (node->leader_before == node->leader)
+        (void)snprintf(out->reason, sizeof out->reason, "elected again");
+    else
+        (void)snprintf(out->reason, sizeof out->reason, "elected after %s, which is %s", before,
+                       node_session(node, node->leader_before) != 0 ? "linked" : "not reachable");
+}
+
+bool node_election(const struct node *node, unsigned index, struct node_election *out)
+{
+    if (index > 0) {
+        if (index > node->elections_n)
+            return false;
+        node->elections[index - 1].fn(node->elections[index - 1].arg, out);
+        return true;
+    }
+    bool replica = (node->options.roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0;
+    *out = (struct node_election){
+        .group = "cluster",
+        .leader = node->leader,
+        .term = node->term,
+        .since_ms = node->leader_since_ms,
+        .state = node->active ? "leading"
+                 : replica    ? "follower"
+                              : "outside",
+    };
+    for (size_t i = 0; i < node->members->n_nodes; i++)
+        out->members += !node->members->nodes[i]->removed &&
+                        (node->members->nodes[i]->roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0;
+    node_explain_leader(node, out);
+    return true;
+}
+
 static bool node_has_label(const Wire__Node *member, const char *label)
 {
     size_t len = strlen(label);
@@ -579,6 +630,8 @@ static bool node_in_group(const struct node *node, const Wire__Node *member, con
         return (member->roles & WIRE__NODE_ROLE__NODE_ROLE_WORKER) != 0;
     if (strcmp(group, "metadata") == 0)
         return (member->roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0;
+    if (strcmp(group, "chat") == 0)
+        return (member->roles & WIRE__NODE_ROLE__NODE_ROLE_CHAT) != 0;
     if (strcmp(group, "online") == 0)
         return node_session(node, member->id) != 0;
     return str_starts_with(group, "label=") && node_has_label(member, group + 6);
@@ -587,7 +640,7 @@ static bool node_in_group(const struct node *node, const Wire__Node *member, con
 static int node_resolve_group(void *arg, const char *group, struct nodeset *set)
 {
     const struct node *node = arg;
-    static const char *const known[] = {"all", "worker", "metadata", "online"};
+    static const char *const known[] = {"all", "worker", "metadata", "chat", "online"};
     bool is_known = str_starts_with(group, "label=");
     for (unsigned i = 0; i < MEM_COUNT(known); i++)
         is_known = is_known || strcmp(known[i], group) == 0;

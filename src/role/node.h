@@ -24,7 +24,7 @@ struct routing_table;
 struct spawn;
 struct state;
 
-enum { NODE_ROLES_MAX = 16, NODE_CALLS_MAX = 65536 };
+enum { NODE_ROLES_MAX = 16, NODE_CALLS_MAX = 65536, NODE_ELECTIONS_MAX = 4 };
 
 /* What the daemon decided; strings live as long as the node. */
 struct node_options {
@@ -66,6 +66,16 @@ struct node_options {
     uint64_t data_body_bytes_max;
     uint64_t data_connect_timeout_ms;
     uint64_t data_answer_timeout_ms;
+    struct {
+        uint64_t priority;
+        uint64_t heartbeat_ms;
+        uint64_t leader_timeout_ms;
+        const char *log_dir; /* "": in the data directory */
+        uint64_t message_bytes_max;
+        uint64_t rate_max;
+        uint64_t keep_ms;
+        uint64_t keep_bytes;
+    } chat;
     bool bootstrap;
     const char *lake_place; /* URL of the store; "": DATA/lake */
     const char *join_token;
@@ -205,6 +215,26 @@ uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, Protobuf
                    bool many, int64_t timeout_ms, node_reply_fn fn, void *arg);
 /* No more replies are wanted. An ended call is ignored. */
 void node_call_end(struct node *node, uint64_t call);
+
+/* ---- elections ------------------------------------------------------------------------------- */
+
+/* Who leads a group of nodes, as this node knows it. */
+struct node_election {
+    const char *group;
+    uint64_t leader; /* node; 0: none known */
+    uint64_t term;
+    int64_t since_ms;   /* wall clock; 0: not known */
+    const char *state;  /* of this node in it */
+    uint64_t elections; /* that this node began since it started */
+    unsigned members;   /* that vote */
+    char reason[192];
+};
+
+typedef void (*node_election_fn)(void *arg, struct node_election *out);
+/* A role that elects tells how its last election went; at most NODE_ELECTIONS_MAX. */
+void node_set_election(struct node *node, node_election_fn fn, void *arg);
+/* The election number `index`, the cluster's own first; false when there are no more. */
+bool node_election(const struct node *node, unsigned index, struct node_election *out);
 
 /* ---- API requests that belong to the leader ---------------------------------------------------
  */

@@ -60,6 +60,13 @@ struct node {
     Wire__Members *members;
     uint64_t leader;
     uint64_t term;
+    int64_t leader_since_ms;
+    uint64_t leader_before; /* 0: none */
+    struct {
+        node_election_fn fn;
+        void *arg;
+    } elections[NODE_ELECTIONS_MAX];
+    unsigned elections_n;
 
     struct replica replica;
     struct lake lake;

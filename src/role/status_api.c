@@ -17,6 +17,8 @@ static json_t *status_roles(const struct node *node)
         json_array_append_new(list, json_string("metadata"));
     if ((roles & WIRE__NODE_ROLE__NODE_ROLE_WORKER) != 0)
         json_array_append_new(list, json_string("worker"));
+    if ((roles & WIRE__NODE_ROLE__NODE_ROLE_CHAT) != 0)
+        json_array_append_new(list, json_string("chat"));
     return list;
 }
 
@@ -63,9 +65,28 @@ static void status_show(struct http_request *req, void *arg)
             (json_int_t)vitals.rss_bytes, "api", api, "peer", options->peer_address));
 }
 
+static void status_elections(struct http_request *req, void *arg)
+{
+    struct node *node = arg;
+    struct node_election election;
+    json_t *rows = json_array();
+    for (unsigned i = 0; node_election(node, i, &election); i++)
+        json_array_append_new(
+            rows,
+            json_pack("{s:s, s:o, s:I, s:o, s:s, s:s, s:I, s:I}", "group", election.group, "leader",
+                      election.leader != 0 ? json_string(node_member_name(node, election.leader))
+                                           : json_null(),
+                      "term", (json_int_t)election.term, "since",
+                      api_json_time((uint64_t)election.since_ms), "state", election.state, "reason",
+                      election.reason, "elections", (json_int_t)election.elections, "members",
+                      (json_int_t)election.members));
+    http_reply_json(req, 200, rows);
+}
+
 static const struct http_route status_routes[] = {
     {.method = "GET", .path = "/healthz", .flags = HTTP_ROUTE_PUBLIC, .handler = status_health},
     {.method = "GET", .path = "/api/status", .handler = status_show},
+    {.method = "GET", .path = "/api/elections", .handler = status_elections},
 };
 
 void status_api_add_routes(struct node *node)

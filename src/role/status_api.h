@@ -1,5 +1,5 @@
-/* What a node says of itself, and the keys that a cluster keeps: /healthz, /api/status, /api/kv,
- * /api/audit. On every node. */
+/* What a node says of itself, and the keys that a cluster keeps: /healthz, /api/status,
+ * /api/elections, /api/kv, /api/audit. On every node. */
 #ifndef ROLE_STATUS_API_H
 #define ROLE_STATUS_API_H
 

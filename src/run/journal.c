@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 
 #include "base/mem.h"
@@ -223,6 +224,8 @@ int journal_open(struct journal **out, struct loop *loop, const char *dir,
     struct journal *journal = new_journal(loop, options);
     uint64_t log = 0;
     int rc = wal_dir_open(&journal->dir, dir, journal->options.buffered, journal->options.io, e);
+    if (rc == 0 && flock(journal->dir.fd, LOCK_EX | LOCK_NB) != 0)
+        rc = error_set(e, ERR_BUSY, "%s is in use by another process", dir);
     if (rc == 0)
         rc = replay(journal, &log, e);
     if (rc == 0)

@@ -88,7 +88,7 @@ struct journal_options {
 };
 
 /* Opens the journal in `dir`, which must exist, or begins one there at number 1. Reads all of it;
- * blocks. */
+ * blocks. ERR_BUSY: another process, or another journal here, has it open. */
 int journal_open(struct journal **out, struct loop *loop, const char *dir,
                  const struct journal_options *options, struct error *e);
 

@@ -9,6 +9,9 @@ pty_tests =
 screen_files = tests/lib/screen.c tests/lib/screen.h
 screen_libs = $(base_libs) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS) $(VTERM_LIBS) -lutil
 
+pty_tests += tests/pty/chat_pty
+tests_pty_chat_pty_SOURCES = tests/pty/chat_pty.c $(screen_files)
+tests_pty_chat_pty_LDADD = $(screen_libs)
 pty_tests += tests/pty/clustersh_pty
 tests_pty_clustersh_pty_SOURCES = tests/pty/clustersh_pty.c $(screen_files) $(fake_cluster_files)
 tests_pty_clustersh_pty_LDADD = $(screen_libs)

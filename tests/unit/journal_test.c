@@ -52,6 +52,19 @@ static void lines_come_back_in_order_over_many_segments(void **state)
     journal_fixture_done(&f);
 }
 
+static void a_directory_belongs_to_one_journal(void **state)
+{
+    (void)state;
+    struct journal_fixture f;
+    journal_fixture_init(&f, 1, false);
+    journal_fixture_must_open(&f);
+    struct journal *second;
+    struct error e;
+    assert_int_equal(journal_open(&second, f.loop, f.dir, &f.options, &e), ERR_BUSY);
+    assert_non_null(strstr(e.text, "in use"));
+    journal_fixture_done(&f);
+}
+
 /* What jq reads: JSON values with white space between. */
 static void a_file_is_json_values_with_white_space_between(void **state)
 {
@@ -525,6 +538,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_journal_is_empty_and_begins_at_one),
         cmocka_unit_test(lines_come_back_in_order_over_many_segments),
+        cmocka_unit_test(a_directory_belongs_to_one_journal),
         cmocka_unit_test(a_file_is_json_values_with_white_space_between),
         cmocka_unit_test(what_one_turn_appends_leaves_in_one_write),
         cmocka_unit_test(more_than_the_bound_in_flight_is_refused),

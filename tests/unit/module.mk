@@ -226,6 +226,12 @@ unit_tests += tests/unit/wal_test
 tests_unit_wal_test_SOURCES = tests/unit/wal_test.c $(wal_fixture)
 tests_unit_wal_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 
+unit_tests += tests/unit/chat_disk_test
+tests_unit_chat_disk_test_SOURCES = tests/unit/chat_disk_test.c $(wal_fixture)
+tests_unit_chat_disk_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/chat_line_test
+tests_unit_chat_line_test_SOURCES = tests/unit/chat_line_test.c
+tests_unit_chat_line_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/report_journal_test
 tests_unit_report_journal_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/routing_table_test

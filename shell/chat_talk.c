@@ -1,0 +1,391 @@
+/* Happy path: readline keeps the line that is typed; a message that comes takes that line away,
+ * writes itself, and lets readline draw the line again below. One's own messages are shown when
+ * they come back with everybody's, in the order that all nodes have.
+ *
+ * How it fails: a node that dies is replaced by another; what is on its way is sent again under its
+ * number. */
+#include "shell/chat_talk.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <readline/readline.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "shell/chat_send.h"
+#include "shell/chat_stream.h"
+#include "shell/interrupt.h"
+#include "shell/request.h"
+
+#define DEFAULT_CHANNEL "general"
+
+enum { CHANNEL_MAX = 64, LINE_MAX_BYTES = 1 << 20 };
+
+struct chat_talk {
+    struct shell *shell;
+    char channel[CHANNEL_MAX + 1];
+    char prompt[CHANNEL_MAX + 8];
+    struct chat_stream stream;
+    struct chat_send send;
+    bool at_prompt;
+    bool is_over;
+    bool input_ended;
+};
+
+/* readline's callbacks have no argument. */
+static struct chat_talk *talk_now;
+
+/* ---- the terminal ---------------------------------------------------------------------------- */
+
+static void hide_line(struct chat_talk *talk)
+{
+    if (!talk->at_prompt)
+        return;
+    (void)rl_clear_visible_line();
+    (void)fprintf(rl_outstream, "\r");
+    (void)fflush(rl_outstream);
+}
+
+static void show_line(struct chat_talk *talk)
+{
+    output_flush(&talk->shell->output);
+    if (!talk->at_prompt)
+        return;
+    (void)rl_on_new_line();
+    rl_redisplay();
+}
+
+static void say(struct chat_talk *talk, const char *text)
+{
+    struct output *output = &talk->shell->output;
+    hide_line(talk);
+    output_write(output, text, strlen(text));
+    output_write(output, "\n", 1);
+    show_line(talk);
+}
+
+static void on_message(void *arg, const json_t *message, const char *line, size_t len)
+{
+    struct chat_talk *talk = arg;
+    struct output *output = &talk->shell->output;
+    if (format_is_json(talk->shell->format)) {
+        hide_line(talk);
+        output_write(output, line, len);
+        output_write(output, "\n", 1);
+        show_line(talk);
+        return;
+    }
+    char *text = chat_stream_format(message, talk->channel, output_has_color(output));
+    say(talk, text);
+    free(text);
+}
+
+static void on_gone(void *arg, uint64_t first)
+{
+    char *text = mem_printf("-- messages before number %llu are not kept any more --",
+                            (unsigned long long)first);
+    say(arg, text);
+    free(text);
+}
+
+static void make_prompt(struct chat_talk *talk)
+{
+    (void)snprintf(talk->prompt, sizeof talk->prompt, "#%s> ", talk->channel);
+}
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+static void listen(struct chat_talk *talk, const char *from)
+{
+    chat_stream_stop(&talk->stream);
+    talk->stream = (struct chat_stream){
+        .shell = talk->shell,
+        .channel = talk->channel,
+        .from = from,
+        .follows = true,
+        .on_message = on_message,
+        .on_gone = on_gone,
+        .arg = talk,
+    };
+    chat_stream_start(&talk->stream);
+}
+
+static void do_help(struct chat_talk *talk, const char *argument)
+{
+    (void)argument;
+    say(talk, "/channel NAME    go to another channel\n"
+              "/from WHERE      show again from a number or a time on\n"
+              "/members         who keeps the log, and who leads\n"
+              "/quit            leave, as does Ctrl-D\n"
+              "//TEXT           a message that begins with a slash");
+}
+
+static void do_channel(struct chat_talk *talk, const char *argument)
+{
+    if (!str_is_name(argument, CHANNEL_MAX)) {
+        say(talk, "a channel's name is letters, digits, '-', '_', '.'");
+        return;
+    }
+    (void)snprintf(talk->channel, sizeof talk->channel, "%s", argument);
+    make_prompt(talk);
+    listen(talk, NULL);
+}
+
+static void do_from(struct chat_talk *talk, const char *argument)
+{
+    if (*argument == '\0')
+        say(talk, "from which number or time? As /from 100 or /from 2026-11-28T12:00:00Z");
+    else
+        listen(talk, argument);
+}
+
+static void do_members(struct chat_talk *talk, const char *argument)
+{
+    (void)argument;
+    hide_line(talk);
+    (void)shell_run_words(talk->shell, (const char *const[]){"chat", "members"}, 2, NULL);
+    show_line(talk);
+}
+
+static void do_quit(struct chat_talk *talk, const char *argument)
+{
+    (void)argument;
+    talk->is_over = true;
+}
+
+static const struct {
+    const char *name;
+    void (*run)(struct chat_talk *talk, const char *argument);
+} talk_commands[] = {
+    {"help", do_help},       {"channel", do_channel}, {"from", do_from},
+    {"members", do_members}, {"quit", do_quit},
+};
+
+static void run_command(struct chat_talk *talk, const char *line)
+{
+    char name[32];
+    size_t len = strcspn(line, " ");
+    (void)snprintf(name, sizeof name, "%.*s", (int)(len < 31 ? len : 31), line);
+    const char *argument = line + len + strspn(line + len, " ");
+    int found = -1;
+    for (size_t i = 0; i < MEM_COUNT(talk_commands) && len > 0; i++)
+        if (str_starts_with(talk_commands[i].name, name))
+            found = (int)i;
+    if (found >= 0)
+        talk_commands[found].run(talk, argument);
+    else
+        say(talk, "no such command; /help lists them");
+}
+
+static void take_line(struct chat_talk *talk, const char *line)
+{
+    if (line[strspn(line, " \t\r")] == '\0')
+        return;
+    if (line[0] == '/' && line[1] != '/') {
+        run_command(talk, line + 1);
+        return;
+    }
+    int rc = chat_send_add(&talk->send, talk->channel, line + (line[0] == '/'));
+    if (rc == ERR_BUSY)
+        say(talk, "-- not sent: too many messages wait for an answer --");
+    else if (rc < 0)
+        say(talk, "-- not sent: it is not UTF-8 --");
+}
+
+/* ---- readline -------------------------------------------------------------------------------- */
+
+static char *complete_command(const char *text, int state)
+{
+    static size_t next;
+    if (state == 0)
+        next = 0;
+    while (next < MEM_COUNT(talk_commands)) {
+        char *word = mem_printf("/%s", talk_commands[next++].name);
+        if (str_starts_with(word, text))
+            return word;
+        free(word);
+    }
+    return NULL;
+}
+
+static char **complete(const char *text, int start, int end)
+{
+    (void)end;
+    rl_attempted_completion_over = 1;
+    return start == 0 && text[0] == '/' ? rl_completion_matches(text, complete_command) : NULL;
+}
+
+static void on_line(char *line);
+
+static void show_prompt(struct chat_talk *talk)
+{
+    output_flush(&talk->shell->output);
+    rl_callback_handler_install(talk->prompt, on_line);
+    talk->at_prompt = true;
+}
+
+static void hide_prompt(struct chat_talk *talk)
+{
+    if (talk->at_prompt)
+        rl_callback_handler_remove();
+    talk->at_prompt = false;
+}
+
+static void on_line(char *line)
+{
+    struct chat_talk *talk = talk_now;
+    hide_prompt(talk);
+    if (line == NULL) {
+        talk->is_over = true;
+        return;
+    }
+    /* What was typed comes back as a message: the line goes. */
+    if (line[0] != '/' && line[0] != '\0')
+        (void)fprintf(rl_outstream, "\033[A\r\033[K");
+    take_line(talk, line);
+    free(line);
+}
+
+/* Ctrl-C takes what is typed; with nothing typed it ends the conversation. */
+static void drop_input(struct chat_talk *talk)
+{
+    bool was_empty = rl_end == 0;
+    rl_callback_sigcleanup();
+    rl_free_line_state();
+    (void)fprintf(rl_outstream, "^C\n");
+    hide_prompt(talk);
+    talk->is_over = was_empty;
+}
+
+/* ---- the loop -------------------------------------------------------------------------------- */
+
+static int64_t wait_ms(const struct chat_talk *talk)
+{
+    int64_t stream_ms = chat_stream_deadline_ms(&talk->stream);
+    int64_t send_ms = chat_send_deadline_ms(&talk->send);
+    int64_t deadline_ms = stream_ms < send_ms ? stream_ms : send_ms;
+    if (deadline_ms == INT64_MAX)
+        return 1000;
+    int64_t left_ms = deadline_ms - clock_mono_ms();
+    return left_ms < 0 ? 0 : left_ms < 1000 ? left_ms : 1000;
+}
+
+static void turn(struct chat_talk *talk)
+{
+    struct shell *shell = talk->shell;
+    struct pollfd p[3] = {
+        {.fd = talk->input_ended ? -1 : STDIN_FILENO, .events = POLLIN},
+        {.fd = interrupt_fd(), .events = POLLIN},
+        {.fd = client_fd(shell->client), .events = POLLIN},
+    };
+    int n = poll(p, 3, (int)wait_ms(talk));
+    if (interrupt_wants_end()) {
+        talk->is_over = true;
+        return;
+    }
+    if (interrupt_take_resize())
+        rl_resize_terminal();
+    interrupt_quiet();
+    if (interrupt_take()) {
+        drop_input(talk);
+        return;
+    }
+    if (n > 0 && p[2].revents != 0)
+        client_dispatch(shell->client);
+    chat_stream_work(&talk->stream);
+    chat_send_work(&talk->send);
+    if (n > 0 && p[0].revents != 0)
+        rl_callback_read_char();
+}
+
+static int talk_on_terminal(struct chat_talk *talk)
+{
+    rl_completion_func_t *completion = rl_attempted_completion_function;
+    rl_attempted_completion_function = complete;
+    rl_outstream = stdout;
+    rl_catch_signals = 0;
+    rl_catch_sigwinch = 0;
+    rl_change_environment = 0;
+    talk_now = talk;
+    interrupt_catch_all();
+    listen(talk, talk->stream.from);
+    while (!talk->is_over && !talk->stream.ended) {
+        if (!talk->at_prompt)
+            show_prompt(talk);
+        turn(talk);
+    }
+    bool was_typing = talk->at_prompt;
+    hide_prompt(talk);
+    if (was_typing)
+        (void)fputs("\n", stdout);
+    talk->is_over = true;
+    while (!chat_send_is_idle(&talk->send) && !interrupt_take()) {
+        shell_wait(talk->shell, chat_send_deadline_ms(&talk->send));
+        chat_send_work(&talk->send);
+    }
+    rl_attempted_completion_function = completion;
+    talk_now = NULL;
+    return talk->stream.status;
+}
+
+/* ---- without a terminal ---------------------------------------------------------------------- */
+
+static int wait_for_answers(struct chat_talk *talk, unsigned left)
+{
+    while (talk->send.n > left) {
+        shell_wait(talk->shell, chat_send_deadline_ms(&talk->send));
+        chat_send_work(&talk->send);
+        if (shell_take_interrupt(talk->shell))
+            return SHELL_STATUS_INTERRUPTED;
+    }
+    return SHELL_STATUS_OK;
+}
+
+static int talk_from_input(struct chat_talk *talk)
+{
+    char *line = NULL;
+    size_t cap = 0;
+    ssize_t len;
+    int status = SHELL_STATUS_OK;
+    while (status == SHELL_STATUS_OK && !talk->is_over && (len = getline(&line, &cap, stdin)) > 0) {
+        if (line[len - 1] == '\n')
+            line[--len] = '\0';
+        if (len > LINE_MAX_BYTES)
+            shell_error(talk->shell, "a line is longer than a message can be: left out");
+        else
+            take_line(talk, line);
+        status = wait_for_answers(talk, CHAT_SEND_WAITING_MAX / 2);
+    }
+    free(line);
+    if (status == SHELL_STATUS_OK)
+        status = wait_for_answers(talk, 0);
+    return status;
+}
+
+int chat_talk(struct shell *shell, const char *channel, const char *from)
+{
+    struct chat_talk talk = {.shell = shell};
+    int status = shell_connect(shell);
+    if (status != SHELL_STATUS_OK)
+        return status;
+    live_fetch(&shell->live, LIVE_NODES); /* whom to turn to when this node dies */
+    (void)snprintf(talk.channel, sizeof talk.channel, "%s",
+                   channel != NULL ? channel : DEFAULT_CHANNEL);
+    make_prompt(&talk);
+    chat_send_init(&talk.send, shell);
+    talk.stream.ended = true;
+    talk.stream.from = from;
+    bool on_terminal = isatty(STDIN_FILENO) && output_is_terminal(&shell->output);
+    status = on_terminal ? talk_on_terminal(&talk) : talk_from_input(&talk);
+    chat_stream_stop(&talk.stream);
+    if (status == SHELL_STATUS_OK)
+        status = talk.send.status;
+    chat_send_done(&talk.send);
+    return status;
+}

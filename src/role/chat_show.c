@@ -1,0 +1,212 @@
+/* GET /api/chat/members, POST /api/chat/transfer, and the chat's row of /api/elections. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "role/api_json.h"
+#include "role/chat_api.h"
+
+static json_t *seq_or_null(bool known, uint64_t seq)
+{
+    return known ? json_integer((json_int_t)seq) : json_null();
+}
+
+static const char *member_state(const struct order_peer_view *member, bool leading)
+{
+    if (member->damaged)
+        return "damaged";
+    if (member->full)
+        return "full";
+    if (member->self || (leading ? member->active : member->linked))
+        return "online";
+    return "offline";
+}
+
+/* Only the leader knows how far the others are; each node knows itself. */
+static json_t *member_row(const struct chat *chat, const struct order_view *view,
+                          const struct order_peer_view *member)
+{
+    bool leading = view->state == ORDER_STATE_LEADING;
+    bool known = leading || member->self;
+    uint64_t durable = member->self ? view->durable_seq : member->durable_seq;
+    uint64_t delivered = member->self ? view->delivered_seq : member->delivered_seq;
+    uint64_t id = member->member.id;
+    uint64_t priority = id >> 32 != 0 ? id >> 32 : id;
+    return json_pack("{s:s, s:I, s:s, s:b, s:b, s:s, s:o, s:o, s:o}", "name", chat_name(chat, id),
+                     "id", (json_int_t)priority, "address", member->member.address, "leader",
+                     (int)(id == view->leader && view->leader != 0), "voter",
+                     (int)member->member.voter, "state", member_state(member, leading),
+                     "durable_seq", seq_or_null(known, durable), "delivered_seq",
+                     seq_or_null(known, delivered), "lag",
+                     seq_or_null(known, view->last_seq > durable ? view->last_seq - durable : 0));
+}
+
+void chat_api_get_members(struct http_request *req, void *arg)
+{
+    struct chat_api *api = arg;
+    struct chat *chat = api->chat;
+    json_t *rows = json_array();
+    if (chat->order != NULL) {
+        struct order_peer_view members[ORDER_MEMBERS_MAX];
+        struct order_view view;
+        order_view(chat->order, &view);
+        size_t n = order_members(chat->order, members);
+        for (size_t i = 0; i < n; i++)
+            json_array_append_new(rows, member_row(chat, &view, &members[i]));
+    }
+    http_reply_json(req, 200, rows);
+}
+
+void chat_api_describe(void *arg, struct node_election *out)
+{
+    struct chat_api *api = arg;
+    struct chat *chat = api->chat;
+    struct order_view view;
+    *out = (struct node_election){.group = "chat", .state = "outside"};
+    if (chat->order == NULL) {
+        out->state = chat->id == 0 ? "outside" : "disk failed";
+        return;
+    }
+    order_view(chat->order, &view);
+    out->leader = view.leader != 0 ? chat_cluster_id(view.leader) : 0;
+    out->term = view.term;
+    out->since_ms = chat->since_ms;
+    out->state = order_state_name(view.state);
+    out->elections = view.elections;
+    out->members = 0;
+    (void)snprintf(out->reason, sizeof out->reason, "%s", view.reason);
+    struct order_peer_view members[ORDER_MEMBERS_MAX];
+    size_t n = order_members(chat->order, members);
+    for (size_t i = 0; i < n; i++)
+        out->members += members[i].member.voter;
+}
+
+/* ---- transfer -------------------------------------------------------------------------------- */
+
+struct transfer {
+    struct chat_api *api;
+    struct http_request *req;
+    uint64_t call;
+    uint64_t leader; /* in the cluster */
+};
+
+static void reply_begun(struct http_request *req, const char *to)
+{
+    http_reply_json(req, 202, json_pack("{s:s}", "to", to));
+}
+
+static void reply_code(struct http_request *req, int code, const char *text, const char *hint)
+{
+    struct error e;
+    (void)error_set(&e, code, "%s", text);
+    http_reply_failure(req, &e, hint);
+}
+
+static void on_transfer_reply(void *arg, int code, const ProtobufCMessage *message)
+{
+    struct transfer *transfer = arg;
+    struct http_request *req = transfer->req;
+    http_request_on_close(req, NULL, NULL);
+    free(transfer);
+    const Wire__ApiReply *reply = (const Wire__ApiReply *)message;
+    if (reply != NULL)
+        http_reply(req, reply->status, reply->content_type[0] ? reply->content_type : NULL,
+                   reply->body.data, reply->body.len);
+    else
+        reply_code(req, code, "the node that leads the chat did not answer", NULL);
+}
+
+static void on_transfer_close(struct http_request *req, void *arg)
+{
+    struct transfer *transfer = arg;
+    node_call_end(transfer->api->chat->node, transfer->call);
+    free(transfer);
+    http_reply(req, 499, NULL, NULL, 0);
+}
+
+/* The leader decides: the request goes there. */
+static void forward(struct chat_api *api, struct http_request *req, uint64_t leader)
+{
+    struct transfer *transfer = mem_zalloc(sizeof *transfer);
+    Wire__ApiRequest request = WIRE__API_REQUEST__INIT;
+    size_t len;
+    request.method = (char *)(uintptr_t)http_request_method(req);
+    request.path = (char *)(uintptr_t)http_request_target(req);
+    request.user = (char *)(uintptr_t)http_request_user(req);
+    request.body.data = (uint8_t *)(uintptr_t)http_request_body(req, &len);
+    request.body.len = len;
+    request.content_type = (char *)"application/json";
+    request.hops = 1;
+    request.here = true;
+    transfer->api = api;
+    transfer->req = req;
+    transfer->leader = leader;
+    http_request_on_close(req, on_transfer_close, transfer);
+    transfer->call = node_call(api->chat->node, leader, WIRE_API_REQUEST, &request.base, false,
+                               10000, on_transfer_reply, transfer);
+}
+
+/* The member that "to" names, 0 for any; false after answering. */
+static bool find_target(struct chat *chat, struct http_request *req, const json_t *body,
+                        uint64_t *id)
+{
+    const json_t *to = json_object_get(body, "to");
+    const char *name = json_string_value(to);
+    *id = 0;
+    if (to == NULL)
+        return true;
+    if (name == NULL) {
+        reply_code(req, ERR_INVALID, "\"to\" must name a node", NULL);
+        return false;
+    }
+    struct order_peer_view members[ORDER_MEMBERS_MAX];
+    size_t n = order_members(chat->order, members);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(chat_name(chat, members[i].member.id), name) == 0)
+            *id = members[i].member.id;
+    if (*id == 0)
+        reply_code(req, ERR_NOT_FOUND, "no such node takes part in the chat",
+                   "chat members shows them");
+    return *id != 0;
+}
+
+static void transfer_here(struct chat *chat, struct http_request *req, uint64_t to,
+                          const char *name)
+{
+    struct order_event event = {.type = ORDER_EVENT_TRANSFER, .peer = to};
+    int rc = to == chat->id ? ERR_EXISTS : chat_step(chat, &event);
+    if (rc == 0)
+        reply_begun(req, name);
+    else if (rc == ERR_EXISTS)
+        reply_code(req, rc, "it leads already", NULL);
+    else if (rc == ERR_UNAVAILABLE)
+        reply_code(req, rc, "it does not follow closely enough to lead", "chat members shows why");
+    else
+        reply_code(req, rc, err_text(rc), NULL);
+}
+
+void chat_api_transfer(struct http_request *req, void *arg)
+{
+    struct chat_api *api = arg;
+    struct chat *chat = api->chat;
+    struct order_view view = {0};
+    uint64_t to;
+    json_t *body = api_json_body(req);
+    if (body == NULL)
+        return;
+    if (chat->order != NULL)
+        order_view(chat->order, &view);
+    const char *name = json_string_value(json_object_get(body, "to"));
+    if (view.leader == 0)
+        reply_code(req, ERR_NO_LEADER, "no node leads the chat at the moment",
+                   "a majority of the chat nodes must be up: chat members");
+    else if (!find_target(chat, req, body, &to))
+        (void)to;
+    else if (view.leader == chat->id)
+        transfer_here(chat, req, to, name != NULL ? name : "any");
+    else if (strcmp(http_request_peer(req), "forwarded") == 0)
+        reply_code(req, ERR_NOT_LEADER, "this node does not lead the chat any more", "try again");
+    else
+        forward(api, req, chat_cluster_id(view.leader));
+    json_decref(body);
+}

@@ -1,0 +1,207 @@
+#!/usr/bin/env bats
+# The ordered log on three real nodes: one order everywhere, through the death of any.
+
+load ../lib/cluster.bash
+load ../lib/chat.bash
+
+teardown() { stop_cluster; }
+
+@test "clients at once on different nodes: one order on every node" {
+    start_chat
+    for node in n1 n2 n3; do
+        seq -f "$node says %.0f" 100 | clustersh -s "unix:$(socket_of $node)" chat 3>&- &
+    done
+    wait $(jobs -p | grep -v "^$CLUSTER_PID$")
+    wait_until 20 all_have 300
+    for node in n1 n2 n3; do # and each client's own order
+        jq -r '.[4]' "$CLUSTER_DIR/log.n1" | grep "^$node says" | diff - <(seq -f "$node says %.0f" 100)
+    done
+}
+
+@test "a message that is sent again is there once, however late and wherever" {
+    start_chat
+    first=$(send n1 '{"text":"once","client":"me","number":1}' | jq .seq)
+    [ "$(send n2 '{"text":"once","client":"me","number":1}' | jq -c '[.seq, .duplicate]')" = "[$first,true]" ]
+    for i in $(seq 2 20); do send n1 "{\"text\":\"$i\",\"client\":\"me\",\"number\":$i}" >/dev/null; done
+    kill_node n3
+    wait_until 20 chat_has_leader
+    [ "$(send n1 '{"text":"once","client":"me","number":1}' | jq .duplicate)" = true ]
+    start_node n3
+    wait_until 20 chat_leader_is n3
+    [ "$(send n2 '{"text":"twenty","client":"me","number":20}' | jq .duplicate)" = true ]
+    wait_until 20 all_have 20
+}
+
+has_begun() { [ "$(log_of n1 | wc -l)" -gt 20 ]; }
+
+@test "the leader is killed under load: nothing acknowledged is lost, nothing comes twice" {
+    start_chat
+    seq -f 'line %.0f' 400 | clustersh -s "$(endpoints n1 n2 n3)" chat 3>&- &
+    sender=$!
+    wait_until 20 has_begun
+    kill_node n3
+    wait $sender
+    wait_until 20 all_have 400
+    jq -r '.[4]' "$CLUSTER_DIR/log.n1" | diff - <(seq -f 'line %.0f' 400)
+    start_node n3
+    wait_until 20 all_have 400
+    wait_until 20 chat_leader_is n3
+    send n1 '{"text":"after"}' >/dev/null
+    wait_until 20 all_have 401
+}
+
+@test "a leader that stops is replaced, and follows when it goes on" {
+    start_chat
+    send n1 '{"text":"before"}' >/dev/null
+    pid=$(node_pid n3)
+    kill -STOP "$pid"
+    DOWN=' n3'
+    clustersh -s "$(endpoints n1 n2 n2)" chat send meanwhile
+    [ "$(chat_leader n1)" != n3 ]
+    kill -CONT "$pid"
+    DOWN=
+    wait_until 20 chat_leader_is n3
+    send n3 '{"text":"after"}' >/dev/null
+    wait_until 20 all_have 3
+}
+
+@test "a reader goes on at another node without loss or repetition" {
+    start_chat
+    clustersh -s "$(endpoints n3 n1 n2)" -o jsonl chat tail -f --from 0 -n 200 >"$CLUSTER_DIR/read" 3>&- &
+    reader=$!
+    for i in $(seq 100); do send n1 "{\"text\":\"$i\"}" >/dev/null; done
+    wait_until 20 grep -q '"100"' "$CLUSTER_DIR/read"
+    kill_node n3
+    seq 101 200 | clustersh -s "$(endpoints n1 n2 n2)" chat
+    wait $reader
+    jq -r .text "$CLUSTER_DIR/read" | diff - <(seq 200)
+}
+
+@test "a node that returns gets what it missed" {
+    start_chat
+    kill_node n1
+    for round in $(seq 20); do
+        seq -f '{"text":"m %.0f"}' 500 | api -n n2 -f -H 'Content-Type: application/x-ndjson' --data-binary @- /api/chat/messages >/dev/null
+    done
+    start_node n1
+    wait_until 30 all_have 10000
+}
+
+@test "many messages in one request are answered in their order, bad ones too" {
+    start_chat
+    printf '%s\n' '{"text":"a"}' '{"text":""}' '{"text":"b"}' 'x' |
+        api -f -H 'Content-Type: application/x-ndjson' --data-binary @- /api/chat/messages >"$CLUSTER_DIR/answers"
+    [ "$(jq -s -c 'map(.error.code // .duplicate)' "$CLUSTER_DIR/answers")" = '[false,"invalid",false,"invalid"]' ]
+    [ "$(api '/api/chat/messages?from=0' | jq -r .text | tr '\n' ' ')" = 'a b ' ]
+}
+
+@test "a minority acknowledges nothing, a majority goes on" {
+    start_chat
+    send n1 '{"text":"one"}' >/dev/null
+    kill_node n3
+    kill_node n2
+    run api -n n1 -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' -d '{"text":"lonely"}' /api/chat/messages
+    [ "$output" = 503 ] || [ "$output" = 504 ]
+    [ "$(log_of n1 | wc -l)" = 1 ]
+    start_node n2
+    wait_until 20 chat_has_leader
+    send n1 '{"text":"two"}' >/dev/null
+}
+
+@test "what is no message is refused and says why" {
+    start_chat
+    [ "$(status_of -d '{"text":""}')" = 400 ]
+    [ "$(status_of -d '{"text":5}')" = 400 ]
+    [ "$(status_of -d '{"text":"a","from":"somebody else"}')" = 400 ]
+    [ "$(status_of -d '{"text":"a","channel":"no spaces"}')" = 400 ]
+    [ "$(status_of -d '{"text":"a","client":"c"}')" = 400 ]
+    [ "$(status_of -d '{"text":"a","client":"c","number":0}')" = 400 ]
+    [ "$(status_of -d $'{"text":"\xff\xfe"}')" = 400 ]
+    [ "$(status_of -d "{\"text\":\"$(printf 'x%.0s' $(seq 66000))\"}")" = 413 ]
+    [ "$(status_of -d 'no JSON')" = 400 ]
+    [ "$(api -o /dev/null -w '%{http_code}' '/api/chat/messages?from=yesterday')" = 400 ]
+    run clustersh chat send "$(printf 'x%.0s' $(seq 66000))"
+    [ "$status" = 3 ]
+    [[ $output == *'at most 65536 are allowed'* ]]
+}
+
+@test "who speaks is told by the connection, and escapes do nothing to a terminal" {
+    start_chat
+    clustersh chat send $'\e[2Jgone?'
+    [ "$(api '/api/chat/messages?from=0' | jq -r .from)" = "$(id -un)" ]
+    run clustersh chat tail
+    [[ $output == *"$(id -un): "'\x1b[2Jgone?'* ]]
+    [[ $output != *$'\e'* ]]
+}
+
+@test "messages are found by channel and by time" {
+    start_chat
+    clustersh chat send -C ops first
+    before=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+    clustersh chat send second
+    clustersh chat send -C ops third
+    [ "$(clustersh -o jsonl chat tail -C ops | jq -r .text | tr '\n' ' ')" = 'first third ' ]
+    [ "$(clustersh -o jsonl chat tail --from "$before" | jq -r .text | tr '\n' ' ')" = 'second third ' ]
+    [ "$(clustersh -o jsonl chat tail --from 0 -n 1 | jq -r .text)" = first ]
+}
+
+@test "the log is JSON that jq reads" {
+    start_chat
+    clustersh chat send 'to be read'
+    [ "$(jq -r 'select(.kind == "message") | .text' "$CLUSTER_DIR"/n1/data/chat/*.jsonl)" = 'to be read' ]
+}
+
+@test "a torn end of the log is cut, damage in the middle is repaired from the others" {
+    start_chat
+    for i in $(seq 50); do send n1 "{\"text\":\"message $i\"}" >/dev/null; done
+    wait_until 20 all_have 50
+    kill_node n1
+    log=$(echo "$CLUSTER_DIR"/n1/data/chat/*.jsonl)
+    end=$(grep -ab . "$log" | tail -n 1 | cut -d: -f1)
+    at=$(grep -abo '"text":"message 20"' "$log" | cut -d: -f1)
+    printf '{"sum":"half a li' | dd of="$log" bs=1 seek=$((end + $(grep -a . "$log" | tail -n 1 | wc -c))) conv=notrunc status=none
+    printf X | dd of="$log" bs=1 seek=$((at + 10)) conv=notrunc status=none
+    start_node n1
+    wait_until 30 all_have 50
+    kill_node n1
+    start_node n1 # and stays so
+    wait_until 30 all_have 50
+    ! grep -aq 'half a li' "$log"
+}
+
+@test "retention gives up old messages and still knows their numbers" {
+    start_chat -o chat.keep_bytes=10M -o chat.message_bytes_max=256K
+    send n1 '{"text":"early","client":"me","number":1}' >/dev/null
+    head -c 200000 /dev/zero | tr '\0' x >"$CLUSTER_DIR/large"
+    jq -Rsc '{text: .}' "$CLUSTER_DIR/large" >"$CLUSTER_DIR/line"
+    for i in $(seq 8); do
+        for k in $(seq 20); do cat "$CLUSTER_DIR/line"; done |
+            api -f -H 'Content-Type: application/x-ndjson' --data-binary @- /api/chat/messages >/dev/null
+    done
+    wait_until 30 gone_on n1
+    wait_until 30 gone_on n3
+    [ "$(send n2 '{"text":"early","client":"me","number":1}' | jq .duplicate)" = true ]
+    kill_node n2 # what it kept is enough to go on
+    start_node n2
+    wait_until 20 all_take_part
+    send n2 '{"text":"late"}' >/dev/null
+}
+gone_on() { api -n "$1" '/api/chat/messages?from=1&limit=1' | head -c 100 | grep -q gone_before; }
+
+@test "the lead is handed over on request, and the highest takes it back" {
+    start_chat
+    clustersh chat transfer n1
+    wait_until 10 chat_leader_is n1
+    clustersh election show | grep -q chat
+    wait_until 20 chat_leader_is n3
+    run clustersh chat transfer nobody
+    [ "$status" = 3 ]
+}
+
+@test "a node without the role says so" {
+    start_cluster 1 -o node.roles=metadata,worker
+    [ "$(api -o /dev/null -w '%{http_code}' /api/chat/members)" = 501 ]
+    run clustersh chat send hello
+    [ "$status" = 3 ]
+    [[ $output == *'takes no part in the chat'* ]]
+}
