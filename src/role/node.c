@@ -14,7 +14,11 @@
 #include "role/routing_table.h"
 #include "run/data_dir.h"
 
-enum { NODE_MESH_MAX = 64 }; /* up to so many members everybody links to everybody */
+enum {
+    NODE_MESH_MAX = 64, /* up to so many members everybody links to everybody */
+    NODE_COMPLAIN_FIRST_MS = 2000,
+    NODE_COMPLAIN_MS = 10000,
+};
 
 static const struct log_about node_log = {.role = "node"};
 
@@ -376,6 +380,27 @@ static void node_on_message(void *arg, struct link *link, enum wire_type type,
     node_deliver(node, peer->id, type, message);
 }
 
+/* Why a node that wants to join cannot, for whoever waits for it. A wrong token stays wrong. */
+static void node_cannot_join(struct node *node, const char *address, int code, const char *reason)
+{
+    int64_t now_ms = loop_now_ms(node->loop);
+    if (code == ERR_UNAUTHORIZED) {
+        struct error e;
+        (void)error_set(
+            &e, code,
+            "cannot join through %s: the join token is wrong: set cluster.join_token to "
+            "what data/join.token of the founding node holds",
+            address);
+        node_fatal(node, &e);
+    } else if (now_ms >= node->complain_ms) {
+        if (node->complain_ms > 0)
+            log_warn(LOG_ABOUT(.role = "node", .code = code),
+                     "cannot join yet through %s (cluster.join): %s", address, reason);
+        node->complain_ms =
+            now_ms + (node->complain_ms > 0 ? NODE_COMPLAIN_MS : NODE_COMPLAIN_FIRST_MS);
+    }
+}
+
 static void node_on_down(void *arg, struct link *link, int code, const char *reason)
 {
     struct node *node = arg;
@@ -386,13 +411,21 @@ static void node_on_down(void *arg, struct link *link, int code, const char *rea
     node_calls_lost(node, peer->id);
     node_tell_link(node, peer->id, 0);
     free(peer);
+    if (node->id == 0 && code == ERR_UNAUTHORIZED)
+        node_cannot_join(node, link_peer(link)->peer_address, code, reason);
 }
 
 static void node_on_dial_failed(void *arg, struct link_dial *dial, int code, const char *reason)
 {
-    (void)arg;
-    log_debug(LOG_ABOUT(.role = "node", .code = code), "cannot link to %s: %s",
-              link_dial_address(dial), reason);
+    struct node *node = arg;
+    if (node->id == 0)
+        node_cannot_join(node, link_dial_address(dial), code, reason);
+    else if (code == ERR_CONFLICT)
+        log_warn(LOG_ABOUT(.role = "node", .code = code), "cannot link to %s: %s",
+                 link_dial_address(dial), reason);
+    else
+        log_debug(LOG_ABOUT(.role = "node", .code = code), "cannot link to %s: %s",
+                  link_dial_address(dial), reason);
 }
 
 const struct link_ops *node_link_ops(void)

@@ -77,6 +77,7 @@ struct node {
     uint64_t sessions;
     uint64_t guests;
     TAILQ_HEAD(, node_dial) dials;
+    int64_t complain_ms; /* when it is next said why this node cannot join; 0: nothing failed yet */
 
     STAILQ_HEAD(, node_local) local;
     struct loop_hook local_hook;

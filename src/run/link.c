@@ -179,6 +179,12 @@ void link_secured(struct link *link)
     link_hello_begin(link);
 }
 
+static bool link_is_silent(const struct link *link)
+{
+    int64_t silent_ms = loop_now_ms(link->set->loop) - link->stats.heard_ms;
+    return silent_ms > 2 * link_probe_interval_ms(link->set);
+}
+
 /* Whether the newcomer takes the place of the link that is up to the same node.
  *
  * Of two that both sides made, the lower id keeps the one that was up first with it: a connection
@@ -188,10 +194,17 @@ void link_secured(struct link *link)
 static bool link_replaces(const struct link *newcomer, const struct link *old)
 {
     const struct link_set *set = old->set;
-    int64_t silent_ms = loop_now_ms(set->loop) - old->stats.heard_ms;
     bool decided_there = !newcomer->outgoing && newcomer->node_id < set->node_id;
     return newcomer->peer->boot != old->peer->boot || newcomer->outgoing == old->outgoing ||
-           decided_there || silent_ms > 2 * link_probe_interval_ms(set);
+           decided_there || link_is_silent(old);
+}
+
+/* Another process with the peer's identity, while the first is alive: of one that was started anew
+ * the old connections have ended, or are silent. */
+bool link_is_double(const struct link *link)
+{
+    const struct link *twin = link_to(link->set, link->node_id);
+    return twin != NULL && link->peer->boot != twin->peer->boot && !link_is_silent(twin);
 }
 
 bool link_is_second(const struct link *link)
@@ -204,6 +217,10 @@ void link_up(struct link *link)
 {
     struct link_set *set = link->set;
     struct link *twin = link_to(set, link->node_id);
+    if (link_is_double(link)) {
+        link_turn_away(link, ERR_CONFLICT, LINK_DOUBLE_TEXT);
+        return;
+    }
     if (link_is_second(link)) {
         link_close(link, ERR_EXISTS, "another link between these nodes is up");
         return;

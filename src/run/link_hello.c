@@ -155,13 +155,15 @@ static void link_hello_take_hello(struct link *link)
     }
     link->peer = (Wire__Hello *)link_take_message(link);
     link->node_id = link->peer->node_id;
-    if (link_is_second(link)) {
+    if (link_is_double(link)) {
+        link_turn_away(link, ERR_CONFLICT, LINK_DOUBLE_TEXT);
+    } else if (link_is_second(link)) {
         link_close(link, ERR_EXISTS, "another link between these nodes is up");
     } else if (!link->outgoing) {
         link_set_state(link, LINK_STATE_PROOF);
         link_hello_send(link);
     } else if (!link_hello_verify(link, false, link->peer->mac)) {
-        link_turn_away(link, ERR_UNAUTHORIZED, "the peer does not know the cluster's secret");
+        link_turn_away(link, ERR_UNAUTHORIZED, "the join tokens of the two nodes differ");
     } else {
         link_hello_send_proof(link);
         link_up(link);
@@ -177,5 +179,5 @@ void link_hello_take(struct link *link, enum wire_type type)
     else if (link_hello_verify(link, true, ((const Wire__Proof *)link->message)->mac))
         link_up(link);
     else
-        link_turn_away(link, ERR_UNAUTHORIZED, "the peer does not know the cluster's secret");
+        link_turn_away(link, ERR_UNAUTHORIZED, "the join tokens of the two nodes differ");
 }

@@ -20,6 +20,8 @@
 #include "run/link_tls.h"
 #include "wire/frame.h"
 
+#define LINK_DOUBLE_TEXT "another process answers as this node: is a data directory a copy?"
+
 enum {
     LINK_NONCE_BYTES = 16,
     LINK_MAC_BYTES = 32,
@@ -193,6 +195,7 @@ void link_up(struct link *link);
 void link_lost(struct link *link, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* Whether a link to the same node is up that this one would not replace. */
+bool link_is_double(const struct link *link);
 bool link_is_second(const struct link *link);
 /* Refused for who it is: Goodbye where possible, and a record in the log. */
 void link_turn_away(struct link *link, int code, const char *reason);

@@ -75,6 +75,33 @@ says() {
     run_node a
 }
 
+@test "a node that cannot join says why" {
+    start_cluster 1
+    peer=$(api /api/status | jq -r .peer)
+    make_node w -o "cluster.join=$peer" -o cluster.join_token=wrong-wrong-wrong
+    says 1 'the join token is wrong: set cluster.join_token' clusterd run --config w/clusterd.yaml
+    make_node x -o "cluster.join=$peer"
+    says 1 'the join token is wrong: set cluster.join_token' clusterd run --config x/clusterd.yaml
+    make_node y -o cluster.join=127.0.0.1:9 -o cluster.join_token=some-token-of-some
+    clusterd run --config y/clusterd.yaml 2>y.log 3>&- &
+    PID=$!
+    wait_until 30 grep -q 'cannot join yet through 127.0.0.1:9 (cluster.join)' y.log
+}
+
+@test "a copy of a data directory gets no second node into the cluster" {
+    start_cluster 3
+    cp -a "$CLUSTER_DIR/n3/data" copy
+    sed "s,$CLUSTER_DIR/n3/data,$DIR/copy,; s,listen: \"127.0.0.1:[0-9]*\",listen: \"127.0.0.1:0\",; s,path: .*,path: \"\"," \
+        "$CLUSTER_DIR/n3/clusterd.yaml" >copy.yaml
+    link=$(api /api/nodes | jq -c '.[] | select(.name == "n3") | .pid')
+    clusterd run --config copy.yaml 2>copy.log 3>&- &
+    PID=$!
+    wait_until 30 grep -q 'another process answers as this node: is a data directory a copy' copy.log
+    all_vote
+    node_state_is n3 online
+    [ "$(api /api/nodes | jq -c '.[] | select(.name == "n3") | .pid')" = "$link" ]
+}
+
 @test "a port that is taken is named" {
     start_cluster 1
     api_port=$(api /api/status | jq -r '.api[1] | sub(".*:"; "")')

@@ -338,7 +338,7 @@ static void two_dials_to_the_same_node_share_its_link(void **state)
     pair_done(&a, &b);
 }
 
-static void a_restarted_peer_is_linked_again_at_once(void **state)
+static void a_restarted_peer_is_linked_again_soon(void **state)
 {
     struct link_fixture *f = *state;
     struct fixture_node a, b, again;
@@ -363,6 +363,28 @@ static void a_restarted_peer_is_linked_again_at_once(void **state)
     fixture_node_stop(&a);
     fixture_node_stop(&b);
     fixture_node_stop(&again);
+}
+
+static void a_second_process_with_a_peers_identity_is_refused_while_the_first_is_alive(void **state)
+{
+    struct link_fixture *f = *state;
+    struct fixture_node a, b, copy;
+    struct error e;
+    pair_init(f, &a, &b);
+    assert_non_null(link_dial(b.set, link_set_address(a.set), 1, &e));
+    LINK_WAIT(f, UP_BOTH(&a, &b));
+    struct link *first = a.link;
+    fixture_node_init(&copy, f, 2);
+    assert_non_null(link_dial(copy.set, link_set_address(a.set), 1, &e));
+    LINK_WAIT(f, copy.dial_failures >= 3);
+    assert_int_equal(copy.dial_code, ERR_CONFLICT);
+    assert_non_null(strstr(copy.dial_reason, "is a data directory a copy?"));
+    assert_ptr_equal(a.link, first);
+    assert_int_equal(a.downs, 0);
+    fixture_node_stop(&b);
+    LINK_WAIT(f, UP_BOTH(&a, &copy));
+    fixture_node_stop(&a);
+    fixture_node_stop(&copy);
 }
 
 /* ---- losing and finding ------------------------------------------------------------------- */
@@ -725,7 +747,8 @@ int main(void)
         LINK_TEST(a_link_that_is_up_stays_when_another_connection_gets_through),
         LINK_TEST(when_all_dial_all_one_link_is_left_of_each_pair),
         LINK_TEST(two_dials_to_the_same_node_share_its_link),
-        LINK_TEST(a_restarted_peer_is_linked_again_at_once),
+        LINK_TEST(a_restarted_peer_is_linked_again_soon),
+        LINK_TEST(a_second_process_with_a_peers_identity_is_refused_while_the_first_is_alive),
         LINK_TEST(a_link_that_was_cut_comes_back),
         LINK_TEST(a_node_that_is_not_there_yet_is_found_when_it_comes),
         LINK_TEST(attempts_to_connect_become_rarer),
