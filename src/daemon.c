@@ -19,6 +19,7 @@
 #include "role/api_server.h"
 #include "role/chat.h"
 #include "role/coordinator.h"
+#include "role/data_plane.h"
 #include "role/files_index.h"
 #include "role/gateway.h"
 #include "role/heartbeat.h"
@@ -466,6 +467,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
         &heartbeat_role,
         &gateway_role,
         takes_part ? &participant_role : NULL,
+        takes_part ? &data_plane_role : NULL,
     };
     int err = 0;
     for (unsigned i = 0; err == 0 && i < MEM_COUNT(roles); i++)
