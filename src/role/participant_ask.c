@@ -46,20 +46,29 @@ static void ask_on_reply(void *arg, int code, const ProtobufCMessage *message)
     ask_end(ask);
 }
 
+static int ask_order(const void *a, const void *b)
+{
+    return nodeset_compare_names((*(Wire__Node *const *)a)->name, (*(Wire__Node *const *)b)->name);
+}
+
 void participant_ask_all(struct node *node, const char *path, participant_asked_fn fn, void *arg)
 {
     const Wire__Members *members = node_members(node);
+    Wire__Node **sorted = mem_calloc(members->n_nodes + 1, sizeof(Wire__Node *));
+    for (size_t i = 0; i < members->n_nodes; i++)
+        sorted[i] = members->nodes[i];
+    qsort(sorted, members->n_nodes, sizeof *sorted, ask_order);
     struct ask *ask = mem_zalloc(sizeof *ask);
     ask->rows = json_array();
     ask->left = 1;
     ask->fn = fn;
     ask->arg = arg;
     for (size_t i = 0; i < members->n_nodes; i++) {
-        if (!participant_takes_part(members->nodes[i]))
+        if (!participant_takes_part(sorted[i]))
             continue;
         struct ask_one *one = mem_zalloc(sizeof *one);
         one->ask = ask;
-        one->row = json_pack("{s:s}", "node", members->nodes[i]->name);
+        one->row = json_pack("{s:s}", "node", sorted[i]->name);
         json_array_append_new(ask->rows, one->row);
         ask->left++;
         Wire__ApiRequest request = WIRE__API_REQUEST__INIT;
@@ -68,8 +77,9 @@ void participant_ask_all(struct node *node, const char *path, participant_asked_
         request.user = (char *)(uintptr_t) "clusterd";
         request.hops = 2;
         request.here = true;
-        (void)node_call(node, members->nodes[i]->id, WIRE_API_REQUEST, &request.base, false,
-                        ASK_TIMEOUT_MS, ask_on_reply, one);
+        (void)node_call(node, sorted[i]->id, WIRE_API_REQUEST, &request.base, false, ASK_TIMEOUT_MS,
+                        ask_on_reply, one);
     }
+    free(sorted);
     ask_end(ask);
 }

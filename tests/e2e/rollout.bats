@@ -155,3 +155,115 @@ web_serves_m1() {
     [ "$(api -o /dev/null -w '%{http_code}' -X PUT -d x /api/kv/clusterd%2Fmodel%2Fm1)" = 403 ]
     api /api/kv/clusterd%2Fmodel%2Fm1 | jq -e '.id == "m1"'
 }
+
+# ---- two-phase commit with somebody missing in the middle: a stopped node cannot vote
+
+doubts() { api -n "$1" /routing/state | jq '.in_doubt | length'; }
+in_doubt() { [ "$(doubts "$1")" = 1 ]; }
+no_doubts() { [ "$(doubts "$1")" = 0 ]; }
+others() { for node in n1 n2 n3; do [ $node = "$1" ] || echo $node; done; }
+
+# Begins a switch that waits for the vote of $stopped; $coordinator leads, $waiting is prepared.
+half_a_switch() { # DECIDE_BY
+    start_cluster 3
+    web_serves_m1
+    coordinator=$(leader)
+    read -r stopped waiting <<<"$(others "$coordinator" | paste -sd ' ')"
+    kill -STOP "$(node_pid "$stopped")"
+    [ "$(post -n "$coordinator" /api/rollouts/web/start \
+        "{\"model\":\"m2\",\"steps\":\"100\",\"decide_by\":\"$1\"}")" = 200 ]
+    wait_until 5 in_doubt "$waiting"
+}
+
+@test "a vote that does not come in time is an abort; the switch is tried again" {
+    half_a_switch metadata
+    wait_until 10 no_doubts "$waiting"
+    [ "$(api -n "$waiting" /routing | jq -r '.[0].stable_model_id')" = m1 ]
+    kill -CONT "$(node_pid "$stopped")"
+    wait_until 30 is web promoted
+    wait_until 10 agree web 3
+}
+
+@test "the coordinator is killed between PREPARE_REQ and its decision: nobody waits for it" {
+    half_a_switch metadata
+    kill_node "$coordinator"
+    kill -CONT "$(node_pid "$stopped")"
+    wait_until 30 no_doubts "$waiting"
+    wait_until 30 is web promoted
+    wait_until 10 agree web 2
+    start_node "$coordinator"
+    wait_until 30 agree web 3
+    no_doubts "$coordinator"
+}
+
+@test "a participant is killed after its vote: it asks for the decision when it is back" {
+    half_a_switch metadata
+    kill_node "$waiting"
+    start_node "$waiting"
+    kill -CONT "$(node_pid "$stopped")"
+    wait_until 30 is web promoted
+    wait_until 20 agree web 3
+    no_doubts "$waiting"
+}
+
+@test "without the metadata group those in doubt wait for the coordinator, or for an operator" {
+    half_a_switch peers
+    kill_node "$coordinator"
+    kill -CONT "$(node_pid "$stopped")"
+    wait_until 10 in_doubt "$stopped"
+    txid=$(api -n "$waiting" /api/rollouts/indoubt | jq -r '[.[] | select(.txid)] | .[0].txid')
+    [ "$(api -n "$waiting" /api/rollouts/indoubt | jq '[.[] | select(.txid)] | length')" = 2 ]
+    [ "$(post -n "$waiting" /api/rollouts/resolve "{\"txid\":\"$txid\",\"outcome\":\"commit\"}")" = 503 ]
+    message | grep -F 'did not say that it is prepared'
+    in_doubt "$waiting"
+    [ "$(post -n "$stopped" /api/rollouts/resolve "{\"txid\":\"$txid\",\"outcome\":\"abort\",\"reason\":\"gone\"}")" = 200 ]
+    wait_until 10 no_doubts "$waiting"
+    wait_until 10 no_doubts "$stopped"
+    wait_until 30 is web promoted
+    wait_until 10 agree web 2
+    api -n "$waiting" /api/audit | jq -r '.[] | select(.action == "rollout resolve") | .detail' | grep -x 'abort: gone'
+    start_node "$coordinator"
+    wait_until 30 agree web 3
+}
+
+@test "without the metadata group the coordinator that returns has its undecided transactions aborted" {
+    half_a_switch peers
+    kill_node "$coordinator"
+    kill -CONT "$(node_pid "$stopped")"
+    wait_until 10 in_doubt "$stopped"
+    start_node "$coordinator"
+    wait_until 30 no_doubts "$stopped"
+    wait_until 30 no_doubts "$waiting"
+    wait_until 30 is web promoted
+    wait_until 30 agree web 3
+}
+
+@test "the commands of clustersh" {
+    start_cluster 3
+    clustersh model add m1
+    clustersh model add m2 echo:fail=100
+    [ "$(clustersh -o jsonl model list | jq -r .id | paste -sd ' ')" = 'm1 m2' ]
+    clustersh rollout start web m1 --watch
+    clustersh rollout start web m2 --weight 10 --reason 'release 9'
+    wait_until 10 is web waiting
+    [ "$(clustersh -o jsonl routing show web | jq -r '[.node, .version, .weights.canary] | join(" ")' | paste -sd ,)" = \
+        'n1 2 10,n2 2 10,n3 2 10' ]
+    clustersh rollout freeze web
+    run clustersh rollout promote web
+    [ "$status" = 3 ]
+    [[ "$output" == *'resume it first'* ]]
+    clustersh rollout resume web
+    clustersh rollout pause web
+    clustersh rollout abort web -r 'changed my mind'
+    run clustersh rollout status web --watch
+    [ "$status" = 3 ]
+    clustersh -o jsonl rollout status web | jq -e '.state == "aborted"'
+    clustersh rollout rollback web 2 -r again -w
+    [ "$(clustersh -o jsonl routing show web | jq -r .canary_model_id | sort -u)" = m2 ]
+    clustersh rollout history web -n 3 | grep again
+    clustersh rollout indoubt
+    run clustersh rollout resolve 5ac6e154-78fa-4ab8-96f9-527fe47fc3f4 abort
+    [ "$status" = 1 ]
+    run clustersh model remove m1
+    [ "$status" = 3 ]
+}

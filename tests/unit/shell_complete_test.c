@@ -65,7 +65,9 @@ static void assert_complete(const char *line, const char *expected)
 static void words_of_commands_come_from_the_table(void **state)
 {
     (void)state;
-    assert_complete("", "audit exec exit file help job kv node quit raft status");
+    assert_complete(
+        "", "audit chat election exec exit file help job kv model node quit raft rollout routing "
+            "status");
     assert_complete("no", "node");
     assert_complete("job l", "list logs");
     assert_complete("j sh", "show");
