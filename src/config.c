@@ -132,7 +132,8 @@ const struct config_row config_rows[] = {
     {CONFIG_AT(chat, port), CONFIG_NUMBER, CONFIG_IN(chat, port), "0", 0, 65535, NULL,
      "Another way to set the port of peer.listen and peer.advertise, with chat.host."},
     {CONFIG_AT(chat, seed_nodes), CONFIG_ADDRESSES, CONFIG_IN(chat, seed_nodes), "", 0, 0, NULL,
-     "Further addresses for cluster.join; this node's own may be among them."},
+     "Further addresses for cluster.join; this node's own may be among them. The founder needs "
+     "none."},
     {CONFIG_AT(chat, heartbeat_interval_ms), CONFIG_NUMBER, CONFIG_IN(chat, heartbeat_interval_ms),
      "800", 10, 60000, NULL, "How often the leader of the chat shows that it is there."},
     {CONFIG_AT(chat, leader_timeout_ms), CONFIG_NUMBER, CONFIG_IN(chat, leader_timeout_ms), "0", 0,
@@ -454,10 +455,10 @@ static void config_replace(char **field, const char *value)
 int config_settle(struct config *config, struct error *e)
 {
     const char *host = config->chat.host;
-    if (config->chat.leader_timeout_ms == 0)
-        config->chat.leader_timeout_ms = 3 * config->chat.heartbeat_interval_ms;
     if ((config->chat.port > 0) != (host[0] != '\0'))
         return error_set(e, ERR_INVALID, "chat.host and chat.port go together");
+    if (config->chat.leader_timeout_ms == 0)
+        config->chat.leader_timeout_ms = 3 * config->chat.heartbeat_interval_ms;
     char *own = NULL;
     if (host[0] != '\0') {
         own = mem_printf(strchr(host, ':') != NULL ? "[%s]:%llu" : "%s:%llu", host,
@@ -468,7 +469,8 @@ int config_settle(struct config *config, struct error *e)
     }
     const struct config_row *row = config_find("cluster", "join");
     int err = 0;
-    for (unsigned i = 0; i < config->chat.seed_nodes.n && err == 0; i++) {
+    unsigned seeds = config->cluster.bootstrap ? 0 : config->chat.seed_nodes.n;
+    for (unsigned i = 0; i < seeds && err == 0; i++) {
         const char *seed = config->chat.seed_nodes.items[i];
         bool known =
             (own != NULL && strcmp(seed, own) == 0) || strcmp(seed, config->peer.advertise) == 0;

@@ -15,7 +15,7 @@ teardown() { stop_hosts; }
     wait_until 30 chat_leader_is n3
     wait_until 20 all_take_part
     send n1 '{"text":"before"}' >/dev/null
-    cut 3 -- 1 2
+    cut_both_ways 3 -- 1 2
     send_any() { clustersh -s "$(endpoints n1 n2 n2)" chat send "$@"; }
     send_any during
     run api -n n3 -m 15 -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' -d '{"text":"lost"}' /api/chat/messages
@@ -64,7 +64,7 @@ teardown() { stop_hosts; }
     CHAT_NODES="n1 n2 n3 n4 n5"
     wait_until 30 chat_leader_is n5
     wait_until 20 all_take_part
-    cut 4 5 -- 1 2 3
+    cut_both_ways 4 5 -- 1 2 3
     clustersh -s "$(endpoints n1 n2 n3)" chat send during
     DOWN=' n4 n5'
     wait_until 10 chat_leader_is n3

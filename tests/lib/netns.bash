@@ -3,7 +3,7 @@
 #   start_hosts N                 hosts h1 ... hN (10.77.0.1 ...); false where namespaces can't be made
 #   on_host I COMMAND...          runs on host I
 #   start_host_nodes N [OPTION]   a cluster with node nI on host I; sets CLUSTER_DIR, as cluster.bash wants it
-#   cut I... -- K...              drops everything between the two groups; cut_one_way: from the first to the second
+#   cut_both_ways I... -- K...    drops everything between the two groups; cut_one_way: from the first to the second
 #   lose PERCENT                  drops that much of everything
 #   heal                          all of it again
 #   stop_hosts                    ends nodes and hosts
@@ -80,7 +80,7 @@ cut_one_way() {
     ip netns exec "$NET-sw" nft "add rule bridge part f iifname { $(ports_of "${from[@]}") } oifname { $(ports_of "${to[@]}") } drop"
 }
 
-cut() {
+cut_both_ways() {
     local from=() to=() seen=
     for i in "$@"; do
         if [ "$i" = -- ]; then seen=1; elif [ -z "$seen" ]; then from+=("$i"); else to+=("$i"); fi

@@ -92,6 +92,32 @@ static void errors_name_file_line_and_key(void **state)
     assert_refused("node:\n  name: a\n--- [\n", "not YAML");
 }
 
+static void the_chat_names_for_address_and_seeds_take_effect(void **state)
+{
+    (void)state;
+    assert_int_equal(config_set(&config, "chat.host", "127.0.0.1", &e), 0);
+    assert_int_equal(config_settle(&config, &e), ERR_INVALID);
+    assert_int_equal(config_set(&config, "chat.port", "7410", &e), 0);
+    assert_int_equal(config_set(&config, "chat.seed_nodes", "127.0.0.1:7400,127.0.0.1:7410", &e),
+                     0);
+    assert_int_equal(config_set(&config, "chat.heartbeat_interval_ms", "100", &e), 0);
+    assert_int_equal(config_settle(&config, &e), 0);
+    assert_string_equal(config.peer.listen, "127.0.0.1:7410");
+    assert_string_equal(config.peer.advertise, "127.0.0.1:7410");
+    assert_int_equal(config.cluster.join.n, 1);
+    assert_string_equal(config.cluster.join.items[0], "127.0.0.1:7400");
+    assert_int_equal(config.chat.leader_timeout_ms, 300);
+    assert_int_equal(config_check(&config, &e), 0);
+    assert_int_equal(config_set(&config, "chat.leader_timeout_ms", "150", &e), 0);
+    assert_int_equal(config_check(&config, &e), ERR_INVALID);
+    config_done(&config);
+    config_init(&config);
+    assert_int_equal(config_set(&config, "cluster.bootstrap", "true", &e), 0);
+    assert_int_equal(config_set(&config, "chat.seed_nodes", "127.0.0.1:7400", &e), 0);
+    assert_int_equal(config_settle(&config, &e), 0);
+    assert_int_equal(config.cluster.join.n, 0);
+}
+
 static void check_refuses_what_no_key_can_know(void **state)
 {
     (void)state;
@@ -148,6 +174,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_default_is_good, setup, teardown),
         cmocka_unit_test_setup_teardown(values_arrive_typed, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_name_file_line_and_key, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_chat_names_for_address_and_seeds_take_effect, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(check_refuses_what_no_key_can_know, setup, teardown),
         cmocka_unit_test_setup_teardown(what_is_printed_reads_back_the_same, setup, teardown),
         cmocka_unit_test_setup_teardown(secrets_are_not_shown, setup, teardown),
