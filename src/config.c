@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "wire/lake_path.h"
 
 #define CONFIG_AT(section, key) #section, #key
 #define CONFIG_IN(section, key) offsetof(struct config, section.key)
@@ -123,6 +124,18 @@ const struct config_row config_rows[] = {
     {CONFIG_AT(sql, store), CONFIG_TEXT, CONFIG_IN(sql, store), "", 0, 4096, NULL,
      "Where tables live, for all nodes the same: file:/absolute/folder that every node mounts, or "
      "s3://bucket/prefix. Empty: the folder lake in node.data_dir, for a single node."},
+    {CONFIG_AT(sql, slots), CONFIG_NUMBER, CONFIG_IN(sql, slots), "2", 1, 64, NULL,
+     "SQL tasks that run at once on this node, each in a process of its own."},
+    {CONFIG_AT(sql, threads), CONFIG_NUMBER, CONFIG_IN(sql, threads), "0", 0, 1024, NULL,
+     "Threads of each SQL task; 0: one per processor."},
+    {CONFIG_AT(sql, memory), CONFIG_BYTES, CONFIG_IN(sql, memory), "0", 0, 1ULL << 50, NULL,
+     "Memory of all SQL tasks together, which spill to disk beyond it; 0: half of the machine's."},
+    {CONFIG_AT(sql, temp_bytes), CONFIG_BYTES, CONFIG_IN(sql, temp_bytes), "100G", 1 << 20,
+     1ULL << 50, NULL, "Disk space in DATA_DIR that spilling SQL tasks may take together."},
+    {CONFIG_AT(sql, time_limit), CONFIG_DURATION, CONFIG_IN(sql, time_limit), "1h", 0,
+     365 * CONFIG_DAY_MS, NULL, "Time after which an SQL task is ended; 0: never."},
+    {CONFIG_AT(sql, paths), CONFIG_LIST, CONFIG_IN(sql, paths), "", 0, 0, NULL,
+     "Directories, besides the store, that COPY and tables with a LOCATION may use."},
 
     {CONFIG_AT(chat, node_id), CONFIG_NUMBER, CONFIG_IN(chat, node_id), "0", 0, 0x7fffffff, NULL,
      "Election priority: the node with the highest one that can lead the chat does. 0: the node's "
@@ -483,6 +496,22 @@ int config_settle(struct config *config, struct error *e)
     return err;
 }
 
+static int config_check_sql(const struct config *config, struct error *e)
+{
+    struct lake_url url;
+    struct error why = {0};
+    if (config->sql.store[0] != '\0') {
+        if (lake_url_parse(config->sql.store, &url, &why) < 0)
+            return error_set(e, ERR_INVALID, "sql.store: %s", why.text);
+        lake_url_done(&url);
+    }
+    for (unsigned i = 0; i < config->sql.paths.n; i++)
+        if (config->sql.paths.items[i][0] != '/')
+            return error_set(e, ERR_INVALID, "sql.paths holds %s: must begin with '/'",
+                             config->sql.paths.items[i]);
+    return 0;
+}
+
 int config_check(const struct config *config, struct error *e)
 {
     bool peer_tls = config->peer.tls_cert[0] != '\0';
@@ -516,5 +545,5 @@ int config_check(const struct config *config, struct error *e)
         return error_set(e, ERR_INVALID, "node.roles is empty");
     if (config->cluster.bootstrap && config->cluster.join.n > 0)
         return error_set(e, ERR_INVALID, "cluster.bootstrap and cluster.join exclude each other");
-    return 0;
+    return config_check_sql(config, e);
 }

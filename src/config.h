@@ -81,6 +81,12 @@ struct config {
     } jobs;
     struct {
         char *store;
+        uint64_t slots;
+        uint64_t threads;
+        uint64_t memory;
+        uint64_t temp_bytes;
+        uint64_t time_limit;
+        struct config_list paths;
     } sql;
     struct {
         uint64_t node_id;

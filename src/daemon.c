@@ -29,6 +29,7 @@
 #include "role/node.h"
 #include "role/participant.h"
 #include "role/raft_api.h"
+#include "role/sql_worker.h"
 #include "role/state.h"
 #include "role/status_api.h"
 #include "role/tables.h"
@@ -439,6 +440,13 @@ static void daemon_describe(struct daemon *d)
                  .rate_max = config->chat.rate_max,
                  .keep_ms = config->chat.keep,
                  .keep_bytes = config->chat.keep_bytes},
+        .sql_slots = (uint32_t)config->sql.slots,
+        .sql_threads = config->sql.threads > 0 ? (uint32_t)config->sql.threads : vitals_cpus(),
+        .sql_memory_bytes = config->sql.memory > 0 ? config->sql.memory : vitals_memory_bytes() / 2,
+        .sql_temp_bytes = config->sql.temp_bytes,
+        .sql_time_limit_ms = config->sql.time_limit,
+        .sql_paths = (const char *const *)config->sql.paths.items,
+        .sql_paths_n = config->sql.paths.n,
         .bootstrap = config->cluster.bootstrap,
         .lake_place = config->sql.store,
         .join_token = d->join_token,
@@ -464,6 +472,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
         &join_role,
         works ? &worker_role : NULL,
         chats ? &chat_role : NULL,
+        works ? &sql_worker_role : NULL,
         &heartbeat_role,
         &gateway_role,
         takes_part ? &participant_role : NULL,

@@ -76,6 +76,13 @@ struct node_options {
         uint64_t keep_ms;
         uint64_t keep_bytes;
     } chat;
+    uint32_t sql_slots;        /* >= 1 */
+    uint32_t sql_threads;      /* of each slot, >= 1 */
+    uint64_t sql_memory_bytes; /* of all slots together, and so on */
+    uint64_t sql_temp_bytes;
+    uint64_t sql_time_limit_ms;   /* of a task; 0: none */
+    const char *const *sql_paths; /* directories that COPY may use */
+    size_t sql_paths_n;
     bool bootstrap;
     const char *lake_place; /* URL of the store; "": DATA/lake */
     const char *join_token;

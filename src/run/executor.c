@@ -166,9 +166,16 @@ static void executor_job_fail(struct executor_job *job, int code, const char *ki
 
 static void executor_job_fail_cancelled(struct executor_job *job)
 {
-    bool is_limit = job->cancel_code == ERR_TIMEOUT;
-    executor_job_fail(job, job->cancel_code, is_limit ? "limit" : "cancelled", job->cancel_text,
-                      is_limit ? "raise the time limit, or select less" : "", false);
+    const char *kind = "cancelled";
+    const char *hint = "";
+    if (job->cancel_code == ERR_TIMEOUT) {
+        kind = "limit";
+        hint = "raise the time limit, or select less";
+    } else if (job->cancel_code == ERR_UNAVAILABLE) {
+        kind = "unavailable";
+    }
+    executor_job_fail(job, job->cancel_code, kind, job->cancel_text, hint,
+                      job->cancel_code == ERR_UNAVAILABLE);
 }
 
 static void executor_queue_remove(struct executor_job *job)
@@ -456,12 +463,12 @@ static void executor_end_cancelled(struct executor_queue *queue)
 static void executor_on_dispatch(void *arg)
 {
     struct executor_pool *pool = arg;
+    executor_end_cancelled(&pool->light);
+    executor_end_cancelled(&pool->heavy);
     if (pool->closed != NULL) {
         executor_pool_check_closed(pool);
         return;
     }
-    executor_end_cancelled(&pool->light);
-    executor_end_cancelled(&pool->heavy);
     executor_hand_out(pool);
     executor_start_children(pool);
     bool is_starting = executor_find(pool, EXECUTOR_CHILD_STARTING) != NULL;
@@ -642,13 +649,12 @@ static void executor_pool_check_closed(struct executor_pool *pool)
     (void)loop_work(pool->options.loop, executor_pool_remove, executor_pool_removed, pool);
 }
 
-static void executor_pool_drop_jobs(struct executor_queue *queue)
+static void executor_pool_end_job(struct executor_job *job)
 {
-    struct executor_job *job;
-    while ((job = TAILQ_FIRST(queue)) != NULL) {
-        TAILQ_REMOVE(queue, job, entry);
-        executor_job_free(job);
-    }
+    if (job->cancel_code != 0)
+        return;
+    job->cancel_code = ERR_UNAVAILABLE;
+    job->cancel_text = mem_strdup("this node is stopping");
 }
 
 void executor_pool_close(struct executor_pool *pool, void (*closed)(void *arg), void *arg)
@@ -656,14 +662,15 @@ void executor_pool_close(struct executor_pool *pool, void (*closed)(void *arg), 
     assert(pool->closed == NULL && closed != NULL);
     pool->closed = closed;
     pool->closed_arg = arg;
-    executor_pool_drop_jobs(&pool->light);
-    executor_pool_drop_jobs(&pool->heavy);
+    struct executor_job *job;
+    TAILQ_FOREACH (job, &pool->light, entry)
+        executor_pool_end_job(job);
+    TAILQ_FOREACH (job, &pool->heavy, entry)
+        executor_pool_end_job(job);
     for (unsigned i = 0; i <= pool->options.slots; i++) {
         struct executor_child *child = &pool->children[i];
-        if (child->job != NULL) {
-            child->job->fn = NULL;
-            child->job->cancel_code = ERR_CANCELLED;
-        }
+        if (child->job != NULL)
+            executor_pool_end_job(child->job);
         child->was_killed = true;
         if (child->process != NULL)
             executor_process_kill(child->process);

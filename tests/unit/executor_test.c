@@ -658,18 +658,22 @@ static void nothing_stays_when_the_pool_is_closed(void **state)
 {
     struct executor_bed bed;
     struct executor_bed_run run;
+    struct executor_bed_run waiting;
     (void)state;
     executor_bed_init(&bed);
     begin(&bed, ENDLESS, 0, &run);
     int pid = pid_that_runs(&bed);
+    begin(&bed, "SELECT 1", 0, &waiting);
     char *dir = mem_printf("%s/sql", bed.dir);
     assert_int_equal(access(dir, F_OK), 0);
     executor_bed_stop(&bed);
     assert_int_not_equal(access(dir, F_OK), 0);
     assert_int_not_equal(kill(pid, 0), 0);
-    assert_null(run.done);
+    assert_int_equal(run.done->error->code, ERR_UNAVAILABLE);
+    assert_int_equal(waiting.done->error->code, ERR_UNAVAILABLE);
     free(dir);
     executor_bed_run_done(&run);
+    executor_bed_run_done(&waiting);
     executor_bed_done(&bed);
 }
 

@@ -147,6 +147,8 @@ unit_tests += tests/unit/executor_file_test
 tests_unit_executor_file_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/executor_test
 tests_unit_executor_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/sql_worker_test
+tests_unit_sql_worker_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 endif
 unit_tests += tests/unit/spawn_test
 tests_unit_spawn_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
@@ -261,7 +263,7 @@ check_PROGRAMS += $(unit_tests)
 
 unit_tests += tests/unit/config_test
 tests_unit_config_test_SOURCES = tests/unit/config_test.c src/config.c src/config_print.c src/config_yaml.c
-tests_unit_config_test_LDADD = $(base_libs) $(YAML_LIBS) $(CMOCKA_LIBS)
+tests_unit_config_test_LDADD = $(wire_libs) $(YAML_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/state_store_test
 tests_unit_state_store_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/state_tables_test

@@ -1,0 +1,387 @@
+/* Happy path: SqlRunTask begins at once when a slot is free, else it waits in the queue; what the
+ * executor says goes back over the link under the requester's call number.
+ *
+ * A full link holds updates here, no more than the credit that the requester gave; an executor that
+ * has no credit waits. Ends early: SqlCancelTask, the requester's link lost, the node stopping. */
+#include "role/sql_worker.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "role/sql_worker_internal.h"
+
+static const struct log_about sql_worker_log = {.role = "sql_worker"};
+
+/* ---- answers --------------------------------------------------------------------------------- */
+
+static void sql_run_free(struct sql_run *run)
+{
+    struct sql_run_held *held;
+    HASH_DEL(run->worker->runs, run);
+    while ((held = STAILQ_FIRST(&run->held)) != NULL) {
+        STAILQ_REMOVE_HEAD(&run->held, entry);
+        wire_free(held->update);
+        free(held);
+    }
+    loop_timer_stop(&run->retry);
+    if (run->task != NULL)
+        wire_free(&run->task->base);
+    free(run);
+}
+
+static ProtobufCMessage *sql_run_copy(enum wire_type type, const ProtobufCMessage *message)
+{
+    ProtobufCMessage *copy = NULL;
+    size_t len = protobuf_c_message_get_packed_size(message);
+    uint8_t *packed = mem_alloc(len + 1);
+    (void)protobuf_c_message_pack(message, packed);
+    int err = wire_unpack(type, packed, len, &copy);
+    assert(err == 0);
+    (void)err;
+    free(packed);
+    return copy;
+}
+
+static void sql_run_on_retry(void *arg)
+{
+    struct sql_run *run = arg;
+    struct sql_run_held *held;
+    while ((held = STAILQ_FIRST(&run->held)) != NULL) {
+        if (node_send(run->worker->node, run->key.peer, WIRE_SQL_TASK_UPDATE, held->update) ==
+            ERR_BUSY) {
+            loop_timer_start(&run->retry, SQL_WORKER_RETRY_MS);
+            return;
+        }
+        STAILQ_REMOVE_HEAD(&run->held, entry);
+        wire_free(held->update);
+        free(held);
+    }
+    if (run->has_ended)
+        sql_run_free(run);
+}
+
+/* Sends an update, or holds it. Progress is not worth holding. */
+static void sql_run_send(struct sql_run *run, const Wire__SqlTaskUpdate *update)
+{
+    int err = ERR_BUSY;
+    if (STAILQ_EMPTY(&run->held))
+        err = node_send(run->worker->node, run->key.peer, WIRE_SQL_TASK_UPDATE, &update->base);
+    if (err != ERR_BUSY || (update->done == NULL && update->rows == NULL))
+        return; /* sent; or the link is gone, and sql_worker_on_link follows */
+    struct sql_run_held *held = mem_alloc(sizeof *held);
+    held->update = sql_run_copy(WIRE_SQL_TASK_UPDATE, &update->base);
+    STAILQ_INSERT_TAIL(&run->held, held, entry);
+    if (!loop_timer_is_running(&run->retry))
+        loop_timer_start(&run->retry, SQL_WORKER_RETRY_MS);
+}
+
+/* Its last update; takes the run. */
+static void sql_run_end(struct sql_run *run, const Wire__SqlTaskUpdate *update)
+{
+    run->has_ended = true;
+    run->job = NULL;
+    sql_run_send(run, update);
+    if (STAILQ_EMPTY(&run->held))
+        sql_run_free(run);
+}
+
+static void sql_worker_tell_failure(struct sql_worker *worker, const struct sql_run_key *key,
+                                    struct sql_run *run, const struct error *e, const char *kind,
+                                    bool elsewhere)
+{
+    Wire__SqlTaskUpdate update = WIRE__SQL_TASK_UPDATE__INIT;
+    Wire__SqlTaskDone done = WIRE__SQL_TASK_DONE__INIT;
+    Wire__SqlError error = WIRE__SQL_ERROR__INIT;
+    char *text = mem_strdup(e->text);
+    error.code = e->code;
+    error.kind = (char *)(uintptr_t)kind;
+    error.message = text;
+    error.elsewhere = elsewhere;
+    done.error = &error;
+    update.call = key->call;
+    update.state = WIRE__SQL_TASK_STATE__SQL_TASK_STATE_ENDED;
+    update.done = &done;
+    if (run != NULL)
+        sql_run_end(run, &update);
+    else
+        (void)node_send(worker->node, key->peer, WIRE_SQL_TASK_UPDATE, &update.base);
+    free(text);
+}
+
+static void sql_run_tell_state(struct sql_run *run, Wire__SqlTaskState state)
+{
+    Wire__SqlTaskUpdate update = WIRE__SQL_TASK_UPDATE__INIT;
+    update.call = run->key.call;
+    update.state = state;
+    sql_run_send(run, &update);
+}
+
+/* ---- running --------------------------------------------------------------------------------- */
+
+static void sql_run_on_update(void *arg, const Wire__SqlTaskUpdate *update)
+{
+    struct sql_run *run = arg;
+    if (update->done != NULL)
+        sql_run_end(run, update);
+    else
+        sql_run_send(run, update);
+}
+
+/* Takes the run when it fails. */
+static void sql_run_begin(struct sql_run *run, const Wire__SqlRunTask *task)
+{
+    struct error e = {0};
+    int err = executor_run(run->worker->pool, task, sql_run_on_update, run, &run->job);
+    if (err == 0) {
+        sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_RUNNING);
+        return;
+    }
+    (void)error_set(&e, err,
+                    err == ERR_TOO_LARGE ? "the statement and the files it reads don't fit one task"
+                                         : "too many SQL tasks wait on this node");
+    sql_worker_tell_failure(run->worker, &run->key, run, &e, "limit", err == ERR_BUSY);
+}
+
+static void sql_worker_on_slot(void *arg)
+{
+    struct sql_worker *worker = arg;
+    struct sql_run *run;
+    while (!worker->is_stopping && executor_pool_has_slot(worker->pool) &&
+           (run = sql_queue_take(worker->queue)) != NULL) {
+        Wire__SqlRunTask *task = run->task;
+        run->task = NULL;
+        sql_run_begin(run, task);
+        wire_free(&task->base);
+    }
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static struct sql_run *sql_worker_find(struct sql_worker *worker, uint64_t peer, uint64_t call)
+{
+    struct sql_run *run = NULL;
+    struct sql_run_key key = {peer, call};
+    HASH_FIND(hh, worker->runs, &key, sizeof key, run);
+    return run;
+}
+
+static bool sql_worker_is_local(const char *root)
+{
+    return *root == '\0' || *root == '/' || str_starts_with(root, "file:");
+}
+
+/* What cannot run here whatever the statement says. */
+static int sql_worker_check(struct sql_worker *worker, const Wire__SqlRunTask *task,
+                            struct error *e)
+{
+    const Wire__SqlFragment *fragment = task->fragment;
+    if (worker->pool == NULL)
+        return error_set(e, worker->why.code, "%s", worker->why.text);
+    if (worker->is_stopping)
+        return error_set(e, ERR_UNAVAILABLE, "this node is stopping");
+    if (HASH_COUNT(worker->runs) >= SQL_WORKER_RUNS_MAX)
+        return error_set(e, ERR_BUSY, "this node has %d SQL tasks already", SQL_WORKER_RUNS_MAX);
+    if (strlen(task->session) > SQL_WORKER_SESSION_BYTES_MAX)
+        return error_set(e, ERR_PROTOCOL, "a session's name is too long");
+    for (size_t i = 0; fragment != NULL && i < fragment->n_inputs; i++)
+        if (!sql_worker_is_local(fragment->inputs[i]->root))
+            return error_set(e, ERR_UNSUPPORTED, "this node cannot read %s",
+                             fragment->inputs[i]->root);
+    return 0;
+}
+
+static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage *message)
+{
+    struct sql_worker *worker = self;
+    const Wire__SqlRunTask *task = (const Wire__SqlRunTask *)message;
+    struct sql_run_key key = {from, task->call};
+    struct error e = {0};
+    if (sql_worker_find(worker, from, task->call) != NULL)
+        return; /* a call number that is in use: the requester's mistake */
+    int err = sql_worker_check(worker, task, &e);
+    if (err < 0) {
+        sql_worker_tell_failure(worker, &key, NULL, &e, "unavailable", true);
+        return;
+    }
+    struct sql_run *run = mem_zalloc(sizeof *run);
+    run->worker = worker;
+    run->key = key;
+    STAILQ_INIT(&run->held);
+    loop_timer_init(&run->retry, node_loop(worker->node), sql_run_on_retry, run);
+    HASH_ADD(hh, worker->runs, key, sizeof run->key, run);
+    if (executor_task_is_light(task) || executor_pool_has_slot(worker->pool)) {
+        sql_run_begin(run, task);
+        return;
+    }
+    run->task = (Wire__SqlRunTask *)sql_run_copy(WIRE_SQL_RUN_TASK, message);
+    sql_queue_add(worker->queue, task->session, run);
+    sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_QUEUED);
+}
+
+static void sql_worker_on_credit(void *self, uint64_t from, const ProtobufCMessage *message)
+{
+    const Wire__SqlCredit *credit = (const Wire__SqlCredit *)message;
+    struct sql_run *run = sql_worker_find(self, from, credit->call);
+    if (run == NULL)
+        return;
+    if (run->task != NULL)
+        run->task->credit += credit->bytes;
+    else if (run->job != NULL)
+        executor_credit(run->job, credit->bytes);
+}
+
+static void sql_worker_on_cancel(void *self, uint64_t from, const ProtobufCMessage *message)
+{
+    struct sql_worker *worker = self;
+    const Wire__SqlCancelTask *cancel = (const Wire__SqlCancelTask *)message;
+    struct sql_run *run = sql_worker_find(worker, from, cancel->call);
+    struct error e = {.code = ERR_CANCELLED, .text = "cancelled"};
+    if (run == NULL)
+        return;
+    if (run->session != NULL) {
+        sql_queue_remove(worker->queue, run);
+        sql_worker_tell_failure(worker, &run->key, run, &e, "cancelled", false);
+    } else if (run->job != NULL) {
+        executor_cancel(run->job, ERR_CANCELLED, "cancelled");
+    }
+}
+
+/* Nobody waits for it any more; takes the run. */
+static void sql_run_drop(struct sql_run *run)
+{
+    if (run->session != NULL)
+        sql_queue_remove(run->worker->queue, run);
+    if (run->job != NULL)
+        executor_drop(run->job);
+    sql_run_free(run);
+}
+
+static void sql_worker_on_link(void *self, uint64_t peer, uint64_t session)
+{
+    struct sql_worker *worker = self;
+    struct sql_run *run;
+    struct sql_run *next;
+    (void)session; /* a new link's tasks come after this: what is there belongs to the old one */
+    HASH_ITER (hh, worker->runs, run, next)
+        if (run->key.peer == peer)
+            sql_run_drop(run);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void sql_worker_on_closed(void *arg)
+{
+    struct sql_worker *worker = arg;
+    worker->pool = NULL;
+    node_role_stopped(worker->node);
+}
+
+static void sql_worker_stop(void *self)
+{
+    struct sql_worker *worker = self;
+    struct error e = {.code = ERR_UNAVAILABLE, .text = "this node is stopping"};
+    struct sql_run *run;
+    struct sql_run *next;
+    worker->is_stopping = true;
+    node_lake(worker->node)->executors = NULL;
+    HASH_ITER (hh, worker->runs, run, next) {
+        struct sql_run_key key = run->key;
+        sql_run_drop(run);
+        sql_worker_tell_failure(worker, &key, NULL, &e, "unavailable", true);
+    }
+    if (worker->pool != NULL)
+        executor_pool_close(worker->pool, sql_worker_on_closed, worker);
+    else
+        node_role_stopped(worker->node);
+}
+
+static void sql_worker_free(void *self)
+{
+    struct sql_worker *worker = self;
+    if (worker->pool != NULL)
+        return; /* given up: the pool still refers to it, and the process ends */
+    sql_queue_free(worker->queue);
+    free(worker);
+}
+
+/* The directories that tasks may use: the store, when it is one, and those of the configuration. */
+static size_t sql_worker_allowed(const struct node *node, const char *place, const char ***out)
+{
+    const struct node_options *options = node_options(node);
+    const char **allowed = mem_calloc(options->sql_paths_n + 1, sizeof *allowed);
+    size_t n = 0;
+    if (place != NULL && str_starts_with(place, "file:"))
+        allowed[n++] = place + strlen("file:");
+    for (size_t i = 0; i < options->sql_paths_n; i++)
+        allowed[n++] = options->sql_paths[i];
+    *out = allowed;
+    return n;
+}
+
+static int sql_worker_open(struct sql_worker *worker, struct error *e)
+{
+    const struct node_options *options = node_options(worker->node);
+    struct lake *lake = node_lake(worker->node);
+    const char **allowed;
+    size_t allowed_n = sql_worker_allowed(worker->node, lake->place, &allowed);
+    char *dir = mem_printf("%s/sql", options->data_dir);
+    struct executor_pool_options pool = {
+        .loop = node_loop(worker->node),
+        .dir = dir,
+        .slots = options->sql_slots,
+        .threads = options->sql_threads,
+        .memory_bytes_max = options->sql_memory_bytes / options->sql_slots,
+        .temp_bytes_max = options->sql_temp_bytes / options->sql_slots,
+        .time_limit_ms = options->sql_time_limit_ms,
+        .allowed = allowed,
+        .allowed_n = allowed_n,
+    };
+    int err = executor_pool_new(&pool, &worker->pool, e);
+    if (err == 0) {
+        executor_pool_on_slot(worker->pool, sql_worker_on_slot, worker);
+        lake->executors = worker->pool;
+    }
+    free(dir);
+    free(allowed);
+    return err;
+}
+
+/* A node without DuckDB is a node all the same: it refuses SQL tasks with the reason. */
+static int sql_worker_start(struct node *node, void **self, struct error *e)
+{
+    struct sql_worker *worker = mem_zalloc(sizeof *worker);
+    worker->node = node;
+    worker->queue = sql_queue_new();
+    int err = executor_check(NULL, &worker->why);
+    if (err < 0)
+        log_info(&sql_worker_log, "no SQL on this node: %s", worker->why.text);
+    else
+        err = sql_worker_open(worker, e);
+    if (err < 0 && err != worker->why.code) {
+        sql_queue_free(worker->queue);
+        free(worker);
+        return err;
+    }
+    *self = worker;
+    return 0;
+}
+
+static const struct role_handler sql_worker_handlers[] = {
+    {WIRE_SQL_RUN_TASK, sql_worker_on_run},
+    {WIRE_SQL_CREDIT, sql_worker_on_credit},
+    {WIRE_SQL_CANCEL_TASK, sql_worker_on_cancel},
+    {0, NULL},
+};
+
+const struct role sql_worker_role = {
+    .name = "sql_worker",
+    .start = sql_worker_start,
+    .stop = sql_worker_stop,
+    .free = sql_worker_free,
+    .on_link = sql_worker_on_link,
+    .handlers = sql_worker_handlers,
+};

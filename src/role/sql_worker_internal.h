@@ -1,0 +1,62 @@
+/* Between the files of the SQL worker. */
+#ifndef ROLE_SQL_WORKER_INTERNAL_H
+#define ROLE_SQL_WORKER_INTERNAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "role/node.h"
+#include "role/sql_worker.h"
+#include "run/executor.h"
+#include "run/loop.h"
+
+struct sql_worker;
+
+/* Calls of different requesters may have the same number. */
+struct sql_run_key {
+    uint64_t peer;
+    uint64_t call;
+};
+
+/* An update that waits for room in the link's queue. */
+struct sql_run_held {
+    STAILQ_ENTRY(sql_run_held) entry;
+    ProtobufCMessage *update;
+};
+
+/* One task, from its SqlRunTask to the last update. */
+struct sql_run {
+    UT_hash_handle hh;
+    TAILQ_ENTRY(sql_run) entry; /* in its session, while it waits */
+    struct sql_worker *worker;
+    struct sql_run_key key;
+    struct sql_session *session; /* while it waits */
+    Wire__SqlRunTask *task;      /* while it waits */
+    struct executor_job *job;    /* while it runs */
+    bool has_ended;              /* its last update is held */
+    STAILQ_HEAD(, sql_run_held) held;
+    struct loop_timer retry;
+};
+
+struct sql_worker {
+    struct node *node;
+    struct executor_pool *pool; /* NULL: this node cannot run SQL */
+    struct error why;           /* then */
+    struct sql_run *runs;
+    struct sql_queue *queue;
+    bool is_stopping;
+};
+
+/* ---- the queue: turns go round the sessions, each in its own order
+ * ------------------------------- */
+
+struct sql_queue *sql_queue_new(void);
+void sql_queue_free(struct sql_queue *queue); /* is empty */
+void sql_queue_add(struct sql_queue *queue, const char *session, struct sql_run *run);
+void sql_queue_remove(struct sql_queue *queue, struct sql_run *run); /* one that waits */
+/* The next one, removed; NULL when none waits. */
+struct sql_run *sql_queue_take(struct sql_queue *queue);
+
+#endif
