@@ -25,6 +25,12 @@ bench_programs += bench/bin/scheduler_bench
 bench_bin_scheduler_bench_SOURCES = bench/scheduler_bench.c
 bench_bin_scheduler_bench_LDADD = $(core_libs)
 
+if HAVE_DUCKDB
+bench_programs += bench/bin/sql_bench
+bench_bin_sql_bench_SOURCES = bench/sql_bench.c
+bench_bin_sql_bench_LDADD = $(run_libs)
+endif
+
 bench_programs += bench/bin/submit_latency
 bench_bin_submit_latency_SOURCES = bench/submit_latency.c
 bench_bin_submit_latency_LDADD = $(base_libs) $(JANSSON_LIBS)

@@ -15,10 +15,26 @@ enum {
 
 #define EXECUTOR_TEXT_SECOND_US INT64_C(1000000)
 
+size_t executor_text_u64(uint64_t v, char *out)
+{
+    char digits[24];
+    char *at = digits + sizeof digits;
+    do {
+        *--at = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    size_t n = (size_t)(digits + sizeof digits - at);
+    memcpy(out, at, n);
+    out[n] = '\0';
+    return n;
+}
+
 size_t executor_text_uhugeint(unsigned __int128 v, char *out)
 {
     char digits[48];
     size_t n = 0;
+    if (v <= UINT64_MAX)
+        return executor_text_u64((uint64_t)v, out);
     do {
         digits[n++] = (char)('0' + (int)(v % 10));
         v /= 10;
@@ -74,19 +90,41 @@ static size_t executor_text_with_point(char *out, size_t n)
     return n;
 }
 
+/* A number of few digits, as most are: an integer below 2^53 divided by a power of ten that is
+ * exact gives the nearest double, so that its text reads back the same (W. Clinger, "How to Read
+ * Floating Point Numbers Accurately", 1990). 0: it is none. */
+static size_t executor_text_short_double(double v, char *out)
+{
+    static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8};
+    double magnitude = fabs(v);
+    if (!(magnitude < 1e15) || (magnitude < 1e-5 && magnitude != 0))
+        return 0;
+    for (unsigned scale = 0; scale < sizeof powers / sizeof *powers; scale++) {
+        double scaled = magnitude * powers[scale];
+        uint64_t whole = (uint64_t)(scaled + 0.5);
+        if (scaled >= 1e15)
+            return 0;
+        if ((double)whole / powers[scale] != magnitude)
+            continue;
+        size_t n = 0;
+        if (signbit(v))
+            out[n++] = '-';
+        if (scale == 0)
+            return executor_text_with_point(out, n + executor_text_u64(whole, out + n));
+        return n + executor_text_decimal((__int128)whole, scale, out + n);
+    }
+    return 0;
+}
+
 size_t executor_text_double(double v, char *out)
 {
-    int n = 0;
-    if (v == (double)(int64_t)v && fabs(v) < 1e15)
-        n = snprintf(out, EXECUTOR_TEXT_MAX, "%s%" PRId64 ".0", v == 0 && signbit(v) ? "-" : "",
-                     (int64_t)v);
-    else
-        for (int digits = 15; digits <= 17; digits++) {
-            n = snprintf(out, EXECUTOR_TEXT_MAX, "%.*g", digits, v);
-            if (strtod(out, NULL) == v)
-                break;
-        }
-    return executor_text_with_point(out, (size_t)n);
+    size_t n = executor_text_short_double(v, out);
+    for (int digits = 15; n == 0; digits++) {
+        int len = snprintf(out, EXECUTOR_TEXT_MAX, "%.*g", digits, v);
+        if (digits == 17 || strtod(out, NULL) == v)
+            n = executor_text_with_point(out, (size_t)len);
+    }
+    return n;
 }
 
 size_t executor_text_float(float v, char *out)

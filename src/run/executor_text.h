@@ -8,6 +8,7 @@
 enum { EXECUTOR_TEXT_MAX = 96 };
 
 /* Each writes at most EXECUTOR_TEXT_MAX bytes with the NUL and returns the length. */
+size_t executor_text_u64(uint64_t v, char *out);
 size_t executor_text_hugeint(__int128 v, char *out);
 size_t executor_text_uhugeint(unsigned __int128 v, char *out);
 size_t executor_text_decimal(__int128 v, unsigned scale, char *out);

@@ -95,18 +95,14 @@ static int executor_value_integer(struct buf *out, __int128 v)
 
 static int executor_value_small_integer(struct buf *out, int64_t v)
 {
+    char text[EXECUTOR_TEXT_MAX];
     if (v > EXECUTOR_VALUE_EXACT_MAX || v < -EXECUTOR_VALUE_EXACT_MAX)
         return executor_value_integer(out, v);
-    char digits[24];
-    char *at = digits + sizeof digits;
-    uint64_t u = v < 0 ? (uint64_t)-v : (uint64_t)v;
-    do {
-        *--at = (char)('0' + u % 10);
-        u /= 10;
-    } while (u > 0);
+    size_t n = 0;
     if (v < 0)
-        *--at = '-';
-    return buf_append(out, at, (size_t)(digits + sizeof digits - at));
+        text[n++] = '-';
+    n += executor_text_u64(v < 0 ? (uint64_t)-v : (uint64_t)v, text + n);
+    return buf_append(out, text, n);
 }
 
 static int executor_value_real(struct buf *out, double v, bool is_float)
@@ -218,6 +214,35 @@ static int executor_value_moment(struct buf *out, const struct executor_vector *
     return executor_value_quoted(out, text, n);
 }
 
+/* Whether JSON and terminals take the text as it is; DuckDB's is always UTF-8. Characters from
+ * U+0080 to U+009F begin with 0xc2. */
+static bool executor_value_is_plain(const char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+        if (c < 0x20 || c == '"' || c == '\\' || c == 0x7f || c == 0xc2)
+            return false;
+    }
+    return true;
+}
+
+static int executor_value_string(struct buf *out, const struct executor_vector *v, uint64_t row)
+{
+    size_t len;
+    const char *text = executor_value_bytes(v, row, &len);
+    if (!executor_value_is_plain(text, len))
+        return json_text_append(out, text, len);
+    int err = buf_reserve(out, len + 2);
+    if (err < 0)
+        return err;
+    uint8_t *to = out->data + out->len;
+    *to = '"';
+    memcpy(to + 1, text, len);
+    to[len + 1] = '"';
+    out->len += len + 2;
+    return 0;
+}
+
 /* ---- nested ---------------------------------------------------------------------------------- */
 
 static int executor_value_elements(struct buf *out, const struct executor_vector *child,
@@ -324,7 +349,6 @@ static int executor_value_nested(struct buf *out, const struct executor_vector *
 
 int executor_value_append(struct buf *out, const struct executor_vector *v, uint64_t row)
 {
-    size_t len;
     if (executor_value_is_null(v, row))
         return buf_append_str(out, "null");
     switch (v->type->id) {
@@ -341,7 +365,7 @@ int executor_value_append(struct buf *out, const struct executor_vector *v, uint
     case DUCKDB_TYPE_UINTEGER:
         return executor_value_small_integer(out, executor_value_int(v->data, v->type->id, row));
     case DUCKDB_TYPE_UBIGINT:
-        return executor_value_integer(out, ((const uint64_t *)v->data)[row]);
+        return executor_value_integer(out, (__int128)((const uint64_t *)v->data)[row]);
     case DUCKDB_TYPE_HUGEINT:
         return executor_value_integer(out, executor_value_hugeint(v->data, row));
     case DUCKDB_TYPE_UHUGEINT: {
@@ -357,10 +381,8 @@ int executor_value_append(struct buf *out, const struct executor_vector *v, uint
         return executor_value_real(out, ((const double *)v->data)[row], false);
     case DUCKDB_TYPE_DECIMAL:
         return executor_value_decimal(out, v, row);
-    case DUCKDB_TYPE_VARCHAR: {
-        const char *text = executor_value_bytes(v, row, &len);
-        return json_text_append(out, text, len);
-    }
+    case DUCKDB_TYPE_VARCHAR:
+        return executor_value_string(out, v, row);
     case DUCKDB_TYPE_BLOB:
         return executor_value_blob(out, v, row);
     case DUCKDB_TYPE_LIST:
