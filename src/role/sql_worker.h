@@ -19,7 +19,8 @@ enum {
     SQL_WORKER_RETRY_MS = 10, /* after a link's queue was full */
 };
 
-/* Its pool is node_lake()->executors. Comes after the tables role, whose store its tasks may use. */
+/* Its pool is node_lake()->executors. Comes after the tables role, whose store its tasks may use.
+ */
 extern const struct role sql_worker_role;
 
 #endif

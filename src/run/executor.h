@@ -57,8 +57,8 @@ int executor_check(const char *library, struct error *e);
 int executor_pool_new(const struct executor_pool_options *options, struct executor_pool **out,
                       struct error *e);
 
-/* Kills the children, ends every task with ERR_UNAVAILABLE, removes `dir`, calls `closed`, frees. No
- * other function of the pool may be called any more, but for those of its jobs. */
+/* Kills the children, ends every task with ERR_UNAVAILABLE, removes `dir`, calls `closed`, frees.
+ * No other function of the pool may be called any more, but for those of its jobs. */
 void executor_pool_close(struct executor_pool *pool, void (*closed)(void *arg), void *arg);
 
 /* Starts a child that waits for work, if there is none. */
