@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "run/duck.h"
 #include "run/executor_error.h"
 #include "run/executor_sql.h"
@@ -91,12 +92,49 @@ static int executor_engine_configure(struct executor_engine *engine, const Wire_
     return err;
 }
 
+static void executor_engine_allow(struct executor_engine *engine, const char *dir)
+{
+    char *real = realpath(dir, NULL);
+    engine->allowed =
+        mem_reallocarray(engine->allowed, engine->allowed_n + 1, sizeof *engine->allowed);
+    engine->allowed[engine->allowed_n++] = real != NULL ? real : mem_strdup(dir);
+}
+
+static bool executor_engine_is_below(const char *dir, const char *path)
+{
+    size_t len = strlen(dir);
+    while (len > 1 && dir[len - 1] == '/')
+        len--;
+    return strncmp(path, dir, len) == 0 && (path[len] == '\0' || path[len] == '/' || len == 1);
+}
+
+bool executor_engine_allows(const struct executor_engine *engine, const char *path)
+{
+    char *there = mem_strdup(path);
+    char *real = NULL;
+    bool allows = false;
+    if (strstr(path, "/../") == NULL && !str_ends_with(path, "/.."))
+        while ((real = realpath(there, NULL)) == NULL && *there != '\0')
+            *strrchr(there, '/') = '\0';
+    for (size_t i = 0; real != NULL && !allows && i < engine->allowed_n; i++)
+        /* a directory that is allowed and not made yet: all of the path decides */
+        allows = executor_engine_is_below(engine->allowed[i], real) ||
+                 (executor_engine_is_below(engine->allowed[i], path) &&
+                  executor_engine_is_below(real, engine->allowed[i]));
+    free(real);
+    free(there);
+    return allows;
+}
+
 int executor_engine_open(struct executor_engine *engine, const Wire__SqlSetup *setup,
                          struct error *e)
 {
     duckdb_config config;
     char *reason = NULL;
     *engine = (struct executor_engine){.temp_dir = mem_strdup(setup->temp_dir)};
+    executor_engine_allow(engine, setup->temp_dir);
+    for (size_t i = 0; i < setup->n_allowed; i++)
+        executor_engine_allow(engine, setup->allowed[i]);
     if (duck.create_config(&config) != DuckDBSuccess)
         return error_set(e, ERR_UNSUPPORTED, "DuckDB has no configuration");
     duckdb_state state = duck.open_ext(NULL, &engine->db, config, &reason);

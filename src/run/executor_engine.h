@@ -20,11 +20,17 @@ struct executor_engine {
     duckdb_prepared_statement print;   /* AST to SQL */
     duckdb_prepared_statement parse;   /* SQL to AST */
     char *temp_dir;
+    char **allowed; /* resolved */
+    size_t allowed_n;
 };
 
 /* Opens, with the limits of `setup`, then nothing of the configuration can change. */
 int executor_engine_open(struct executor_engine *engine, const Wire__SqlSetup *setup,
                          struct error *e);
+
+/* Whether `path` (absolute; what is missing of it at its end is still to be made) is in an allowed
+ * directory, whatever links lead there. DuckDB looks at the text of paths alone. */
+bool executor_engine_allows(const struct executor_engine *engine, const char *path);
 
 /* Has what runs stop soon, from any thread. What begins later isn't concerned. */
 void executor_engine_interrupt(struct executor_engine *engine);

@@ -66,6 +66,15 @@ static const struct executor_input_option executor_input_json_options[] = {
     {"timestampformat", "timestampformat"},
 };
 
+static int executor_input_refuse(struct executor_task *task, const char *path)
+{
+    (void)executor_task_fail_text(task, ERR_FORBIDDEN, "permission",
+                                  "%s is in no directory that SQL may use", path);
+    executor_error_hint(task->error, "the store of tables is one; sql.paths of the node's "
+                                     "configuration allows others");
+    return -1;
+}
+
 const char *executor_input_root(struct executor_task *task, const char *url)
 {
     const char *path = url;
@@ -73,11 +82,30 @@ const char *executor_input_root(struct executor_task *task, const char *url)
         path += strlen("file:");
     if (str_starts_with(path, "//"))
         path += 2;
-    if (*path == '/')
-        return path;
-    (void)executor_task_fail_text(task, ERR_INVALID, "file",
-                                  "%s is no directory on this machine: file:/... is needed", url);
-    return NULL;
+    if (*path != '/') {
+        (void)executor_task_fail_text(task, ERR_INVALID, "file",
+                                      "%s is no directory on this machine: file:/... is needed",
+                                      url);
+        return NULL;
+    }
+    return executor_engine_allows(task->engine, path) || executor_input_refuse(task, path) == 0
+               ? path
+               : NULL;
+}
+
+/* Files that people put there may be links to anywhere; those with wildcards are DuckDB's to find.
+ */
+static int executor_input_check_files(struct executor_task *task, const Wire__SqlInput *input,
+                                      const char *root)
+{
+    int err = 0;
+    for (size_t i = 0; i < input->n_files && err == 0; i++) {
+        char *path = mem_printf("%s/%s", root, input->files[i]->path);
+        if (strpbrk(path, "*?[") == NULL && !executor_engine_allows(task->engine, path))
+            err = executor_input_refuse(task, path);
+        free(path);
+    }
+    return err;
 }
 
 /* ---- checks ---------------------------------------------------------------------------------- */
@@ -260,6 +288,10 @@ static int executor_input_reader(struct executor_task *task, struct executor_sql
     const char *root = executor_input_root(task, input->root);
     if (root == NULL)
         return -1;
+    if (input->format != WIRE__SQL_FORMAT__SQL_FORMAT_PARQUET || input->any_columns)
+        err = executor_input_check_files(task, input, root);
+    if (err < 0)
+        return err;
     switch (input->format) {
     case WIRE__SQL_FORMAT__SQL_FORMAT_PARQUET:
         executor_sql_add(sql, "read_parquet(");

@@ -14,7 +14,8 @@ int executor_input_describe(struct executor_task *task, const Wire__SqlInput *in
  * header, unless the options say otherwise. */
 void executor_input_try(struct executor_task *task, const Wire__SqlInput *input, const char *path);
 
-/* The local directory of a "file:" URL or absolute path, borrowed; NULL with the task failed. */
+/* The local directory of a "file:" URL or absolute path that tasks may use, borrowed; NULL with the
+ * task failed. */
 const char *executor_input_root(struct executor_task *task, const char *url);
 
 #endif

@@ -247,6 +247,12 @@ static char *executor_write_key(struct executor_write *w, const json_t *keys,
         if (text != NULL)
             (void)str_parse_u64(text, 0, output->n_paths - 1, &partition);
         file->partition = (uint32_t)partition;
+        for (size_t i = 0; i + 1 < w->task->done.n_files; i++)
+            if (w->task->done.files[i]->partition == partition) {
+                (void)executor_task_fail_text(w->task, ERR_INTERNAL, "internal",
+                                              "DuckDB wrote two files for one partition");
+                return NULL;
+            }
         return mem_strdup(output->paths[partition]);
     }
     struct lake_partition *partitions = mem_calloc(output->n_columns + 1, sizeof *partitions);
@@ -286,7 +292,9 @@ static int executor_write_add(void *arg, const char *row, size_t len)
         Wire__SqlOutputFile *file = executor_task_add_file(w->task);
         file->rows = (uint64_t)rows;
         file->bytes = (uint64_t)json_integer_value(json_array_get(columns, 2));
-        file->path = executor_write_key(w, json_array_get(columns, 5), file);
+        char *key = executor_write_key(w, json_array_get(columns, 5), file);
+        err = key != NULL ? 0 : -1;
+        file->path = key != NULL ? key : mem_strdup("");
         if (w->output->kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE)
             file->stats = executor_stats_delta(w->output->columns, w->output->n_columns,
                                                json_array_get(columns, 4), file->rows);
@@ -323,6 +331,9 @@ static int executor_write_publish(struct executor_write *w)
         Wire__SqlOutputFile *file = done->files[w->published];
         char *to = mem_printf("%s/%s", w->root, file->path);
         err = executor_task_check(w->task);
+        if (err == 0 && !executor_engine_allows(w->task->engine, to))
+            err = executor_task_fail_text(w->task, ERR_FORBIDDEN, "permission",
+                                          "%s is in no directory that SQL may use", to);
         int code = err == 0 ? executor_publish_file(w->task->scratch_names[w->published], to,
                                                     w->output->durable)
                             : 0;

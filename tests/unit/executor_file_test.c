@@ -347,12 +347,50 @@ static void an_input_outside_the_allowed_directories_is_refused(void **state)
     struct executor_bed *bed = *state;
     struct plan *p = over(bed, "SELECT * FROM t", FILES("passwd"));
     p->input.root = TEXT("file:/etc");
-    plan_fails(bed, p, ERR_FORBIDDEN, "permission", "/etc/passwd");
+    plan_fails(bed, p, ERR_FORBIDDEN, "permission", "/etc");
     p = over(bed, "SELECT * FROM t", FILES("../../etc/passwd"));
     plan_fails(bed, p, ERR_FORBIDDEN, "permission", "passwd");
     p = over(bed, "SELECT * FROM t", FILES("x"));
     p->input.root = TEXT("s3://bucket");
     plan_fails(bed, p, ERR_INVALID, "file", "s3://bucket");
+}
+
+static void links_lead_nowhere_outside(void **state)
+{
+    struct executor_bed *bed = *state;
+    char *outside = mem_printf("%s/outside", bed->dir);
+    char *link = path_of(bed, "link");
+    char *file_link = path_of(bed, "link.csv");
+    assert_int_equal(mkdir(outside, 0700), 0);
+    assert_int_equal(symlink(outside, link), 0);
+    assert_int_equal(symlink("/etc/passwd", file_link), 0);
+    struct plan *p = over(bed, "SELECT * FROM t", FILES("link.csv"));
+    p->input.format = WIRE__SQL_FORMAT__SQL_FORMAT_CSV;
+    plan_fails(bed, p, ERR_FORBIDDEN, "permission", "link.csv");
+    p = plan_new(bed, "SELECT 1 AS a");
+    plan_to(p, WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_FILE, "link/escaped.parquet");
+    plan_fails(bed, p, ERR_FORBIDDEN, "permission", "escaped.parquet");
+    assert_false(exists(bed, "link/escaped.parquet"));
+    free(outside);
+    free(link);
+    free(file_link);
+}
+
+static void outputs_outside_the_allowed_directories_are_refused(void **state)
+{
+    struct executor_bed *bed = *state;
+    char *above = mem_printf("file:%s", bed->dir);
+    char *sideways = mem_printf("%s/../store/../outside", bed->root);
+    char *const roots[] = {TEXT("file:/tmp"), TEXT("/"), above, sideways};
+    for (size_t i = 0; i < MEM_COUNT(roots); i++) {
+        struct plan *p = plan_new(bed, "SELECT 1 AS a");
+        plan_to(p, WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_FILE, "executor-escaped.parquet");
+        p->output.root = roots[i];
+        plan_fails(bed, p, ERR_FORBIDDEN, "permission", "no directory");
+    }
+    assert_int_not_equal(access("/tmp/executor-escaped.parquet", F_OK), 0);
+    free(above);
+    free(sideways);
 }
 
 static void a_type_that_is_none_is_refused(void **state)
@@ -874,6 +912,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_missing_file_is_named),
         cmocka_unit_test(damaged_files_are_named),
         cmocka_unit_test(an_input_outside_the_allowed_directories_is_refused),
+        cmocka_unit_test(links_lead_nowhere_outside),
+        cmocka_unit_test(outputs_outside_the_allowed_directories_are_refused),
         cmocka_unit_test(a_type_that_is_none_is_refused),
         cmocka_unit_test(progress_is_told),
         cmocka_unit_test(a_profile_says_what_was_read),
