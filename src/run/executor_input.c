@@ -18,53 +18,10 @@
 #include "base/str.h"
 #include "run/duck.h"
 #include "run/executor_error.h"
+#include "run/executor_options.h"
 #include "run/executor_sql.h"
 
 #define EXECUTOR_INPUT_FILE "f" /* the reader's alias */
-
-/* What a COPY may say to the readers. The first word is ours or COPY's, the second the reader's. */
-struct executor_input_option {
-    const char *name;
-    const char *reader;
-};
-
-static const struct executor_input_option executor_input_csv_options[] = {
-    {"allow_quoted_nulls", "allow_quoted_nulls"},
-    {"auto_detect", "auto_detect"},
-    {"comment", "comment"},
-    {"compression", "compression"},
-    {"dateformat", "dateformat"},
-    {"decimal_separator", "decimal_separator"},
-    {"delim", "delim"},
-    {"delimiter", "delim"},
-    {"encoding", "encoding"},
-    {"escape", "escape"},
-    {"header", "header"},
-    {"ignore_errors", "ignore_errors"},
-    {"max_line_size", "max_line_size"},
-    {"new_line", "new_line"},
-    {"null", "nullstr"},
-    {"null_padding", "null_padding"},
-    {"nullstr", "nullstr"},
-    {"parallel", "parallel"},
-    {"quote", "quote"},
-    {"sample_size", "sample_size"},
-    {"sep", "delim"},
-    {"skip", "skip"},
-    {"strict_mode", "strict_mode"},
-    {"thousands", "thousands"},
-    {"timestampformat", "timestampformat"},
-};
-
-static const struct executor_input_option executor_input_json_options[] = {
-    {"compression", "compression"},
-    {"dateformat", "dateformat"},
-    {"format", "format"},
-    {"ignore_errors", "ignore_errors"},
-    {"maximum_object_size", "maximum_object_size"},
-    {"records", "records"},
-    {"timestampformat", "timestampformat"},
-};
 
 static int executor_input_refuse(struct executor_task *task, const char *path)
 {
@@ -227,24 +184,6 @@ static void executor_input_column_types(struct executor_sql *sql, const Wire__Sq
     executor_sql_add(sql, "}");
 }
 
-static int executor_input_options(struct executor_task *task, struct executor_sql *sql,
-                                  const Wire__SqlInput *input,
-                                  const struct executor_input_option *known, size_t known_n)
-{
-    for (size_t i = 0; i < input->n_options; i++) {
-        const Wire__SqlOption *option = input->options[i];
-        size_t k = 0;
-        while (k < known_n && strcasecmp(known[k].name, option->name) != 0)
-            k++;
-        if (k == known_n)
-            return executor_task_fail_text(task, ERR_INVALID, "binder",
-                                           "COPY from this format has no option %s", option->name);
-        executor_sql_printf(sql, ", %s=", known[k].reader);
-        executor_sql_literal(sql, option->value);
-    }
-    return 0;
-}
-
 /* The rows that came with the task go into a file first. */
 static int executor_input_lines(struct executor_task *task, struct executor_sql *sql,
                                 const Wire__SqlInput *input)
@@ -304,15 +243,13 @@ static int executor_input_reader(struct executor_task *task, struct executor_sql
         executor_sql_add(sql, "read_csv(");
         executor_input_paths(sql, input, root);
         executor_sql_add(sql, ", hive_partitioning=false");
-        err = executor_input_options(task, sql, input, executor_input_csv_options,
-                                     MEM_COUNT(executor_input_csv_options));
+        err = executor_options_add(task, sql, input);
         break;
     case WIRE__SQL_FORMAT__SQL_FORMAT_JSON:
         executor_sql_add(sql, "read_json(");
         executor_input_paths(sql, input, root);
         executor_sql_add(sql, ", hive_partitioning=false");
-        err = executor_input_options(task, sql, input, executor_input_json_options,
-                                     MEM_COUNT(executor_input_json_options));
+        err = executor_options_add(task, sql, input);
         break;
     default:
         return executor_task_fail_text(task, ERR_UNSUPPORTED, "protocol",
@@ -488,14 +425,6 @@ int executor_input_describe(struct executor_task *task, const Wire__SqlInput *in
     return executor_input_make(task, input, !input->any_columns);
 }
 
-static bool executor_input_has_option(const Wire__SqlInput *input, const char *name)
-{
-    for (size_t i = 0; i < input->n_options; i++)
-        if (strcasecmp(input->options[i]->name, name) == 0)
-            return true;
-    return false;
-}
-
 void executor_input_try(struct executor_task *task, const Wire__SqlInput *input, const char *path)
 {
     struct executor_sql sql;
@@ -503,11 +432,10 @@ void executor_input_try(struct executor_task *task, const Wire__SqlInput *input,
     executor_sql_add(&sql, "SELECT count(*) FROM (SELECT * FROM read_csv(");
     executor_sql_literal(&sql, path);
     executor_input_column_types(&sql, input);
-    int err = executor_input_options(task, &sql, input, executor_input_csv_options,
-                                     MEM_COUNT(executor_input_csv_options));
-    if (!executor_input_has_option(input, "header"))
+    int err = executor_options_add(task, &sql, input);
+    if (!executor_options_have(input, "header"))
         executor_sql_add(&sql, ", header=true");
-    if (!executor_input_has_option(input, "auto_detect"))
+    if (!executor_options_have(input, "auto_detect"))
         executor_sql_add(&sql, ", auto_detect=false");
     executor_sql_add(&sql, ") OFFSET 0)");
     if (err == 0)
