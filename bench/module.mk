@@ -21,6 +21,9 @@ bench_programs += bench/bin/wal_bench
 bench_bin_wal_bench_SOURCES = bench/wal_bench.c
 bench_bin_wal_bench_LDADD = $(run_libs)
 
+bench_programs += bench/bin/order_bench
+bench_bin_order_bench_SOURCES = bench/order_bench.c tests/lib/order_bed.c tests/lib/order_bed.h
+bench_bin_order_bench_LDADD = $(core_libs)
 bench_programs += bench/bin/scheduler_bench
 bench_bin_scheduler_bench_SOURCES = bench/scheduler_bench.c
 bench_bin_scheduler_bench_LDADD = $(core_libs)

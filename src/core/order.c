@@ -294,6 +294,8 @@ static int order_message(struct order *order, const struct order_event *event)
     if (order->meta.group == 0 &&
         (!order->joining || event->message->kind_case != WIRE__CHAT_MESSAGE__KIND_JOIN_REPLY))
         return 0; /* nothing to do with it yet */
+    if (event->message->term > INT64_MAX)
+        return ERR_PROTOCOL;
     int err = order_check_group(order, event->message);
     return err < 0 ? err : order_dispatch(order, peer, event->message);
 }

@@ -87,6 +87,11 @@ int order_batch_store(struct order *order, struct order_batch *batch)
     if (from == batch->n && !(ORDER_BUG(TRUNCATE_ALWAYS) && batch->n > 0))
         return 0;
     uint64_t first = from < batch->n ? batch->items[from]->entry.seq : order->log.last_seq + 1;
+    uint64_t before = 0;
+    (void)order_log_term(&order->log, first - 1, &before);
+    if (from < batch->n && (batch->items[from]->entry.term < before ||
+                            batch->items[batch->n - 1]->entry.term > order->meta.term))
+        return ERR_PROTOCOL;
     if (ORDER_BUG(TRUNCATE_ALWAYS) && from == batch->n) {
         uint64_t keep = batch->items[batch->n - 1]->entry.seq;
         if (keep < order->log.last_seq && keep >= order->delivered_seq)
@@ -175,7 +180,7 @@ int order_on_append(struct order *order, struct order_peer *peer, uint64_t term,
         (void)order_follow_reply(order, peer->id); /* its term says it all */
         return 0;
     }
-    if (term == order->meta.term && order->state == ORDER_STATE_LEADING) {
+    if (term == order->meta.term && order->leader != 0 && order->leader != peer->id) {
         order_trouble(order, "node %llu leads in the same term", (unsigned long long)peer->id);
         return ERR_PROTOCOL;
     }

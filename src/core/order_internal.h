@@ -352,7 +352,8 @@ int order_batch_decode(const ProtobufCBinaryData *bytes, uint32_t count, uint64_
                        struct order_batch *batch);
 void order_batch_done(struct order_batch *batch);
 /* Puts the batch behind an entry that is in the log, cuts off what contradicts it, and makes the
- * records. ERR_CONFLICT: it contradicts what was delivered. */
+ * records. ERR_CONFLICT: it contradicts what was delivered; ERR_PROTOCOL: terms that fall, or are
+ * over this node's; members that are none. */
 int order_batch_store(struct order *order, struct order_batch *batch);
 
 int order_on_append(struct order *order, struct order_peer *peer, uint64_t term,
