@@ -27,7 +27,8 @@
  *   3. A higher node that answered and then doesn't lead within leader_timeout_ms is passed over
  *      once: it may reach us and no majority. The paper would elect for ever.
  *   4. A higher node whose log is more than behind_max entries shorter than the asker's is
- *      not waited for. It catches up first, as a follower: the service doesn't stand still for it.
+ *      not waited for, nor one that lacks entries which the asker doesn't keep any more. It catches
+ *      up first, as a follower: the service doesn't stand still for it.
  *   5. For the same reason a returning higher node doesn't bully at once (paper: on recovery). It
  *      follows, catches up, and is handed the lead (take over) once it has been in contact for
  *      takeover_ms. From then on the rule holds again: the highest id that can lead, leads.
@@ -286,7 +287,7 @@ struct order_reply {
     bool duplicate; /* it was in the log before this submission */
     /* 0: delivered, on a majority's disks. Certainly not in the log: ERR_INVALID, ERR_TOO_LARGE
      * (payload; number with too many gaps before it; too many clients), ERR_BUSY, ERR_NO_LEADER,
-     * ERR_UNAVAILABLE (behind STOP). Not known,
+     * ERR_UNAVAILABLE (outside, or behind STOP). Not known,
      * ask again with the same number: ERR_OUTCOME_UNKNOWN, ERR_CANCELLED (asked again meanwhile,
      * the later token gets the answer). */
     int code;

@@ -91,7 +91,7 @@ bool order_knows(const struct order *order, const struct uuid *client, uint64_t 
 
 static int order_submit_check(const struct order *order, const struct order_submit *submit)
 {
-    if (order->stopping)
+    if (order->stopping || order->state == ORDER_STATE_OUTSIDE)
         return ERR_UNAVAILABLE;
     if (uuid_is_nil(&submit->client) || submit->number == 0 ||
         submit->channel_len > ORDER_CHANNEL_MAX || submit->sender_len > ORDER_SENDER_MAX)

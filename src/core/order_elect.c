@@ -50,6 +50,7 @@ void order_adopt_term(struct order *order, uint64_t term, uint64_t promised_to)
         order->matched_seq = 0;
         order->acked_seq = 0;
         order->claim_transfer = false;
+        order->leader = 0; /* whoever it was led in another term */
     }
     order->meta.term = term;
     order->meta.promised_to = promised_to;
@@ -91,6 +92,7 @@ static enum order_poll_outcome order_poll_judge(const struct order *order)
     size_t missing = 1;
     bool open = false;
     bool yields = false;
+    bool must = false;
     const struct order_peer *peer;
     for (peer = order->peers; peer != NULL; peer = peer->hh.next) {
         if (!peer->voter)
@@ -101,12 +103,17 @@ static enum order_poll_outcome order_poll_judge(const struct order *order)
             open = open || (higher && peer->linked && !over);
             continue;
         }
-        bool behind = order_elect_is_behind(order, peer->last_seq, order->log.last_seq);
+        bool behind = order_elect_is_behind(order, peer->last_seq, order->log.last_seq) ||
+                      peer->last_seq < order->log.base_seq;
         bool ahead = order_elect_is_behind(order, order->log.last_seq, peer->last_seq);
+        bool helpless = order->log.last_seq < peer->base_seq;
         yields = yields || (peer->able && !peer->hears && ((higher && !behind) || ahead));
+        must = must || (peer->able && !peer->hears && helpless);
     }
     if (missing < order_majority(order))
         return POLL_OPEN;
+    if (must)
+        return POLL_WAIT;
     if (order->passed_over)
         return POLL_CLAIM;
     if (yields)
@@ -147,7 +154,9 @@ void order_on_poll(struct order *order, struct order_peer *peer, const Wire__Cha
         reply->able = order_is_able(order);
         reply->last_term = order_log_last_term(&order->log);
         reply->last_seq = order->log.last_seq;
-        reply->stranger = order_conf_find(&order->confs[0], peer->id) == NULL && !peer->member;
+        reply->base_seq = order->log.base_seq;
+        if (!peer->member && order_conf_find(&order->confs[0], peer->id) == NULL)
+            reply->removed_seq = order->confs[0].seq;
     }
     if (order->state == ORDER_STATE_FOLLOWER && !hears && lower)
         order_poll_begin(order, "asked by a lower id that misses the leader");
@@ -158,12 +167,15 @@ void order_on_poll_reply(struct order *order, struct order_peer *peer,
 {
     if (order->state != ORDER_STATE_POLLING || reply->round != order->round)
         return;
-    if (reply->stranger)
-        order_trouble(order, "node %llu says that this node is not a member any more",
-                      (unsigned long long)peer->id);
+    if (reply->removed_seq > order->confs[order->confs_n - 1].seq) {
+        order_set_state(order, ORDER_STATE_OUTSIDE, 0, "removed by entry %llu, node %llu says",
+                        (unsigned long long)reply->removed_seq, (unsigned long long)peer->id);
+        return;
+    }
     peer->answered = true;
     peer->hears = reply->hears;
     peer->able = reply->able;
+    peer->base_seq = reply->base_seq;
     peer->last_term = reply->last_term;
     peer->last_seq = reply->last_seq;
 }

@@ -84,6 +84,7 @@ struct order_peer {
     bool refused;
     uint64_t last_term;
     uint64_t last_seq;
+    uint64_t base_seq;
     /* as a follower of this leader */
     bool probing;       /* one message at a time until one fits */
     uint64_t probe_seq; /* what the outstanding probe has before its entries; UINT64_MAX: none */

@@ -348,6 +348,11 @@ void ow_run(struct ow *w)
             break;
         if (w->now_ms > w->heal_ms + OW_HEAL_MS)
             ow_truth_end(w);
+        int64_t since_ms = w->progress_ms > w->heal_ms ? w->progress_ms : w->heal_ms;
+        if (w->now_ms - since_ms <= OW_PROGRESS_MS || ow_client_is_done(w))
+            continue;
+        ow_truth_dump(w);
+        ow_wrong(w, "nothing has been delivered for %d ms", (int)(w->now_ms - since_ms));
     }
     ow_truth_end(w);
 }

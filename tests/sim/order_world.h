@@ -39,7 +39,8 @@ enum {
     OW_NUMBERS_MAX = 64, /* messages of each client */
     OW_TRUTH_MAX = 4096,
     OW_HOLES_MAX = 4,
-    OW_HEAL_MS = 60000, /* all must be well so long after the trouble */
+    OW_HEAL_MS = 60000,    /* all must be well so long after the trouble, */
+    OW_PROGRESS_MS = 3000, /* and as long as clients wait something be delivered so often */
 };
 
 struct ow;
@@ -181,6 +182,7 @@ struct ow {
     unsigned clients_n;
     struct ow_truth truth[OW_TRUTH_MAX + 1];
     uint64_t truth_last;
+    int64_t progress_ms; /* when the last entry was first delivered */
     struct {
         uint64_t term;
         uint64_t leader;
@@ -252,5 +254,7 @@ void ow_truth_sends(struct ow *w, unsigned node, const struct order_send *send);
 /* Everything is as it should be when the trouble is over. */
 bool ow_truth_is_well(struct ow *w);
 void ow_truth_end(struct ow *w);
+/* Each node's view, into the trace. */
+void ow_truth_dump(const struct ow *w);
 
 #endif

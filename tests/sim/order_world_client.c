@@ -8,6 +8,12 @@
 static void ow_client_submit(struct ow *w, unsigned client, uint64_t number)
 {
     unsigned node = (unsigned)prng_below(&w->prng, w->nodes_n);
+    for (unsigned i = 0; i < w->nodes_n && w->healed; i++) {
+        const struct ow_node *n = &w->nodes[node];
+        if (n->up && order_state(n->order) != ORDER_STATE_OUTSIDE)
+            break;
+        node = (node + 1) % w->nodes_n;
+    }
     struct ow_client *c = &w->clients[client];
     char text[32];
     int len = snprintf(text, sizeof text, "%u/%llu", client, (unsigned long long)number);

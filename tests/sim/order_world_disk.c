@@ -146,6 +146,8 @@ static void ow_disk_apply(struct ow *w, struct ow_disk *disk, struct ow_write *w
 
 static void ow_disk_drop(struct ow_disk *disk, size_t n)
 {
+    if (n == 0)
+        return;
     for (size_t i = 0; i < n; i++)
         ow_write_free(&disk->writes[i]);
     memmove(disk->writes, disk->writes + n, (disk->writes_n - n) * sizeof *disk->writes);

@@ -11,6 +11,7 @@ static void ow_truth_first(struct ow *w, unsigned node, const struct order_entry
         ow_wrong(w, "entry %llu is delivered, nobody delivered %llu",
                  (unsigned long long)entry->seq, (unsigned long long)w->truth_last + 1);
     w->truth_last = entry->seq;
+    w->progress_ms = w->now_ms;
     w->truth[entry->seq] =
         (struct ow_truth){.known = true, .term = entry->term, .type = entry->type, .check = check};
     size_t copies = 0;
@@ -212,7 +213,7 @@ bool ow_truth_is_well(struct ow *w)
     return ow_truth_ill(w) == NULL;
 }
 
-static void ow_truth_dump(const struct ow *w)
+void ow_truth_dump(const struct ow *w)
 {
     for (unsigned i = 0; i < w->nodes_n; i++) {
         struct order_view view;
