@@ -180,6 +180,9 @@ struct cmd_chat_tail {
     struct shell *shell;
     const char *channel;
     json_t *rows; /* of formats that need all of them */
+    json_t
+        *kept; /* the last ones, of which `last` are wanted; NULL: all are printed as they come */
+    uint64_t last;
 };
 
 static const struct column cmd_chat_message_columns[] = {
@@ -187,9 +190,9 @@ static const struct column cmd_chat_message_columns[] = {
     COLUMN("from", NULL, TEXT), COLUMN("text", NULL, TEXT), COLUMN_END,
 };
 
-static void cmd_chat_on_message(void *arg, const json_t *message, const char *line, size_t len)
+static void cmd_chat_print(struct cmd_chat_tail *tail, const json_t *message, const char *line,
+                           size_t len)
 {
-    struct cmd_chat_tail *tail = arg;
     struct output *output = &tail->shell->output;
     if (tail->rows != NULL) {
         json_array_append(tail->rows, (json_t *)(uintptr_t)message);
@@ -204,6 +207,30 @@ static void cmd_chat_on_message(void *arg, const json_t *message, const char *li
     }
 }
 
+static void cmd_chat_on_message(void *arg, const json_t *message, const char *line, size_t len)
+{
+    struct cmd_chat_tail *tail = arg;
+    if (tail->kept == NULL) {
+        cmd_chat_print(tail, message, line, len);
+        return;
+    }
+    if (json_array_size(tail->kept) == tail->last)
+        (void)json_array_remove(tail->kept, 0);
+    (void)json_array_append(tail->kept, (json_t *)(uintptr_t)message);
+}
+
+static void cmd_chat_print_kept(struct cmd_chat_tail *tail)
+{
+    const json_t *message;
+    size_t i;
+    json_array_foreach(tail->kept, i, message)
+    {
+        char *line = json_dumps(message, JSON_COMPACT);
+        cmd_chat_print(tail, message, line, strlen(line));
+        free(line);
+    }
+}
+
 static void cmd_chat_on_gone(void *arg, uint64_t first)
 {
     struct cmd_chat_tail *tail = arg;
@@ -211,15 +238,51 @@ static void cmd_chat_on_gone(void *arg, uint64_t first)
                 first);
 }
 
+/* Reads the stream to its end, or until it is interrupted. */
+static void cmd_chat_read(struct shell *shell, struct chat_stream *stream)
+{
+    chat_stream_start(stream);
+    while (!stream->ended) {
+        output_flush(&shell->output);
+        shell_wait(shell, chat_stream_deadline_ms(stream));
+        chat_stream_work(stream);
+        if (shell_take_interrupt(shell))
+            stream->status = SHELL_STATUS_INTERRUPTED;
+        if (stream->status == SHELL_STATUS_INTERRUPTED || shell->output.broken != 0)
+            break;
+    }
+    chat_stream_stop(stream);
+}
+
+/* The last N: near the end there may be fewer of the channel, then all are looked through. */
+static int cmd_chat_read_last(struct shell *shell, struct cmd_chat_tail *tail,
+                              const struct chat_stream *asked)
+{
+    struct chat_stream stream = *asked;
+    tail->kept = json_array();
+    cmd_chat_read(shell, &stream);
+    if (stream.status == SHELL_STATUS_OK && json_array_size(tail->kept) < tail->last) {
+        stream = *asked;
+        stream.from = "0";
+        stream.on_gone = NULL;
+        (void)json_array_clear(tail->kept);
+        cmd_chat_read(shell, &stream);
+    }
+    if (stream.status == SHELL_STATUS_OK)
+        cmd_chat_print_kept(tail);
+    json_decref(tail->kept);
+    return stream.status;
+}
+
 static int cmd_chat_tail_run(struct shell *shell, const struct command_call *call)
 {
-    const struct command_value *limit = command_option(call, "lines");
+    const struct command_value *lines = command_option(call, "lines");
     struct cmd_chat_tail tail = {.shell = shell, .channel = command_option_text(call, "channel")};
     struct chat_stream stream = {
         .shell = shell,
         .channel = tail.channel,
         .from = command_option_text(call, "from"),
-        .limit = limit != NULL ? limit->number : 0,
+        .limit = lines != NULL ? lines->number : 0,
         .follows = command_option_given(call, "follow"),
         .on_message = cmd_chat_on_message,
         .on_gone = cmd_chat_on_gone,
@@ -236,21 +299,18 @@ static int cmd_chat_tail_run(struct shell *shell, const struct command_call *cal
     tail.rows = needs_all ? json_array() : NULL;
     if (stream.follows)
         live_fetch(&shell->live, LIVE_NODES); /* whom to turn to when this node dies */
-    chat_stream_start(&stream);
-    while (!stream.ended) {
-        output_flush(&shell->output);
-        shell_wait(shell, chat_stream_deadline_ms(&stream));
-        chat_stream_work(&stream);
-        if (shell_take_interrupt(shell))
-            stream.status = SHELL_STATUS_INTERRUPTED;
-        if (stream.status == SHELL_STATUS_INTERRUPTED || shell->output.broken != 0)
-            break;
+    if (stream.limit > 0 && stream.from == NULL && !stream.follows) {
+        tail.last = stream.limit;
+        stream.limit = 0;
+        status = cmd_chat_read_last(shell, &tail, &stream);
+    } else {
+        cmd_chat_read(shell, &stream);
+        status = stream.status;
     }
-    chat_stream_stop(&stream);
-    if (tail.rows != NULL && stream.status == SHELL_STATUS_OK)
+    if (tail.rows != NULL && status == SHELL_STATUS_OK)
         shell_print_rows(shell, cmd_chat_message_columns, tail.rows);
     json_decref(tail.rows);
-    return stream.status;
+    return status;
 }
 
 const struct command cmd_chat_tail = {
@@ -263,7 +323,8 @@ const struct command cmd_chat_tail = {
                  "from this number, or from this time (2026-11-28T12:00:00Z), on; 0: the first"},
                 {"channel", 'C', COMMAND_TYPE_TEXT, "NAME", NULL, false,
                  "of this channel only; default all"},
-                {"lines", 'n', COMMAND_TYPE_COUNT, "N", NULL, false, "end after so many"}},
+                {"lines", 'n', COMMAND_TYPE_COUNT, "N", NULL, false,
+                 "the last N; with --from or --follow: end after N"}},
     .examples = {{"chat tail -f --from 0", "everything there is, and what comes"},
                  {"chat tail --channel ops -o jsonl", "for programs"}},
     .run = cmd_chat_tail_run,

@@ -134,8 +134,8 @@ static void order_follow_heard(struct order *order, uint64_t leader, uint64_t te
     order_elect_later(order, order->config.leader_timeout_ms);
     if (order->state != ORDER_STATE_OUTSIDE &&
         (order->state != ORDER_STATE_FOLLOWER || order->leader != leader))
-        order_set_state(order, ORDER_STATE_FOLLOWER, leader, "node %llu leads",
-                        (unsigned long long)leader);
+        order_set_state(order, ORDER_STATE_FOLLOWER, leader, "it was heard as leader of term %llu",
+                        (unsigned long long)term);
     order->leader = leader;
 }
 

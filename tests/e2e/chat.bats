@@ -143,6 +143,9 @@ has_begun() { [ "$(log_of n1 | wc -l)" -gt 20 ]; }
     [ "$(clustersh -o jsonl chat tail -C ops | jq -r .text | tr '\n' ' ')" = 'first third ' ]
     [ "$(clustersh -o jsonl chat tail --from "$before" | jq -r .text | tr '\n' ' ')" = 'second third ' ]
     [ "$(clustersh -o jsonl chat tail --from 0 -n 1 | jq -r .text)" = first ]
+    last=$(clustersh -o jsonl chat tail --from 0 | jq -r .text | tail -n 2 | xargs)
+    [ "$(clustersh -o jsonl chat tail -n 2 | jq -r .text | xargs)" = "$last" ]
+    [ "$(clustersh chat tail -n 1000 | wc -l)" = "$(clustersh chat tail --from 0 | wc -l)" ]
 }
 
 @test "the log is JSON that jq reads" {

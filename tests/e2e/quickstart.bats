@@ -34,6 +34,18 @@ output_has() {
     [ "$(grep -cxF "$(uname -a)" "$BATS_FILE_TMPDIR/output")" = 1 ]
 }
 
+@test "quickstart has three clients talk while the leader dies, and the nodes agree on what was said" {
+    output_has '^\$ kill -9 [0-9]+$'
+    output_has '^the last 24 messages are the same on all three nodes'
+}
+
+@test "quickstart rolls a good model out and takes a bad one back, on all nodes" {
+    output_has '^demo: promoted, 100 %'
+    output_has '^demo: aborted, 0 %: gate errors<=5%'
+    output_has '"service":"demo","model":"v2"'
+    [ "$(grep -Ec '^ n[123] .* demo .* v2 ' "$BATS_FILE_TMPDIR/output")" = 6 ]
+}
+
 @test "a second quickstart uses the cluster that is up" {
     before=$(cat "$CLUSTERD_QUICKSTART_DIR/pid")
     run "$TREE/quickstart" --no-shell "$BATS_FILE_TMPDIR/texts/three" </dev/null 3>&-
