@@ -18,6 +18,7 @@
 #include "role/members.h"
 #include "role/node.h"
 #include "role/state.h"
+#include "run/state_query.h"
 
 enum { METADATA_RECONCILE_MS = 200 };
 
@@ -142,6 +143,48 @@ static void metadata_on_failed(void *arg, const struct error *e)
     node_fatal(metadata->node, e);
 }
 
+/* ---- whose state it is ------------------------------------------------------------------------
+ */
+
+/* What the state file says of its cluster. */
+struct metadata_look {
+    struct metadata *metadata;
+    struct state_query_nodes nodes;
+};
+
+static int metadata_query_cluster(sqlite3 *db, void *arg)
+{
+    struct metadata_look *look = arg;
+    return state_query_nodes(db, &look->nodes);
+}
+
+/* Files of another cluster, moved or copied here, would be taken for our own. */
+static void metadata_on_cluster(void *arg, int code)
+{
+    struct metadata_look *look = arg;
+    struct metadata *metadata = look->metadata;
+    const char *theirs = look->nodes.cluster_id;
+    const char *ours = node_cluster_id(metadata->node);
+    if (code == 0 && !metadata->stopping && theirs[0] != '\0' && strcmp(theirs, ours) != 0) {
+        struct error e;
+        (void)error_set(&e, ERR_WRONG_CLUSTER,
+                        "%s holds the state of cluster %s, this node is in %s: put its own files "
+                        "back, or move the data directory away and join again",
+                        metadata->dir, theirs, ours);
+        node_fatal(metadata->node, &e);
+    }
+    state_query_nodes_done(&look->nodes);
+    free(look);
+}
+
+static void metadata_check_cluster(struct metadata *metadata)
+{
+    struct metadata_look *look = mem_zalloc(sizeof *look);
+    look->metadata = metadata;
+    state_read(metadata->replica.state, STATE_STALE, metadata_query_cluster, metadata_on_cluster,
+               look);
+}
+
 static int metadata_open(struct metadata *metadata, struct error *e)
 {
     struct node *node = metadata->node;
@@ -174,6 +217,7 @@ static int metadata_open(struct metadata *metadata, struct error *e)
     replica->changes = changes_new(node_loop(node), replica->state);
     replica->members = members_new(node, replica->state, replica->changes);
     node_set_replica(node, replica);
+    metadata_check_cluster(metadata);
     return 0;
 }
 

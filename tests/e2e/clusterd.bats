@@ -102,6 +102,23 @@ says() {
     [ "$(api /api/nodes | jq -c '.[] | select(.name == "n3") | .pid')" = "$link" ]
 }
 
+@test "the state of another cluster is not taken for one's own" {
+    make_node a
+    make_node b
+    run_node a
+    kill "$PID"
+    wait "$PID"
+    run_node b
+    kill "$PID"
+    wait "$PID"
+    rm -r b/data/raft
+    cp -a a/data/raft b/data/raft
+    says 1 'holds the state of cluster' clusterd run --config b/clusterd.yaml
+    rm -r b/data
+    mv a/data b/data
+    run_node b
+}
+
 @test "a port that is taken is named" {
     start_cluster 1
     api_port=$(api /api/status | jq -r '.api[1] | sub(".*:"; "")')

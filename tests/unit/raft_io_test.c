@@ -186,7 +186,7 @@ static unsigned count_writes_on_loop(struct raft_world *w)
 {
     unsigned writes = 0;
     for (unsigned i = 0; i < w->count; i++)
-        writes += w->servers[i].disk.writes_of_owner;
+        writes += wal_disk_writes_of_owner(&w->servers[i].disk);
     return writes;
 }
 

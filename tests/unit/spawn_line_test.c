@@ -199,6 +199,7 @@ static void what_can_not_start_lets_the_next_one_go(void **state)
                                     .dir_use = SPAWN_FIXTURE_TIDY,
                                     .slots = 1};
 
+    spawn_fixture_needs_vfork();
     spawn_set_slots(f->spawn, 1);
     spawn_fixture_begin(f, missing, &first);
     begin(f, 1, "exit 0", &second);

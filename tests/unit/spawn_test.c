@@ -71,6 +71,7 @@ static void a_missing_command_fails_with_its_errno(void **state)
 {
     struct spawn_fixture_run r;
 
+    spawn_fixture_needs_vfork();
     spawn_fixture_run(*state,
                       (struct spawn_command){.argv = (const char *const[]){"no-such-thing", NULL},
                                              .dir_use = SPAWN_FIXTURE_TIDY},
@@ -86,6 +87,7 @@ static void what_may_not_be_executed_fails_with_its_errno(void **state)
 {
     struct spawn_fixture_run r;
 
+    spawn_fixture_needs_vfork();
     spawn_fixture_run(
         *state, (struct spawn_command){.argv = (const char *const[]){"/etc/passwd", NULL}}, &r);
     assert_int_equal(r.result.end, SPAWN_FAILED);

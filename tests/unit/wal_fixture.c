@@ -137,6 +137,14 @@ bool wal_disk_is_hanging(struct wal_disk *disk)
     return hanging;
 }
 
+unsigned wal_disk_writes_of_owner(struct wal_disk *disk)
+{
+    pthread_mutex_lock(&disk->mutex);
+    unsigned writes = disk->writes_of_owner;
+    pthread_mutex_unlock(&disk->mutex);
+    return writes;
+}
+
 /* ---- directories and files --------------------------------------------------------------------
  */
 

@@ -45,6 +45,7 @@ void wal_disk_init(struct wal_disk *disk, uint64_t seed);
 void wal_disk_fail(struct wal_disk *disk, enum wal_fault fault, unsigned after, int code);
 void wal_disk_release(struct wal_disk *disk);
 bool wal_disk_is_hanging(struct wal_disk *disk);
+unsigned wal_disk_writes_of_owner(struct wal_disk *disk);
 
 struct wal_entry {
     uint64_t index;
