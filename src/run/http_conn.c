@@ -197,14 +197,14 @@ static enum MHD_Result http_conn_body(struct http_conn *conn, const char *data, 
 }
 
 static enum MHD_Result http_conn_access(struct http_conn *conn, const char *method,
-                                        const char *data, size_t *size)
+                                        const char *version, const char *data, size_t *size)
 {
     if (conn->kill)
         return MHD_NO;
     switch (conn->phase) {
     case HTTP_CONN_HEAD:
         http_conn_set_phase(conn, HTTP_CONN_BODY);
-        http_head_judge(conn, method);
+        http_head_judge(conn, method, version);
         return http_head_is_hopeless(conn) ? http_conn_refuse(conn) : MHD_YES;
     case HTTP_CONN_BODY:
         return *size > 0 ? http_conn_body(conn, data, size) : http_conn_complete(conn);
@@ -225,11 +225,10 @@ enum MHD_Result http_conn_on_access(void *cls, struct MHD_Connection *mhd, const
 {
     (void)cls;
     (void)url;
-    (void)version;
     (void)mhd;
     struct http_conn *conn = *context;
     conn->in_callback = true;
-    enum MHD_Result result = http_conn_access(conn, method, data, size);
+    enum MHD_Result result = http_conn_access(conn, method, version, data, size);
     conn->in_callback = false;
     return result;
 }

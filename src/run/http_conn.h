@@ -125,7 +125,7 @@ void http_conn_hangup(struct http_conn *conn);
 void http_conn_kill(struct http_conn *conn);
 
 /* http_head.c: judges a request by its head; the verdict is in conn->refusal. */
-void http_head_judge(struct http_conn *conn, const char *method);
+void http_head_judge(struct http_conn *conn, const char *method, const char *version);
 /* Whether the refusal must be sent without waiting for the body. */
 bool http_head_is_hopeless(const struct http_conn *conn);
 

@@ -74,7 +74,7 @@ static void http_head_judge_body(struct http_conn *conn, const struct http_head 
         http_refusal_set(refusal, http_status_of(rc), NULL, "%s", e.text);
 }
 
-void http_head_judge(struct http_conn *conn, const char *method)
+void http_head_judge(struct http_conn *conn, const char *method, const char *version)
 {
     struct http_request *req = conn->req;
     struct http_server *server = conn->listener->server;
@@ -97,6 +97,9 @@ void http_head_judge(struct http_conn *conn, const char *method)
         return;
     }
     http_guard_check_framing(&head, refusal);
+    /* RFC 9112, section 3.2; libmicrohttpd would say so in HTML */
+    if (refusal->status == 0 && head.host == NULL && strcmp(version, "HTTP/1.1") == 0)
+        http_refusal_set(refusal, 400, NULL, "the request has no Host");
     if (refusal->status != 0)
         return;
     http_router_find(server->options.router, req, &no_route);

@@ -250,7 +250,7 @@ static void http_listener_start_mhd(struct http_listener *listener, int fd)
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, o->connections_max,
         MHD_OPTION_PER_IP_CONNECTION_LIMIT, o->connections_per_ip_max,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HTTP_HEAD_BYTES_MAX,
-        MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CONNECTION_TIMEOUT, 0U, MHD_OPTION_STRICT_FOR_CLIENT, 0,
         MHD_OPTION_NOTIFY_CONNECTION, http_conn_notify, listener, MHD_OPTION_NOTIFY_COMPLETED,
         http_conn_on_completed, NULL, MHD_OPTION_URI_LOG_CALLBACK, http_conn_on_target, NULL,
         MHD_OPTION_END);

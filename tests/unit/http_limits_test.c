@@ -141,6 +141,17 @@ static void malformed_requests_are_answered_400(void **state)
         413);
 }
 
+static void a_missing_host_is_told_in_json(void **state)
+{
+    struct world *w = *state;
+    struct raw_client *raw = raw_client_unix(&w->f);
+    raw_client_say(raw, "GET / HTTP/1.1\r\n\r\n");
+    const struct raw_answer *answer = raw_client_answer(raw, false);
+    assert_int_equal(answer->status, 400);
+    assert_non_null(strstr(answer->body, "\"message\":\"the request has no Host\""));
+    raw_client_close(raw);
+}
+
 static void garbage_ends_the_connection_and_nothing_else(void **state)
 {
     struct world *w = *state;
@@ -442,6 +453,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(malformed_requests_are_answered_400),
+        CASE(a_missing_host_is_told_in_json),
         CASE_NERVOUS(garbage_ends_the_connection_and_nothing_else),
         CASE(oversized_heads_are_refused),
         CASE(a_body_up_to_the_limit_of_its_route_is_taken),
