@@ -413,6 +413,7 @@ static int64_t order_deadline_ms(const struct order *order)
 static void order_work(struct order *order)
 {
     order_look_at_disk(order);
+    order_lead_check(order);
     order_elect_work(order);
     order_client_work(order);
     order_member_work(order);

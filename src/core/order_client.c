@@ -56,6 +56,14 @@ static void order_wait_answer(struct order *order, struct order_wait *wait, uint
     order_wait_free(order, wait);
 }
 
+/* It was delivered already. */
+static void order_wait_known(struct order *order, struct order_wait *wait)
+{
+    const struct order_item *item =
+        order_log_find(&order->log, &wait->key, order->config.hash_seed);
+    order_wait_answer(order, wait, item != NULL ? item->entry.seq : 0, 0);
+}
+
 static void order_wait_move(struct order *order, struct order_wait *wait, bool sent)
 {
     if (wait->sent == sent)
@@ -191,11 +199,10 @@ static void order_client_lead(struct order *order)
         int code = order_client_accept(order, wait->item);
         if (code == ERR_BUSY)
             break;
-        bool known = order_marks_has(&order->marks, &wait->key.client, wait->key.number);
         if (code == ERR_EXISTS)
             wait->duplicate = wait->duplicate || !wait->ever_sent;
-        if (known) {
-            order_wait_answer(order, wait, 0, 0);
+        if (order_knows(order, &wait->key.client, wait->key.number)) {
+            order_wait_known(order, wait);
         } else if (code == 0 && ORDER_BUG(REPLY_EARLY)) {
             order_wait_answer(order, wait, order->log.last_seq, 0);
         } else if (code == 0 || code == ERR_EXISTS) {
@@ -303,8 +310,8 @@ void order_client_recheck(struct order *order)
     struct order_wait *wait;
     struct order_wait *next;
     HASH_ITER (hh, order->waits, wait, next) {
-        if (order_marks_has(&order->marks, &wait->key.client, wait->key.number))
-            order_wait_answer(order, wait, 0, 0);
+        if (order_knows(order, &wait->key.client, wait->key.number))
+            order_wait_known(order, wait);
     }
 }
 

@@ -367,7 +367,9 @@ static void order_elect_timeout(struct order *order)
         order_poll_begin(order, order->leader != 0 ? "the leader is silent" : "there is no leader");
     if (order->state == ORDER_STATE_WAITING && order->now_ms >= order->answer_ms)
         order_poll_begin(order, "who was to take over did not");
-    if (claims && order->now_ms >= order->answer_ms)
+    if (claims && !order_is_able(order))
+        order_follow_nobody(order, "is not able to lead any more");
+    else if (claims && order->now_ms >= order->answer_ms)
         order_follow_nobody(order, order->state == ORDER_STATE_CLAIMING
                                        ? "no majority promised in time"
                                        : "the longest log could not be copied in time");

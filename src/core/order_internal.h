@@ -367,6 +367,8 @@ void order_follow_work(struct order *order);
 /* ---- order_lead.c ---- */
 
 void order_lead(struct order *order);
+/* Whether it may go on leading; before it takes anything more. */
+void order_lead_check(struct order *order);
 void order_lead_work(struct order *order);
 void order_resign(struct order *order, const char *reason);
 void order_on_append_reply(struct order *order, struct order_peer *peer, uint64_t term,

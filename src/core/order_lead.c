@@ -435,27 +435,22 @@ static void order_lead_yield(struct order *order)
 
 /* ---- in each step ---------------------------------------------------------------------------- */
 
-static bool order_lead_gives_up(struct order *order)
+void order_lead_check(struct order *order)
 {
-    if (order->disk_hangs && !ORDER_BUG(HANGING_LEADER)) {
+    if (order->state != ORDER_STATE_LEADING)
+        return;
+    if (order->disk_hangs && !ORDER_BUG(HANGING_LEADER))
         order_resign(order, "the disk takes nothing");
-        return true;
-    }
-    if (order->disk_code < 0 && !ORDER_BUG(FULL_LEADER)) {
+    else if (order->disk_code < 0 && !ORDER_BUG(FULL_LEADER))
         order_resign(order, "the disk is full");
-        return true;
-    }
-    if (!order_lead_has_quorum(order) && !ORDER_BUG(NO_CHECK_QUORUM)) {
+    else if (!order_lead_has_quorum(order) && !ORDER_BUG(NO_CHECK_QUORUM))
         order_follow_nobody(order, "hears no majority");
-        return true;
-    }
-    return false;
 }
 
 void order_lead_work(struct order *order)
 {
     struct order_peer *peer;
-    if (order->state != ORDER_STATE_LEADING || order_lead_gives_up(order))
+    if (order->state != ORDER_STATE_LEADING)
         return;
     order_lead_commit(order);
     for (peer = order->peers; peer != NULL; peer = peer->hh.next)
