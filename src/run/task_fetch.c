@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 
 static void task_fetch_end(struct task_fetch *f, int code, const char *text)
@@ -29,12 +30,14 @@ static void task_fetch_uploaded(void *arg, int code, const char *text)
     task_fetch_end(arg, code, text);
 }
 
-static int task_fetch_download(struct task_fetch *f, const char *path, struct error *e)
+static int task_fetch_download(struct task_fetch *f, const char *path, uint64_t limit_ms,
+                               struct error *e)
 {
     struct http_call_options options = {
         .url = f->file->url,
         .to_fd = true,
         .body_max = f->node->download_bytes_max,
+        .total_timeout_ms = limit_ms < UINT_MAX ? (unsigned)limit_ms : UINT_MAX,
         .on_done = task_fetch_downloaded,
         .arg = f,
     };
@@ -49,14 +52,14 @@ static int task_fetch_download(struct task_fetch *f, const char *path, struct er
 }
 
 int task_fetch_start(struct task_fetch *f, const struct task_run_node *node,
-                     const Wire__TaskFile *file, const char *path, task_run_fetched_fn fetched,
-                     void *arg, struct error *e)
+                     const Wire__TaskFile *file, const char *path, uint64_t limit_ms,
+                     task_run_fetched_fn fetched, void *arg, struct error *e)
 {
     const struct task_run_files *files = &node->files;
 
     *f = (struct task_fetch){.node = node, .file = file, .fetched = fetched, .arg = arg};
     if (file->url[0])
-        return task_fetch_download(f, path, e);
+        return task_fetch_download(f, path, limit_ms, e);
     if (!file->file[0] || !files->start)
         return error_set(e, ERR_INVALID, "%s has no source", file->name);
     f->upload = files->start(files->arg, file, path, task_fetch_uploaded, f);

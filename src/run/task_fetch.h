@@ -17,12 +17,13 @@ struct task_fetch {
     void *arg;
 };
 
-/* Begins to fetch `file` (borrowed) to `path`. `fetched` is called once, with a text that is a
+/* Begins to fetch `file` (borrowed) to `path`; a download may take `limit_ms` (0: as long as bytes
+ * come). `fetched` is called once, with a text that is a
  * sentence about the file, never from within this. A negative code: it could not begin, `fetched`
  * isn't called. */
 int task_fetch_start(struct task_fetch *f, const struct task_run_node *node,
-                     const Wire__TaskFile *file, const char *path, task_run_fetched_fn fetched,
-                     void *arg, struct error *e);
+                     const Wire__TaskFile *file, const char *path, uint64_t limit_ms,
+                     task_run_fetched_fn fetched, void *arg, struct error *e);
 
 /* True: it is over, `fetched` won't be called. False: `fetched` is going to be called, or nothing
  * was under way. */

@@ -45,6 +45,7 @@ struct task_run {
     uint32_t line_slots;
 
     size_t next_file;
+    uint64_t fetch_began_ms;
     struct task_fetch fetch;
 
     size_t next_command;
@@ -255,6 +256,20 @@ static void task_run_fetched(void *arg, int code, const char *text)
     task_run_queue(run, task_run_accept_work, task_run_accept_worked);
 }
 
+/* The time limit holds for all downloads together, as it does for all commands; at least 1. */
+static uint64_t task_run_fetch_left_ms(struct task_run *run)
+{
+    uint64_t limit_ms = run->assign->spec->time_limit_ms;
+    uint64_t now_ms = uv_now(run->node->loop);
+
+    if (limit_ms == 0)
+        return 0;
+    if (run->next_file == 0)
+        run->fetch_began_ms = now_ms;
+    uint64_t used_ms = now_ms - run->fetch_began_ms;
+    return used_ms < limit_ms ? limit_ms - used_ms : 1;
+}
+
 static void task_run_next_file(struct task_run *run)
 {
     struct error e;
@@ -266,7 +281,8 @@ static void task_run_next_file(struct task_run *run)
     task_run_set_stage(run, TASK_RUN_STAGE_FETCH);
     const Wire__TaskFile *file = run->assign->files[run->next_file];
     char *path = task_file_path(run->dir, file);
-    int err = task_fetch_start(&run->fetch, run->node, file, path, task_run_fetched, run, &e);
+    int err = task_fetch_start(&run->fetch, run->node, file, path, task_run_fetch_left_ms(run),
+                               task_run_fetched, run, &e);
     free(path);
     if (err < 0)
         task_run_fail_step(run, TASK_CODE_DOWNLOAD_FAILED, err, e.text);

@@ -854,6 +854,26 @@ static void a_cancel_ends_a_download(void **state)
     attempt_done(&a);
 }
 
+static void a_download_is_part_of_the_time_limit(void **state)
+{
+    struct world *w = *state;
+    struct attempt a;
+    COMMANDS(&a, "true");
+
+    w->held = NULL;
+    a.file.name = (char *)"file";
+    a.file.url = url(w, "/later");
+    attempt_set_file(&a);
+    a.spec.time_limit_ms = 300;
+    attempt_start(w, &a);
+    http_fixture_wait(&w->f, &a.is_done);
+    assert_failed(&a, TASK_CODE_DOWNLOAD_FAILED, "timed out");
+    if (w->held != NULL)
+        http_reply(w->held, 200, "text/plain", "late", 4);
+    free(a.file.url);
+    attempt_done(&a);
+}
+
 static void a_cancel_ends_the_copy_of_an_upload(void **state)
 {
     struct world *w = *state;
@@ -985,6 +1005,7 @@ int main(int argc, char **argv)
         CASE(a_hard_cancel_does_not_wait_for_the_grace),
         CASE(a_command_that_completes_in_spite_of_a_cancel_has_completed),
         CASE(a_cancel_ends_a_download),
+        CASE(a_download_is_part_of_the_time_limit),
         CASE(a_cancel_ends_the_copy_of_an_upload),
         CASE(a_cancel_while_its_directory_is_made_ends_it),
         CASE(a_disk_without_room_for_its_directory_fails_it),
