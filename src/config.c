@@ -136,6 +136,17 @@ const struct config_row config_rows[] = {
      365 * CONFIG_DAY_MS, NULL, "Time after which an SQL task is ended; 0: never."},
     {CONFIG_AT(sql, paths), CONFIG_LIST, CONFIG_IN(sql, paths), "", 0, 0, NULL,
      "Directories, besides the store, that COPY and tables with a LOCATION may use."},
+    {CONFIG_AT(sql, s3_endpoint), CONFIG_TEXT, CONFIG_IN(sql, s3_endpoint), "", 0, 4096, NULL,
+     "URL of an S3-compatible store; empty: AWS_ENDPOINT_URL, then Amazon's of the region."},
+    {CONFIG_AT(sql, s3_region), CONFIG_TEXT, CONFIG_IN(sql, s3_region), "", 0, 100, NULL,
+     "Region that buckets are in; empty: AWS_REGION, then us-east-1."},
+    {CONFIG_AT(sql, s3_credentials), CONFIG_PATH, CONFIG_IN(sql, s3_credentials), "", 0, 0, NULL,
+     "File with [default], aws_access_key_id and aws_secret_access_key; read again when it "
+     "changes."},
+    {CONFIG_AT(sql, s3_access_key), CONFIG_TEXT, CONFIG_IN(sql, s3_access_key), "", 0, 200, NULL,
+     "Access key; empty: of sql.s3_credentials, then AWS_ACCESS_KEY_ID."},
+    {CONFIG_AT(sql, s3_secret_key), CONFIG_SECRET, CONFIG_IN(sql, s3_secret_key), "", 0, 200, NULL,
+     "Secret key that goes with sql.s3_access_key."},
 
     {CONFIG_AT(chat, node_id), CONFIG_NUMBER, CONFIG_IN(chat, node_id), "0", 0, 0x7fffffff, NULL,
      "Election priority: the node with the highest one that can lead the chat does. 0: the node's "

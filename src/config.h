@@ -87,6 +87,11 @@ struct config {
         uint64_t temp_bytes;
         uint64_t time_limit;
         struct config_list paths;
+        char *s3_endpoint;
+        char *s3_region;
+        char *s3_access_key;
+        char *s3_secret_key;
+        char *s3_credentials;
     } sql;
     struct {
         uint64_t node_id;

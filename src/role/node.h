@@ -85,6 +85,7 @@ struct node_options {
     size_t sql_paths_n;
     bool bootstrap;
     const char *lake_place; /* URL of the store; "": DATA/lake */
+    const char *s3_endpoint, *s3_region, *s3_credentials, *s3_access_key, *s3_secret_key;
     const char *join_token;
     const char *const *join; /* peer addresses of members */
     size_t join_n;

@@ -8,18 +8,17 @@
 #include "run/object_store.h"
 #include "wire/lake_path.h"
 
-struct object_s3;
-
 struct object_call {
-    TAILQ_ENTRY(object_call) link; /* of the queue for threads, or of the calls over HTTP */
+    TAILQ_ENTRY(object_call) link; /* of the queue for threads, or of the calls to buckets */
     struct object_store *store;
     struct object_request request; /* strings and descriptors are the call's own */
     enum lake_scheme scheme;
     char *root;       /* folder: the allowed directory; bucket: its name */
     char *path;       /* what follows: the place's rest and the key, without slashes at its ends */
-    size_t place_len; /* of `path` up to where the key begins */
+    size_t place_len; /* of `path` up to where keys begin */
     struct loop_post post;
-    void *s3; /* what object_s3.c keeps for it */
+    void *s3;    /* what object_s3.c keeps for it */
+    bool remote; /* among the calls to buckets */
 
     struct error error;
     struct object_result result;

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "run/object_internal.h"
+#include "run/object_s3.h"
 
 enum { OBJECT_THREADS_MAX = 64, OBJECT_PLACES_MAX = 4096 };
 
@@ -21,7 +22,10 @@ TAILQ_HEAD(object_calls, object_call);
 
 struct object_store {
     struct loop *loop;
-    char **places; /* allowed, in the spelling of lake_url_format() */
+    struct object_s3 *s3;       /* NULL: no buckets */
+    struct error s3_error;      /* why there are none */
+    struct object_calls remote; /* calls to buckets */
+    char **places;              /* allowed, in the spelling of lake_url_format() */
     size_t places_n, places_cap;
     unsigned calls; /* not finished */
     bool closing;
@@ -79,9 +83,17 @@ static void object_call_free(struct object_call *call)
     free(call);
 }
 
+static void object_call_unlink(struct object_call *call)
+{
+    if (call->remote)
+        TAILQ_REMOVE(&call->store->remote, call, link);
+    call->remote = false;
+}
+
 static void object_store_on_all_done(void *arg)
 {
     struct object_store *store = arg;
+    object_s3_free(store->s3);
     void (*closed)(void *arg) = store->closed;
     void *closed_arg = store->closed_arg;
     for (size_t i = 0; i < store->places_n; i++)
@@ -111,6 +123,7 @@ void object_call_finish(struct object_call *call)
 {
     struct object_store *store = call->store;
     struct object_result *result = &call->result;
+    object_call_unlink(call);
     result->code = call->error.code;
     result->text = call->error.text;
     if (call->error.code == 0 && call->request.verb == OBJECT_GET && !call->request.to_fd) {
@@ -181,6 +194,12 @@ struct object_store *object_store_new(const struct object_store_options *options
     struct object_store *store = mem_zalloc(sizeof *store);
     store->loop = options->loop;
     TAILQ_INIT(&store->queue);
+    TAILQ_INIT(&store->remote);
+    if (options->http != NULL)
+        (void)object_s3_new(&store->s3, options->loop, options->http, &options->s3,
+                            &store->s3_error);
+    else
+        (void)error_set(&store->s3_error, ERR_UNSUPPORTED, "this node reaches no buckets");
     (void)pthread_mutex_init(&store->lock, NULL);
     (void)pthread_cond_init(&store->wake, NULL);
     unsigned n = options->threads > 0 ? options->threads : OBJECT_THREADS_DEFAULT;
@@ -190,6 +209,17 @@ struct object_store *object_store_new(const struct object_store_options *options
             break;
     assert(store->threads_n > 0);
     return store;
+}
+
+/* A call to a bucket that nobody waits for any more. */
+static void object_call_cancel_remote(struct object_call *call)
+{
+    call->request.on_done = NULL;
+    if (!object_s3_cancel(call))
+        return;
+    object_call_unlink(call);
+    call->store->calls--;
+    object_call_free(call);
 }
 
 void object_store_close(struct object_store *store, void (*closed)(void *arg), void *arg)
@@ -207,6 +237,11 @@ void object_store_close(struct object_store *store, void (*closed)(void *arg), v
         TAILQ_REMOVE(&dropped, call, link);
         object_call_free(call);
         store->calls--;
+    }
+    struct object_call *next;
+    for (call = TAILQ_FIRST(&store->remote); call != NULL; call = next) {
+        next = TAILQ_NEXT(call, link);
+        object_call_cancel_remote(call);
     }
     object_store_check_closed(store);
 }
@@ -246,9 +281,9 @@ int object_store_allow(struct object_store *store, const char *place, struct err
     char *text = lake_url_format(&url);
     if (store->places_n >= OBJECT_PLACES_MAX)
         err = error_set(e, ERR_TOO_LARGE, "%s: more than %d places", text, OBJECT_PLACES_MAX);
-    else if (url.scheme == LAKE_SCHEME_S3)
-        err = error_set(e, ERR_UNSUPPORTED, "%s: this node reaches no buckets", text);
-    else if (mkdir(url.path, 0755) < 0 && errno != EEXIST)
+    else if (url.scheme == LAKE_SCHEME_S3 && store->s3 == NULL)
+        err = error_set(e, store->s3_error.code, "%s: %s", text, store->s3_error.text);
+    else if (url.scheme == LAKE_SCHEME_FILE && mkdir(url.path, 0755) < 0 && errno != EEXIST)
         err = error_set(e, -errno, "%s: cannot make the folder: %s", text, strerror(errno));
     lake_url_done(&url);
     if (err == 0 && object_store_root(store, text) == NULL) {
@@ -285,7 +320,7 @@ static void object_call_locate(struct object_call *call, const char *root, const
     const char *key = call->request.key;
     call->root = mem_strdup(url.scheme == LAKE_SCHEME_FILE ? url.path : url.bucket);
     call->path = mem_printf("%s%s%s", base, base[0] != '\0' && key[0] != '\0' ? "/" : "", key);
-    call->place_len = base[0] != '\0' && key[0] != '\0' ? strlen(base) + 1 : strlen(base);
+    call->place_len = base[0] != '\0' ? strlen(base) + 1 : 0;
     free(base);
     lake_url_done(&url);
 }
@@ -349,14 +384,22 @@ struct object_call *object_store_call(struct object_store *store,
     buf_init(&call->data, call->request.bytes_max);
     store->calls++;
     store->stats.calls[request->verb]++;
-    if (object_call_check(call) < 0)
+    if (object_call_check(call) < 0) {
         loop_post(store->loop, &call->post, object_call_on_post, call);
-    else
+    } else if (call->scheme == LAKE_SCHEME_S3) {
+        TAILQ_INSERT_TAIL(&store->remote, call, link);
+        call->remote = true;
+        object_s3_start(store->s3, call);
+    } else {
         object_store_queue(store, call);
+    }
     return call;
 }
 
 void object_call_cancel(struct object_call *call)
 {
-    call->request.on_done = NULL;
+    if (call->remote)
+        object_call_cancel_remote(call);
+    else
+        call->request.on_done = NULL;
 }

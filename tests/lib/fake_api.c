@@ -113,7 +113,8 @@ void fake_drop(struct fake_conn *conn)
 
 void fake_set_header(struct fake_conn *conn, const char *line)
 {
-    (void)snprintf(conn->header, sizeof conn->header, "%s\r\n", line);
+    size_t len = strlen(conn->header);
+    (void)snprintf(conn->header + len, sizeof conn->header - len, "%s\r\n", line);
 }
 
 void fake_begin(struct fake_conn *conn, unsigned status, const char *type)
@@ -256,7 +257,8 @@ static bool fake_serve_one(struct fake_conn *conn)
     size_t body_len = (size_t)strtoul(fake_header(r, "Content-Length"), NULL, 10);
     if (!fake_fill(conn, head_len + body_len))
         goto out;
-    char *body = mem_strndup(conn->in + head_len, body_len);
+    char *body = mem_dup(conn->in + head_len, body_len + 1); /* may hold NULs */
+    body[body_len] = '\0';
     r->body = body;
     r->body_len = body_len;
     conn->in_len -= head_len + body_len;

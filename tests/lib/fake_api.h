@@ -57,7 +57,7 @@ void fake_printf(struct fake_conn *conn, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 void fake_end(struct fake_conn *conn);
 
-/* Header line for the answer that follows, without CRLF. */
+/* One more header line for the answer that follows, without CRLF. */
 void fake_set_header(struct fake_conn *conn, const char *line);
 
 /* Returns when the peer has closed, or the server is being freed. */
