@@ -174,6 +174,9 @@ struct lake {
     const char *place;               /* where tables and shuffle files live: wire/lake_path.h */
     struct tables *tables;           /* role/tables.h */
     struct executor_pool *executors; /* of the role that runs SQL tasks */
+    /* That role calls it before it closes the pool: who has jobs there drops them. NULL allowed. */
+    void (*executors_lost)(void *arg);
+    void *executors_lost_arg;
 };
 
 struct lake *node_lake(struct node *node); /* never NULL */

@@ -287,7 +287,10 @@ static void sql_worker_stop(void *self)
     struct sql_run *run;
     struct sql_run *next;
     worker->is_stopping = true;
-    node_lake(worker->node)->executors = NULL;
+    struct lake *lake = node_lake(worker->node);
+    if (lake->executors != NULL && lake->executors_lost != NULL)
+        lake->executors_lost(lake->executors_lost_arg);
+    lake->executors = NULL;
     HASH_ITER (hh, worker->runs, run, next) {
         struct sql_run_key key = run->key;
         sql_run_drop(run);

@@ -226,7 +226,25 @@ static int tables_open_store(struct tables *tables, struct error *e)
         return err;
     tables->place = lake_url_format(&url);
     lake_url_done(&url);
+    for (size_t i = 0; i < options->sql_paths_n; i++) {
+        struct error why;
+        char *path = mem_printf("file:%s", options->sql_paths[i]);
+        if (object_store_allow(tables->objects, path, &why) < 0)
+            log_warn(&tables_log, "sql.paths: %s", why.text);
+        free(path);
+    }
     return object_store_allow(tables->objects, tables->place, e);
+}
+
+/* This node is stopping: no call and no checkpoint is under way any more, and none begins. */
+static void tables_end_calls(void *arg)
+{
+    struct tables *tables = arg;
+    struct tables_call *call;
+    tables->stopping = true;
+    tables_publish_active(tables->publish, false);
+    while ((call = TAILQ_FIRST(&tables->calls)) != NULL)
+        tables_call_fail(call, ERR_CLOSED, "this node is stopping");
 }
 
 static int tables_start(struct node *node, void **self, struct error *e)
@@ -244,6 +262,8 @@ static int tables_start(struct node *node, void **self, struct error *e)
     lake->objects = tables->objects;
     lake->place = tables->place;
     lake->tables = tables;
+    lake->executors_lost = tables_end_calls;
+    lake->executors_lost_arg = tables;
     tables_api_add_routes(tables);
     log_info(&tables_log, "tables are kept in %s", tables->place);
     return 0;
@@ -268,10 +288,7 @@ static void tables_on_publish_stopped(void *arg)
 static void tables_stop(void *self)
 {
     struct tables *tables = self;
-    struct tables_call *call;
-    tables->stopping = true;
-    while ((call = TAILQ_FIRST(&tables->calls)) != NULL)
-        tables_call_fail(call, ERR_CLOSED, "this node is stopping");
+    tables_end_calls(tables);
     *node_lake(tables->node) = (struct lake){0};
     catalog_stop(tables->catalog);
     tables_publish_stop(tables->publish, tables_on_publish_stopped, tables);

@@ -410,7 +410,7 @@ static void tables_survey_on_read(void *arg, int code)
 void tables_publish_active(struct tables_publish *publish, bool active)
 {
     const struct replica *replica = node_replica(publish->tables->node);
-    publish->active = active && !publish->stopping;
+    publish->active = active && !publish->stopping && !publish->tables->stopping;
     if (!publish->active) {
         tables_publish_clear(publish);
         return;
