@@ -53,6 +53,7 @@
  *     load what is before the damage, or all with holes below `committed`, and say
  *     meta.damaged. The node promises nothing and its acknowledgements don't count, until it has
  *     what a leader, elected without it, had in its log when they met; then a META record ends it.
+ *     Where a majority is damaged nobody leads and all stays readable: what is lost is not known.
  *
  * ---- Memory. Entries that are not delivered, the last `cache_bytes` of the others, a term for
  * each change of leader, 48 bytes or so for each client that ever spoke (core/order_marks.h). A
