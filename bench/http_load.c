@@ -116,6 +116,7 @@ static void load_send(struct load *load, struct load_connection *c)
 /* Length of the whole answer when its head is complete. */
 static size_t load_answer_len(const struct load_connection *c)
 {
+    static const char last_chunk[] = "\r\n0\r\n\r\n";
     const char *end = memmem(c->buffer, c->len, "\r\n\r\n", 4);
     if (end == NULL)
         return 0;
@@ -123,6 +124,11 @@ static size_t load_answer_len(const struct load_connection *c)
     for (const char *line = c->buffer; line < end; line = strchr(line, '\n') + 1)
         if (strncasecmp(line, "content-length:", 15) == 0)
             return head + strtoull(line + 15, NULL, 10);
+        else if (strncasecmp(line, "transfer-encoding: chunked", 26) == 0) {
+            size_t n = sizeof last_chunk - 1;
+            return c->len > head + n && memcmp(c->buffer + c->len - n, last_chunk, n) == 0 ? c->len
+                                                                                           : 0;
+        }
     return head;
 }
 

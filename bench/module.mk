@@ -24,6 +24,10 @@ bench_bin_wal_bench_LDADD = $(run_libs)
 bench_programs += bench/bin/order_bench
 bench_bin_order_bench_SOURCES = bench/order_bench.c tests/lib/order_bed.c tests/lib/order_bed.h
 bench_bin_order_bench_LDADD = $(core_libs)
+bench_programs += bench/bin/nats_load
+bench_bin_nats_load_SOURCES = bench/nats_load.c
+bench_bin_nats_load_LDADD = $(base_libs)
+
 bench_programs += bench/bin/scheduler_bench
 bench_bin_scheduler_bench_SOURCES = bench/scheduler_bench.c
 bench_bin_scheduler_bench_LDADD = $(core_libs)
