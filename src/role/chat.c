@@ -39,7 +39,8 @@ uint64_t chat_delivered(const struct chat *chat)
 
 uint64_t chat_first(const struct chat *chat)
 {
-    return chat->disk != NULL ? chat_disk_first(chat->disk) : 1;
+    uint64_t first = chat->disk != NULL ? chat_disk_first(chat->disk) : 1;
+    return first > chat->trimmed ? first : chat->trimmed + 1;
 }
 
 int chat_step(struct chat *chat, struct order_event *event)
@@ -520,8 +521,10 @@ static void follow_update(struct chat *chat)
         note_change(chat, &update->changes[i]);
     if (update->trouble[0] != '\0')
         log_warn(&chat_log, "%s", update->trouble);
-    if (update->snapshot_wanted)
+    if (update->snapshot_wanted || update->trim_wanted > chat->trimmed)
         keep_snapshot(chat);
+    if (update->trim_wanted > chat->trimmed)
+        chat->trim_wanted = update->trim_wanted;
     chat->members_changed = chat->members_changed || update->members_changed;
     for (size_t i = 0; i < update->replies_n; i++)
         answer(chat, (struct chat_submit *)(uintptr_t)update->replies[i].token,
@@ -562,6 +565,22 @@ static void on_turn_end(void *arg)
     loop_timer_start(&chat->timer, wait_ms > 0 ? wait_ms : 0);
 }
 
+/* What this disk lost and nobody has any more is given up once a snapshot stands for it. */
+static void give_up_lost(struct chat *chat)
+{
+    uint64_t seq = chat->trim_wanted;
+    if (seq <= chat->trimmed)
+        return;
+    if (chat_disk_snapshot_seq(chat->disk) < seq) {
+        keep_snapshot(chat);
+        return;
+    }
+    log_error(&chat_log, "messages up to number %llu are lost: no node has all of them any more",
+              (unsigned long long)seq);
+    chat->trimmed = seq;
+    chat_on_trimmed(chat, seq);
+}
+
 static void on_housekeeping(void *arg)
 {
     struct chat *chat = arg;
@@ -570,6 +589,7 @@ static void on_housekeeping(void *arg)
         return;
     if (chat_disk_trim(chat->disk, loop_wall_ms(chat->loop)))
         keep_snapshot(chat);
+    give_up_lost(chat);
     chat_group_work(chat->group);
 }
 

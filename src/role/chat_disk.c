@@ -410,6 +410,11 @@ uint64_t chat_disk_last(const struct chat_disk *disk)
     return journal_durable(disk->journal);
 }
 
+uint64_t chat_disk_snapshot_seq(const struct chat_disk *disk)
+{
+    return disk->snapshot_seq;
+}
+
 uint64_t chat_disk_bytes(const struct chat_disk *disk)
 {
     return journal_bytes_on_disk(disk->journal);

@@ -78,6 +78,8 @@ bool chat_disk_trim(struct chat_disk *disk, int64_t wall_ms);
 /* First entry there; the last that is durable. */
 uint64_t chat_disk_first(const struct chat_disk *disk);
 uint64_t chat_disk_last(const struct chat_disk *disk);
+/* What the kept snapshot covers; 0: there is none. */
+uint64_t chat_disk_snapshot_seq(const struct chat_disk *disk);
 uint64_t chat_disk_bytes(const struct chat_disk *disk);
 bool chat_disk_failed(const struct chat_disk *disk);
 

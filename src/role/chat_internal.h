@@ -61,6 +61,8 @@ struct chat {
     struct chat_peer *peers;
     bool members_changed;
     int disk_code;
+    uint64_t trim_wanted; /* entries up to here are lost everywhere; 0: none */
+    uint64_t trimmed;     /* and were given up for that */
 
     STAILQ_HEAD(, chat_submit) staged; /* of this turn */
     unsigned staged_n;
