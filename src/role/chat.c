@@ -218,14 +218,12 @@ static void chat_on_message(void *self, uint64_t from, const ProtobufCMessage *b
     struct chat_peer *peer = find_peer(chat, from);
     if (peer == NULL)
         return; /* it has no such role, as far as is known here */
-    if (message->kind_case == WIRE__CHAT_MESSAGE__KIND_JOIN && message->join->member != NULL) {
-        if (chat_cluster_id(message->join->member->id) != from) {
-            log_warn(LOG_ABOUT(.role = "chat", .peer = node_member_name(chat->node, from)),
-                     "asks to join the chat as another node: ignored");
-            return;
-        }
-        rename_peer(chat, peer, message->join->member->id);
+    if (chat_cluster_id(message->sender) != from) {
+        log_warn(LOG_ABOUT(.role = "chat", .peer = node_member_name(chat->node, from)),
+                 "speaks as another node: ignored");
+        return;
     }
+    rename_peer(chat, peer, message->sender);
     struct order_event event = {.type = ORDER_EVENT_MESSAGE, .peer = peer->id, .message = message};
     int rc = chat_step(chat, &event);
     if (rc < 0 && rc != ERR_UNAVAILABLE)
@@ -488,9 +486,11 @@ static void note_change(struct chat *chat, const struct order_change *change)
 static void send_all(struct chat *chat)
 {
     const struct order_update *update = &chat->update;
-    for (size_t i = 0; i < update->sends_n; i++)
+    for (size_t i = 0; i < update->sends_n; i++) {
+        update->sends[i].message->sender = chat->id;
         (void)node_send(chat->node, chat_cluster_id(update->sends[i].peer), WIRE_CHAT_MESSAGE,
                         &update->sends[i].message->base);
+    }
 }
 
 static void keep_snapshot(struct chat *chat)

@@ -7,6 +7,7 @@ load ../lib/chat.bash
 examples=$BATS_TEST_DIRNAME/../../examples
 
 teardown() {
+    [ -n "${BATS_TEST_COMPLETED:-}" ] || tail -n 5 "$CLUSTER_DIR"/*.log >&2 || true
     local pid
     for pid in ${STARTED_PIDS:-}; do kill "$pid" 2>/dev/null || true; done
     for pid in ${STARTED_PIDS:-}; do wait "$pid" 2>/dev/null || true; done
