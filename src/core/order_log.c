@@ -185,10 +185,8 @@ void order_log_push(struct order_log *log, struct order_item *item, uint64_t see
     if (item->entry.type != ORDER_ENTRY_MESSAGE)
         return;
     const struct order_key key = {item->entry.client, item->entry.number};
-    if (order_log_find(log, &key, seed) == NULL) {
-        unsigned hash = order_key_hash(&key, seed);
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, log->by_key, &item->entry.client, sizeof key, hash, item);
-    }
+    unsigned hash = order_key_hash(&key, seed);
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, log->by_key, &item->entry.client, sizeof key, hash, item);
 }
 
 void order_log_truncate(struct order_log *log, uint64_t seq)
