@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "role/rollouts_internal.h"
@@ -211,6 +212,7 @@ static void rollouts_begin(struct rollouts_entry *entry)
     };
     from.participants_n = rollouts_participants(rollouts, ids);
     int err = rollouts->participant->txn != NULL ? 0 : ERR_UNAVAILABLE;
+    entry->begun_us = clock_mono_us();
     for (size_t i = 0; i < entry->r.targets_n; i++) {
         buf_init(&values[i], TXN_VALUE_BYTES_MAX);
         if (err == 0)
@@ -235,8 +237,11 @@ void rollouts_on_outcome(struct rollouts *rollouts, const struct uuid *txid, boo
     struct rollouts_entry *next;
     for (entry = TAILQ_FIRST(&rollouts->entries); entry != NULL && rollouts->active; entry = next) {
         next = TAILQ_NEXT(entry, link);
-        if (!rollout_is_ended(&entry->r) && uuid_compare(&entry->r.txid, txid) == 0)
-            rollouts_switched(entry, txid, committed, text);
+        if (rollout_is_ended(&entry->r) || uuid_compare(&entry->r.txid, txid) != 0)
+            continue;
+        if (entry->begun_us != 0)
+            entry->switch_us = clock_mono_us() - entry->begun_us;
+        rollouts_switched(entry, txid, committed, text);
     }
 }
 

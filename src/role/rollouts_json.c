@@ -95,6 +95,7 @@ json_t *rollouts_json(const struct rollouts_entry *entry)
     json_object_set_new(json, "no_data_passes", json_boolean(r->no_data_passes));
     json_object_set_new(json, "decide_by", json_string(r->by_peers ? "peers" : "metadata"));
     json_set_progress(json, r);
+    json_set_int(json, "switch_us", entry->switch_us);
     json_object_set(json, "notes", entry->notes);
     free(steps);
     return json;
