@@ -78,7 +78,7 @@ static const Wire__Node *coordinator_agent_named(struct coordinator *c, struct h
         return row;
     }
     if (id == NULL)
-        coordinator_refuse(req, ERR_INVALID, "\"worker_id\" is missing", NULL);
+        coordinator_refuse(req, ERR_INVALID, "\"worker_id\" is missing, or no text", NULL);
     else
         coordinator_refuse(req, ERR_NOT_FOUND, "there is no such worker",
                            "POST /api/workers/register gives a worker_id");

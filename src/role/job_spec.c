@@ -56,6 +56,8 @@ static int job_spec_string_list(char ***field, size_t *n, const json_t *value, c
     json_t *item;
     json_array_foreach(value, i, item)
     {
+        if (!json_is_string(item))
+            return error_set(e, ERR_INVALID, "\"%s\" must be a list of strings", key);
         int err = job_spec_string(&(*field)[i], item, key, JOB_SPEC_BYTES_MAX, e);
         if (err < 0)
             return err;

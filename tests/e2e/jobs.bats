@@ -189,6 +189,10 @@ assert_all_completed() {
     status() { api -o "$CLUSTER_DIR/answer" -w '%{http_code}' "$@"; }
     [ "$(status -d '{' /api/jobs)" = 400 ]
     [ "$(status -d '{"argv":"true"}' /api/jobs)" = 400 ]
+    [ "$(status -d '{"argv":["true",1]}' /api/jobs)" = 400 ]
+    jq -e '.error.message == "\"argv\" must be a list of strings"' "$CLUSTER_DIR/answer"
+    [ "$(status -d '{"worker_id":5}' /api/workers/heartbeat)" = 400 ]
+    jq -e '.error.message | contains("no text")' "$CLUSTER_DIR/answer"
     [ "$(status -d '{"argv":["true"],"frob":1}' /api/jobs)" = 400 ]
     jq -e '.error | .code == "invalid" and (.message | contains("frob"))' "$CLUSTER_DIR/answer"
     [ "$(status -d '{"argv":["true"],"array":"5-1"}' /api/jobs)" = 400 ]
