@@ -128,6 +128,7 @@ const char *column_title(const struct column *column, enum column_use use)
 bool column_is_right(const struct column *column)
 {
     switch (column->kind) {
+    case COLUMN_KIND_NUMBER:
     case COLUMN_KIND_COUNT:
     case COLUMN_KIND_COUNT_SET:
     case COLUMN_KIND_BYTES_SET:

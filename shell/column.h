@@ -10,6 +10,7 @@
 
 enum column_kind {
     COLUMN_KIND_TEXT,
+    COLUMN_KIND_NUMBER, /* as it is, on the right */
     COLUMN_KIND_COUNT,
     COLUMN_KIND_COUNT_SET, /* 0 says that none is set: people read nothing */
     COLUMN_KIND_FLOAT,     /* two digits */

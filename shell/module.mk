@@ -52,6 +52,7 @@ libshell_a_SOURCES += shell/repl_complete.c shell/repl_complete.h
 libshell_a_SOURCES += shell/request.c shell/request.h
 libshell_a_SOURCES += shell/rollouts.c shell/rollouts.h
 libshell_a_SOURCES += shell/shell.c shell/shell.h
+libshell_a_SOURCES += shell/sql.c shell/sql.h
 libshell_a_SOURCES += shell/statement.c shell/statement.h
 libshell_a_SOURCES += shell/submit.c shell/submit.h
 libshell_a_SOURCES += shell/text.c shell/text.h

@@ -13,6 +13,7 @@
 #include "shell/command_help.h"
 #include "shell/interrupt.h"
 #include "shell/render.h"
+#include "shell/sql.h"
 #include "shell/statement.h"
 #include "shell/text.h"
 
@@ -206,6 +207,13 @@ bool shell_take_interrupt(struct shell *shell)
 
 /* Running */
 
+static void shell_time(struct shell *shell, int64_t started_us)
+{
+    int64_t us = clock_mono_us() - started_us;
+    output_note(&shell->output, "Time: %lld.%03lld ms", (long long)(us / 1000),
+                (long long)(us % 1000));
+}
+
 static int shell_run_call(struct shell *shell, const struct command_call *call)
 {
     shell->format = shell->settings.format;
@@ -215,11 +223,8 @@ static int shell_run_call(struct shell *shell, const struct command_call *call)
     int status = call->command->run(shell, call);
     output_status_clear(&shell->output);
     output_flush(&shell->output);
-    if (shell->settings.has_timing && !command_is_meta(call->command)) {
-        int64_t us = clock_mono_us() - started_us;
-        output_note(&shell->output, "Time: %lld.%03lld ms", (long long)(us / 1000),
-                    (long long)(us % 1000));
-    }
+    if (shell->settings.has_timing && !command_is_meta(call->command))
+        shell_time(shell, started_us);
     return status;
 }
 
@@ -252,8 +257,25 @@ int shell_run_words(struct shell *shell, const char *const *words, size_t n, con
     return status;
 }
 
+static int shell_run_sql(struct shell *shell, const char *text, size_t len)
+{
+    int64_t started_us = clock_mono_us();
+    shell->format = shell->settings.format;
+    int status = sql_run(shell, text, len);
+    output_flush(&shell->output);
+    if (shell->settings.has_timing)
+        shell_time(shell, started_us);
+    return status;
+}
+
 static int shell_run_statement(struct shell *shell, const char *text, size_t len)
 {
+    size_t from, sql_len;
+    if (statement_is_sql(text, len, &from, &sql_len)) {
+        free(shell->last);
+        shell->last = mem_strndup(text, len);
+        return shell_run_sql(shell, text + from, sql_len);
+    }
     struct statement statement;
     struct error e = {0};
     int status = SHELL_STATUS_OK;

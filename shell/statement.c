@@ -5,6 +5,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/sql_lex.h"
 #include "base/str.h"
 
 static bool statement_is_space(char c)
@@ -101,10 +102,55 @@ static bool statement_is_meta(const char *text, size_t len)
     return len >= 2 && text[0] == '\\' && text[1] != '\n';
 }
 
+/* The first word of SQL statements; no command has such a name. */
+static bool statement_begins_sql(const char *text, size_t len)
+{
+    static const char *const words[] = {
+        "select", "with",     "from",   "values",  "table",  "pivot",  "unpivot", "summarize",
+        "create", "drop",     "insert", "copy",    "delete", "update", "optimize", "vacuum",
+        "explain", "describe", "desc",  "show",    "alter",  "attach", "set",     "pragma",
+        "install", "load",    "begin",  "commit",  "rollback", "truncate", "merge"};
+    struct sql_token token = sql_lex_next(text, len, 0);
+    struct sql_token next = sql_lex_next(text, len, token.at + token.len);
+    if (sql_token_is_op(text, &token, "("))
+        return true;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        if (sql_token_is(text, &token, words[i]))
+            return !sql_token_is_op(text, &next, "=");
+    }
+    return false;
+}
+
+bool statement_is_sql(const char *text, size_t len, size_t *from, size_t *sql_len)
+{
+    struct sql_split split;
+    size_t start = statement_skip_space(text, len);
+    if (!statement_begins_sql(text + start, len - start) ||
+        !sql_split_next(text + start, len - start, &split))
+        return false;
+    *from = start + split.at;
+    *sql_len = split.len;
+    return true;
+}
+
+static enum statement_end statement_next_sql(const char *text, size_t start, size_t all, size_t *len)
+{
+    struct sql_split split;
+    *len = all;
+    if (!sql_split_next(text + start, all - start, &split) || !split.complete)
+        return split.open == '\''  ? STATEMENT_END_QUOTE_SINGLE
+               : split.open == '"' ? STATEMENT_END_QUOTE_DOUBLE
+                                   : STATEMENT_END_SQL;
+    *len = start + split.end;
+    return STATEMENT_END_COMPLETE;
+}
+
 enum statement_end statement_next(const char *text, size_t *len)
 {
     size_t all = strlen(text);
     size_t start = statement_skip_space(text, all);
+    if (statement_begins_sql(text + start, all - start))
+        return statement_next_sql(text, start, all, len);
     const char *newline = strchr(text + start, '\n');
     if (statement_is_meta(text + start, all - start)) {
         *len = newline != NULL ? (size_t)(newline + 1 - text) : all;

@@ -4,6 +4,9 @@
  * one. '…' is literal, "…" knows \" \\ and backslash newline, a backslash outside quotes takes the
  * next character as it is; quotes may span lines. '#' at the beginning of a word starts a comment.
  *
+ * SQL, which begins with one of its own words (SELECT, WITH, CREATE, ...), ends at a ';' only, as
+ * base/sql_lex.h finds it, and keeps its newlines.
+ *
  * A statement that begins with a backslash is a meta-command: it ends at the newline whatever
  * stands in it. The unquoted word \watch ends the statement before it. */
 #ifndef SHELL_STATEMENT_H
@@ -21,12 +24,16 @@ enum statement_end {
     STATEMENT_END_JOINED,       /* the line ended with a backslash */
     STATEMENT_END_QUOTE_SINGLE, /* inside '…' */
     STATEMENT_END_QUOTE_DOUBLE,
+    STATEMENT_END_SQL, /* its ';' is missing */
 };
 
 /* Finds the first statement in `text`. *len is how many bytes of text it takes, its separator
  * included. When text ends before the statement does, says in what and *len is all of it; at the
  * end of a file such a text is what statement_split makes of it. */
 enum statement_end statement_next(const char *text, size_t *len);
+
+/* Whether the text is a statement of SQL; then where it begins, and how long it is without its ';'. */
+bool statement_is_sql(const char *text, size_t len, size_t *from, size_t *sql_len);
 
 struct statement_word {
     char *text;    /* without quotes */
