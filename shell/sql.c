@@ -1,6 +1,6 @@
 /* Happy path: columns come first, rows in batches, the end with its counts. Rows are gathered up to
- * SQL_CHUNK_ROWS and rendered; what follows goes on under the same header. JSON is one array, so its
- * rows are kept to the end. */
+ * SQL_CHUNK_ROWS and rendered; what follows goes on under the same header. JSON is one array, so
+ * its rows are kept to the end. */
 #include "shell/sql.h"
 
 #include <stdlib.h>
@@ -32,7 +32,7 @@ struct sql_answer {
 
 static bool sql_is_number(const char *type)
 {
-    static const char *const types[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT", "HUGEINT",
+    static const char *const types[] = {"TINYINT",  "SMALLINT",  "INTEGER",  "BIGINT",  "HUGEINT",
                                         "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT",
                                         "FLOAT",    "DOUBLE",    "BIGNUM"};
     for (size_t i = 0; i < MEM_COUNT(types); i++) {
@@ -69,10 +69,9 @@ static void sql_take_columns(struct sql_answer *a, const json_t *columns)
             key = mem_printf("%s_%u", name != NULL ? name : "", k);
         }
         a->names[i] = key;
-        a->columns[i] = (struct column){.key = key,
-                                        .kind = type != NULL && sql_is_number(type)
-                                                    ? COLUMN_KIND_NUMBER
-                                                    : COLUMN_KIND_TEXT};
+        a->columns[i] = (struct column){
+            .key = key,
+            .kind = type != NULL && sql_is_number(type) ? COLUMN_KIND_NUMBER : COLUMN_KIND_TEXT};
     }
 }
 
@@ -87,8 +86,8 @@ static json_t *sql_cell(const struct sql_answer *a, json_t *value)
     char *text = NULL;
     for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back the same */
         free(text);
-        text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT |
-                                     JSON_REAL_PRECISION((size_t)digits));
+        text =
+            json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION((size_t)digits));
         if (!json_is_real(value) || text == NULL || strtod(text, NULL) == json_real_value(value))
             break;
     }
@@ -187,10 +186,10 @@ static void sql_take_progress(struct sql_answer *a, const json_t *progress)
     memset(bar, '#', filled);
     memset(bar + filled, '.', WIDTH - filled);
     bar[WIDTH] = '\0';
-    output_status(&a->shell->output, "[%s] stage %lld of %lld, %lld of %lld tasks, %lld rows, %s", bar,
-                  (long long)json_integer_value(json_object_get(progress, "stage")),
-                  (long long)json_integer_value(json_object_get(progress, "stages")), (long long)done,
-                  (long long)tasks, (long long)rows,
+    output_status(&a->shell->output, "[%s] stage %lld of %lld, %lld of %lld tasks, %lld rows, %s",
+                  bar, (long long)json_integer_value(json_object_get(progress, "stage")),
+                  (long long)json_integer_value(json_object_get(progress, "stages")),
+                  (long long)done, (long long)tasks, (long long)rows,
                   str_format_bytes(bytes > 0 ? (uint64_t)bytes : 0, size));
 }
 
@@ -198,12 +197,9 @@ static void sql_take_done(struct sql_answer *a, const json_t *done)
 {
     const char *command = json_string_value(json_object_get(done, "command"));
     const json_t *affected = json_object_get(done, "affected");
-    long long rows = json_integer_value(json_object_get(done, "rows"));
     if (a->names != NULL && (!a->has_shown || json_array_size(a->rows) > 0))
         sql_show(a);
-    if (a->names != NULL && !a->shell->settings.tuples_only)
-        shell_say(a->shell, "(%lld row%s)", rows, rows == 1 ? "" : "s");
-    else if (a->names == NULL && affected != NULL)
+    if (a->names == NULL && affected != NULL)
         shell_say(a->shell, "%s %lld", command != NULL ? command : "done",
                   (long long)json_integer_value(affected));
     else if (a->names == NULL)
@@ -267,11 +263,11 @@ int sql_run(struct shell *shell, const char *text, size_t len)
         shell_error(shell, "the statement isn't UTF-8 text");
         status = SHELL_STATUS_USAGE;
     } else {
-        struct client_call *call = client_start(shell->client,
-                                                &CLIENT_REQUEST(.method = "POST", .path = "/api/sql",
-                                                                .data = data, .data_len = strlen(data),
-                                                                .body = CLIENT_BODY_LINES),
-                                                &handler, &a, &e);
+        struct client_call *call =
+            client_start(shell->client,
+                         &CLIENT_REQUEST(.method = "POST", .path = "/api/sql", .data = data,
+                                         .data_len = strlen(data), .body = CLIENT_BODY_LINES),
+                         &handler, &a, &e);
         if (call == NULL)
             shell_error(shell, "%s", e.text);
         status = call != NULL ? sql_wait(&a, call) : SHELL_STATUS_USAGE;

@@ -106,10 +106,10 @@ static bool statement_is_meta(const char *text, size_t len)
 static bool statement_begins_sql(const char *text, size_t len)
 {
     static const char *const words[] = {
-        "select", "with",     "from",   "values",  "table",  "pivot",  "unpivot", "summarize",
-        "create", "drop",     "insert", "copy",    "delete", "update", "optimize", "vacuum",
-        "explain", "describe", "desc",  "show",    "alter",  "attach", "set",     "pragma",
-        "install", "load",    "begin",  "commit",  "rollback", "truncate", "merge"};
+        "select",  "with",     "from",   "values", "table",    "pivot",    "unpivot",  "summarize",
+        "create",  "drop",     "insert", "copy",   "delete",   "update",   "optimize", "vacuum",
+        "explain", "describe", "desc",   "show",   "alter",    "attach",   "set",      "pragma",
+        "install", "load",     "begin",  "commit", "rollback", "truncate", "merge"};
     struct sql_token token = sql_lex_next(text, len, 0);
     struct sql_token next = sql_lex_next(text, len, token.at + token.len);
     if (sql_token_is_op(text, &token, "("))
@@ -133,7 +133,8 @@ bool statement_is_sql(const char *text, size_t len, size_t *from, size_t *sql_le
     return true;
 }
 
-static enum statement_end statement_next_sql(const char *text, size_t start, size_t all, size_t *len)
+static enum statement_end statement_next_sql(const char *text, size_t start, size_t all,
+                                             size_t *len)
 {
     struct sql_split split;
     *len = all;

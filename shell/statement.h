@@ -32,7 +32,8 @@ enum statement_end {
  * end of a file such a text is what statement_split makes of it. */
 enum statement_end statement_next(const char *text, size_t *len);
 
-/* Whether the text is a statement of SQL; then where it begins, and how long it is without its ';'. */
+/* Whether the text is a statement of SQL; then where it begins, and how long it is without its ';'.
+ */
 bool statement_is_sql(const char *text, size_t len, size_t *from, size_t *sql_len);
 
 struct statement_word {

@@ -29,6 +29,7 @@
 #include "role/node.h"
 #include "role/participant.h"
 #include "role/raft_api.h"
+#include "role/query.h"
 #include "role/sql_worker.h"
 #include "role/state.h"
 #include "role/status_api.h"
@@ -478,6 +479,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
         works ? &worker_role : NULL,
         chats ? &chat_role : NULL,
         works ? &sql_worker_role : NULL,
+        &query_role,
         &heartbeat_role,
         &gateway_role,
         takes_part ? &participant_role : NULL,

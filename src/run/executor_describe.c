@@ -30,6 +30,12 @@ void executor_describe_parse(struct executor_task *task, const Wire__SqlParse *p
         wire__sql_parsed__init(parsed);
         parsed->json = json;
         done->parsed[done->n_parsed++] = parsed;
+        if (strncmp(json, "{\"error\":false", strlen("{\"error\":false")) == 0) {
+            parsed->printed = executor_engine_call(task->engine->print, json, &error);
+            if (error != NULL)
+                wire__sql_error__free_unpacked(error,
+                                               NULL); /* what has no text has no names either */
+        }
         if (bytes > EXECUTOR_DESCRIBE_AST_BYTES_MAX)
             (void)executor_task_fail_text(
                 task, ERR_TOO_LARGE, "limit",

@@ -1,0 +1,296 @@
+/* Happy path: a request becomes a query that waits or begins; when it ends, the next one of the
+ * session with the fewest running begins. Every end goes through query_fail() or query_done(),
+ * which write the last line and let the rest of the answer flow out; query_free() follows. */
+#include "role/query.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "role/api_json.h"
+#include "role/query_internal.h"
+
+enum { QUERY_BODY_BYTES_MAX = SQL_TEXT_BYTES_MAX + SQL_TEXT_BYTES_MAX / 4 };
+
+static void queries_admit(struct queries *role);
+
+/* ---- ends ------------------------------------------------------------------------------------ */
+
+/* No more of it runs; the answer may still flow. */
+static void query_stop(struct query *q)
+{
+    struct queries *role = q->role;
+    if (q->ended)
+        return;
+    q->ended = true;
+    loop_timer_stop(&q->timer);
+    query_read_done(q);
+    query_stages_done(q);
+    if (q->waiting)
+        role->waiting_n--;
+    else
+        role->running_n--;
+    q->waiting = false;
+    queries_admit(role);
+}
+
+void query_free(struct query *q)
+{
+    query_stop(q);
+    TAILQ_REMOVE(&q->role->all, q, entry);
+    loop_hook_disarm(&q->hook);
+    if (q->planned)
+        sql_plan_done(&q->plan);
+    query_write_done(q);
+    sql_statement_done(&q->statement);
+    buf_done(&q->lines);
+    buf_done(&q->out);
+    free(q->txn_id);
+    free(q->session);
+    free(q->user);
+    free(q->text);
+    free(q);
+}
+
+static void query_fail_line(struct query *q, int code, size_t at, const char *hint,
+                            const char *text)
+{
+    json_t *error = json_pack("{s:s,s:s}", "code", err_name(code), "message", text);
+    if (error == NULL)
+        error = json_pack("{s:s,s:s}", "code", err_name(code), "message", err_text(code));
+    if (hint != NULL && hint[0] != '\0')
+        json_object_set_new(error, "hint", json_string(hint));
+    if (at != SQL_AT_NONE)
+        json_object_set_new(error, "position", json_integer((json_int_t)at));
+    query_stop(q);
+    query_out_line(q, json_pack("{s:o}", "error", error));
+    query_out_end(q);
+}
+
+void query_fail(struct query *q, int code, size_t at, const char *hint, const char *fmt, ...)
+{
+    char text[2048];
+    va_list args;
+    if (q->ended)
+        return;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    query_fail_line(q, code, at, hint, text);
+}
+
+void query_fail_error(struct query *q, const struct sql_error *e)
+{
+    query_fail(q, e->error.code, e->at, e->hint, "%s", e->error.text);
+}
+
+void query_done(struct query *q)
+{
+    if (q->ended)
+        return;
+    int64_t wall = loop_now_ms(node_loop(q->role->node)) - q->began_ms;
+    const char *command = q->statement.explain ? "EXPLAIN" : sql_kind_name(q->statement.kind);
+    json_t *done = json_pack("{s:I,s:I,s:s}", "rows", (json_int_t)q->rows_out, "wall_ms",
+                             (json_int_t)wall, "command", command);
+    if (q->target.kind != WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS || q->affected > 0)
+        json_object_set_new(done, "affected", json_integer((json_int_t)q->affected));
+    query_stop(q);
+    query_out_line(q, json_pack("{s:o}", "done", done));
+    query_out_end(q);
+}
+
+static void query_on_close(struct http_request *req, void *arg)
+{
+    struct query *q = arg;
+    (void)req;
+    struct http_request *mine = q->req;
+    q->req = NULL;
+    query_free(q);
+    http_stream_abort(mine);
+}
+
+/* ---- admission ------------------------------------------------------------------------------- */
+
+static unsigned queries_running_of(const struct queries *role, const char *session)
+{
+    unsigned n = 0;
+    struct query *q;
+    TAILQ_FOREACH (q, &role->all, entry) {
+        n += !q->waiting && !q->ended && strcmp(q->session, session) == 0;
+    }
+    return n;
+}
+
+static void query_on_timer(void *arg)
+{
+    struct query *q = arg;
+    if (q->ended || q->full)
+        return;
+    query_look_for_stragglers(q);
+    query_out_progress(q);
+    loop_timer_start(&q->timer, QUERY_PROGRESS_MS);
+}
+
+static void queries_admit(struct queries *role)
+{
+    while (!role->stopped && role->running_n < QUERY_RUNNING_MAX && role->waiting_n > 0) {
+        struct query *best = NULL, *q;
+        unsigned best_n = 0;
+        TAILQ_FOREACH (q, &role->all, entry) {
+            if (!q->waiting)
+                continue;
+            unsigned n = queries_running_of(role, q->session);
+            if (best == NULL || n < best_n) {
+                best = q;
+                best_n = n;
+            }
+        }
+        best->waiting = false;
+        role->waiting_n--;
+        role->running_n++;
+        query_begin(best);
+    }
+}
+
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static void query_new(struct queries *role, struct http_request *req, const char *text,
+                      const char *session)
+{
+    struct query *q = mem_zalloc(sizeof *q);
+    q->role = role;
+    q->req = req;
+    uuid_generate(&q->id);
+    uuid_format(&q->id, q->id_text);
+    q->text = mem_strdup(text);
+    q->user = mem_strdup(http_request_user(req));
+    q->session = session != NULL ? mem_strdup(session) : mem_strdup(http_request_peer(req));
+    q->waiting = true;
+    q->began_ms = loop_now_ms(node_loop(role->node));
+    buf_init(&q->lines, TABLES_ENTRY_BYTES_MAX);
+    loop_timer_init(&q->timer, node_loop(role->node), query_on_timer, q);
+    loop_timer_start(&q->timer, QUERY_PROGRESS_MS);
+    TAILQ_INSERT_TAIL(&role->all, q, entry);
+    role->waiting_n++;
+    query_out_init(q);
+    http_request_on_close(req, query_on_close, q);
+    query_out_line(q, json_pack("{s:s}", "query", q->id_text));
+    queries_admit(role);
+}
+
+static void queries_post(struct http_request *req, void *arg)
+{
+    struct queries *role = arg;
+    struct error e = {0};
+    json_t *body = api_json_body(req);
+    if (body == NULL)
+        return;
+    const char *text = json_string_value(json_object_get(body, "sql"));
+    const json_t *session = json_object_get(body, "session");
+    int err = 0;
+    if (text == NULL || (session != NULL && !json_is_string(session)) || json_object_size(body) > 2)
+        err = error_set(&e, ERR_INVALID,
+                        "the body is {\"sql\":\"one statement\",\"session\":\"name\"?}");
+    else if (json_string_length(session) > 64)
+        err = error_set(&e, ERR_TOO_LARGE, "the session's name has more than 64 bytes");
+    else if (role->stopped)
+        err = error_set(&e, ERR_UNAVAILABLE, "the node is shutting down");
+    else if (role->waiting_n >= QUERY_WAITING_MAX)
+        err = error_set(&e, ERR_BUSY, "%d statements wait on this node already", QUERY_WAITING_MAX);
+    if (err < 0)
+        http_reply_failure(req, &e, NULL);
+    else
+        query_new(role, req, text, json_string_value(session));
+    json_decref(body);
+}
+
+static void queries_get(struct http_request *req, void *arg)
+{
+    struct queries *role = arg;
+    json_t *list = json_array();
+    struct query *q;
+    TAILQ_FOREACH (q, &role->all, entry) {
+        if (q->ended)
+            continue;
+        char *text = mem_strndup(q->text, strlen(q->text) < 1024 ? strlen(q->text) : 1024);
+        json_array_append_new(
+            list, json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:I}", "query", q->id_text, "state",
+                            q->waiting ? "waiting" : "running", "sql", api_json_text(text), "user",
+                            q->user, "session", q->session, "wall_ms",
+                            (json_int_t)(loop_now_ms(node_loop(role->node)) - q->began_ms), "rows",
+                            (json_int_t)q->rows_out));
+        free(text);
+    }
+    http_reply_json(req, 200, list);
+}
+
+static void queries_delete(struct http_request *req, void *arg)
+{
+    struct queries *role = arg;
+    const char *id = http_request_param(req, "query");
+    struct query *q;
+    TAILQ_FOREACH (q, &role->all, entry) {
+        if (!q->ended && strcmp(q->id_text, id) == 0) {
+            query_fail(q, ERR_CANCELLED, SQL_AT_NONE, NULL, "the statement was cancelled");
+            http_reply_json(req, 200, json_pack("{s:s,s:s}", "query", id, "state", "cancelled"));
+            return;
+        }
+    }
+    http_reply_error(req, 404, "not_found", "no such statement runs on this node",
+                     "GET /api/sql lists them");
+}
+
+static const struct http_route queries_routes[] = {
+    {.method = "POST",
+     .path = "/api/sql",
+     .flags = HTTP_ROUTE_STREAM,
+     .body_max = QUERY_BODY_BYTES_MAX,
+     .handler = queries_post},
+    {.method = "GET", .path = "/api/sql", .handler = queries_get},
+    {.method = "DELETE", .path = "/api/sql/{query}", .handler = queries_delete},
+};
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static int queries_start(struct node *node, void **self, struct error *e)
+{
+    (void)e;
+    struct queries *role = mem_zalloc(sizeof *role);
+    role->node = node;
+    TAILQ_INIT(&role->all);
+    http_router_add(node_router(node), queries_routes, MEM_COUNT(queries_routes), role);
+    *self = role;
+    return 0;
+}
+
+static void queries_stop(void *self)
+{
+    struct queries *role = self;
+    role->stopped = true;
+    while (!TAILQ_EMPTY(&role->all)) {
+        struct query *q = TAILQ_FIRST(&role->all);
+        struct http_request *req = q->req;
+        q->req = NULL;
+        query_free(q);
+        if (req != NULL) {
+            http_request_on_close(req, NULL, NULL);
+            http_stream_abort(req);
+        }
+    }
+    node_role_stopped(role->node);
+}
+
+static void queries_free(void *self)
+{
+    free(self);
+}
+
+const struct role query_role = {
+    .name = "query",
+    .start = queries_start,
+    .stop = queries_stop,
+    .free = queries_free,
+};

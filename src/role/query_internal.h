@@ -1,0 +1,227 @@
+/* Between the files of role/query. A statement goes: query.c takes and admits it, query_statement.c
+ * decides what to do, query_read.c parses, takes snapshots, plans, query_stage.c runs stages,
+ * query_out.c writes the answer, query_write.c and query_show.c do the statements that aren't
+ * queries. */
+#ifndef ROLE_QUERY_INTERNAL_H
+#define ROLE_QUERY_INTERNAL_H
+
+#include <stdbool.h>
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "base/uuid.h"
+#include "core/delta_log.h"
+#include "core/sql_plan.h"
+#include "role/node.h"
+#include "role/query.h"
+#include "role/tables.h"
+#include "wire/sql.pb-c.h"
+
+struct object_call;
+struct queries;
+struct query;
+struct query_task;
+
+/* A table at one version, as the planner and the executors see it. */
+struct query_table {
+    char *name; /* as tables.h has it */
+    struct uuid id;
+    char *place;
+    struct delta_view *view; /* NULL: not there yet */
+    struct sql_column *columns;
+    struct sql_file *files;
+    struct delta_file *delta; /* of the view, by index in files */
+    size_t files_n;
+};
+
+struct query_attempt {
+    struct query_task *task;
+    uint64_t node;
+    uint64_t call; /* 0: over */
+    unsigned number;
+    int64_t started_ms;
+    uint64_t owed; /* bytes of rows that were passed on and not given credit for */
+};
+
+struct query_rows {
+    STAILQ_ENTRY(query_rows) entry;
+    size_t len;
+    struct query_attempt *from;
+    char data[];
+};
+
+struct query_task {
+    struct query *query;
+    size_t index;
+    struct query_attempt attempts[QUERY_ATTEMPTS_MAX];
+    unsigned attempts_n;
+    bool done;
+    bool has_sent; /* rows of it are on their way to the client */
+    int64_t wall_ms;
+    uint64_t rows, bytes;
+    Wire__SqlTaskDone *result; /* of the attempt that counts */
+    unsigned winner;
+    STAILQ_HEAD(, query_rows) held; /* rows that wait for their turn */
+};
+
+/* What a stage came to. */
+struct query_stage {
+    size_t tasks_n;
+    struct query_task *tasks;
+    size_t done_n;
+    Wire__SqlColumn **columns; /* of what it wrote */
+    size_t columns_n;
+    int64_t started_ms, wall_ms;
+    uint64_t rows, bytes;
+    bool by_alone; /* ran as one task for this stage and all later ones */
+};
+
+/* Where the last stage's rows go. */
+struct query_target {
+    Wire__SqlOutputKind kind; /* ROWS, FILE, TABLE */
+    const char *root;
+    const char *path; /* FILE */
+    Wire__SqlFormat format;
+    const struct sql_option *options;
+    size_t options_n;
+    const struct delta_schema *schema;     /* TABLE: its columns */
+    const struct delta_metadata *metadata; /* which of them partition; NULL: see partitions */
+    char *const *partitions;
+    size_t partitions_n;
+    uint64_t target_bytes;
+};
+
+/* Called once, never from inside. */
+typedef void (*query_next_fn)(struct query *q);
+
+struct query {
+    struct queries *role;
+    struct http_request *req; /* NULL: over for the client */
+    struct uuid id;
+    char id_text[UUID_TEXT_MAX];
+    char *session, *user, *text;
+    bool waiting, ended;
+    int64_t began_ms;
+    struct sql_statement statement;
+
+    /* reading */
+    char *source;                  /* the query that is parsed; may be composed */
+    size_t source_from, source_to; /* sql_at_shift() */
+    json_t *tree;
+    char *printed;
+    struct sql_refs refs;
+    struct query_table *tables; /* by refs */
+    struct sql_table *views;    /* for the planner, by refs */
+    size_t tables_got;
+    struct tables_call *call;
+    uint64_t light_call; /* parse or describe under way */
+    uint64_t light_node;
+    query_next_fn next;
+    Wire__SqlColumn **described;
+    size_t described_n;
+
+    /* running */
+    bool planned;
+    struct sql_plan plan;
+    struct query_target target;
+    struct query_stage *stages;
+    size_t stage;    /* that runs */
+    uint64_t *nodes; /* workers, this node first */
+    size_t nodes_n;
+    size_t rows_task;        /* whose rows go out now */
+    struct object_call *put; /* of a manifest */
+    struct loop_timer timer;
+    query_next_fn finished; /* after the last stage */
+
+    /* writing */
+    struct query_table target_table;
+    char *copy_root, *copy_path; /* COPY's file */
+    Wire__SqlFormat copy_format;
+    struct delta_schema schema; /* of a table that is made or replaced */
+    bool replaces;
+    char *txn_id;
+    struct buf lines; /* of a commit */
+    uint64_t affected;
+    unsigned retries;
+
+    /* answering */
+    struct buf out;
+    size_t out_at;
+    bool streaming, full, told_columns, closing;
+    uint64_t rows_out;
+    struct loop_hook hook;
+    TAILQ_ENTRY(query) entry;
+};
+
+struct queries {
+    struct node *node;
+    bool stopped;
+    unsigned running_n, waiting_n;
+    TAILQ_HEAD(, query) all; /* waiting ones in order of arrival */
+};
+
+/* query.c */
+void query_fail(struct query *q, int code, size_t at, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+void query_fail_error(struct query *q, const struct sql_error *e);
+void query_done(struct query *q); /* writes {"done":...} and ends */
+
+/* query_statement.c: begins what has been admitted. */
+void query_begin(struct query *q);
+
+/* query_read.c. Each ends in query_fail() or q->next. */
+/* Parses `source` (taken) and takes snapshots of its tables. Positions in it at or after `from` are
+ * those of the statement from `to` on. */
+void query_read(struct query *q, char *source, size_t from, size_t to, query_next_fn next);
+/* Names and types of what q->source gives: q->described. */
+void query_describe(struct query *q, query_next_fn next);
+void query_snapshot(struct query *q, const char *name, struct query_table *out, query_next_fn next);
+/* Plans what was read; false after query_fail(). */
+bool query_plan(struct query *q, size_t workers_max);
+char *query_table_name(const char *schema, const char *name);
+void query_table_take(struct query_table *table, const struct tables_result *result);
+void query_table_done(struct query_table *table);
+void query_read_done(struct query *q);
+void query_fail_wire(struct query *q, const Wire__SqlError *error);
+
+/* Who may run tasks now: q->nodes, this node first. */
+void query_find_nodes(struct query *q);
+
+/* query_stage.c: runs q->plan into q->target, then q->finished. */
+void query_run(struct query *q, query_next_fn finished);
+void query_stages_done(struct query *q); /* cancels what runs, frees */
+void query_give_credit(struct query *q);
+/* Gives a second attempt to a task that takes much longer than its siblings. */
+void query_look_for_stragglers(struct query *q);
+/* The message of a task; free with wire__sql_run_task__free_unpacked(). */
+Wire__SqlRunTask *query_task_message(struct query *q, const struct query_task *task,
+                                     unsigned attempt);
+
+/* What the executors see of a table: its files from `first` to `end` of input->files. */
+Wire__SqlInput *query_table_input(const struct query_table *table, const struct sql_input *input,
+                                  size_t first, size_t end);
+
+/* query_out.c */
+void query_out_init(struct query *q);
+void query_out_line(struct query *q, json_t *line); /* takes it */
+void query_out_columns(struct query *q, Wire__SqlColumn *const *columns, size_t n);
+void query_out_rows(struct query *q, const char *rows, size_t len, uint32_t count);
+/* A small answer: columns of VARCHAR unless `types` says more, rows as a JSON array of arrays
+ * (taken). */
+void query_out_table(struct query *q, const char *const *names, const char *const *types, size_t n,
+                     json_t *rows);
+void query_out_progress(struct query *q);
+void query_out_end(struct query *q); /* what is buffered goes out, then the query is freed */
+bool query_out_is_full(const struct query *q);
+
+/* query_show.c, query_write.c: the statements of their kinds. */
+void query_show(struct query *q);
+void query_explain(struct query *q);
+void query_write(struct query *q);
+void query_write_done(struct query *q);
+/* The files that COPY FROM reads. */
+Wire__SqlInput *query_copy_input(const struct query *q);
+
+void query_free(struct query *q);
+
+#endif

@@ -1,0 +1,443 @@
+/* Reading a query: an executor parses it, the metadata gives a snapshot of each table that it
+ * names, the planner makes stages of it. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "core/delta_prune.h"
+#include "role/query_internal.h"
+#include "wire/lake_path.h"
+
+enum { QUERY_LIGHT_MS = 30000 };
+
+/* ---- workers --------------------------------------------------------------------------------- */
+
+void query_find_nodes(struct query *q)
+{
+    struct node *node = q->role->node;
+    const Wire__Members *members = node_members(node);
+    free(q->nodes);
+    q->nodes = mem_calloc(members->n_nodes + 1, sizeof *q->nodes);
+    q->nodes_n = 0;
+    for (int own = 1; own >= 0; own--) {
+        for (size_t i = 0; i < members->n_nodes; i++) {
+            const Wire__Node *member = members->nodes[i];
+            if ((member->id == node_id(node)) != (own == 1) || member->removed || member->poll ||
+                (member->roles & WIRE__NODE_ROLE__NODE_ROLE_WORKER) == 0 ||
+                node_session(node, member->id) == 0 || (member->draining && own == 0))
+                continue;
+            q->nodes[q->nodes_n++] = member->id;
+        }
+    }
+}
+
+/* ---- small requests to an executor ------------------------------------------------------------
+ */
+
+void query_fail_wire(struct query *q, const Wire__SqlError *error)
+{
+    size_t at = SQL_AT_NONE;
+    if (error->position > 0 && q->source != NULL)
+        at = sql_at_shift(error->position - 1, q->source_from, q->source_to);
+    int code = error->code < 0 ? error->code : ERR_INTERNAL;
+    query_fail(q, code, at, error->hint, "%s", error->message);
+}
+
+static void query_light_cancel(struct query *q)
+{
+    if (q->light_call == 0)
+        return;
+    Wire__SqlCancelTask cancel = WIRE__SQL_CANCEL_TASK__INIT;
+    cancel.call = q->light_call;
+    (void)node_send(q->role->node, q->light_node, WIRE_SQL_CANCEL_TASK, &cancel.base);
+    node_call_end(q->role->node, q->light_call);
+    q->light_call = 0;
+}
+
+/* Ends the call when `update` is its last; true then. False after query_fail() or while more comes.
+ */
+static bool query_light_over(struct query *q, int code, const Wire__SqlTaskUpdate *update)
+{
+    if (update == NULL) {
+        q->light_call = 0;
+        query_fail(q, code, SQL_AT_NONE, "repeat the statement", "the executor's node is gone: %s",
+                   err_text(code));
+        return false;
+    }
+    if (update->done == NULL)
+        return false;
+    node_call_end(q->role->node, q->light_call);
+    q->light_call = 0;
+    if (update->done->error != NULL) {
+        query_fail_wire(q, update->done->error);
+        return false;
+    }
+    return true;
+}
+
+static bool query_light(struct query *q, Wire__SqlRunTask *task, node_reply_fn fn)
+{
+    query_find_nodes(q);
+    if (q->nodes_n == 0) {
+        query_fail(q, ERR_UNAVAILABLE, SQL_AT_NONE,
+                   "a node with the role worker and DuckDB must be online", "no node can run SQL");
+        return false;
+    }
+    task->query = (ProtobufCBinaryData){sizeof q->id.bytes, q->id.bytes};
+    task->session = q->session;
+    task->user = q->user;
+    task->credit = QUERY_WINDOW_BYTES;
+    q->light_node = q->nodes[0];
+    q->light_call = node_call(q->role->node, q->light_node, WIRE_SQL_RUN_TASK, &task->base, true,
+                              QUERY_LIGHT_MS, fn, q);
+    return true;
+}
+
+/* ---- tables ---------------------------------------------------------------------------------- */
+
+char *query_table_name(const char *schema, const char *name)
+{
+    if (schema == NULL || schema[0] == '\0' || strcasecmp(schema, "main") == 0)
+        return mem_strdup(name);
+    return mem_printf("%s.%s", schema, name);
+}
+
+void query_table_take(struct query_table *table, const struct tables_result *result)
+{
+    const struct tables_table *t = &result->tables[0];
+    const struct delta_metadata *metadata = delta_view_metadata(result->view);
+    size_t n = metadata->schema.n;
+    table->id = t->id;
+    table->place = mem_strdup(t->place);
+    table->view = result->view;
+    table->columns = mem_calloc(n + 1, sizeof *table->columns);
+    for (size_t i = 0; i < n; i++) {
+        const struct delta_field *field = &metadata->schema.fields[i];
+        table->columns[i] = (struct sql_column){field->name, delta_type_duckdb(&field->type),
+                                                delta_metadata_partition(metadata, i) != SIZE_MAX};
+    }
+    size_t files = delta_view_files(table->view);
+    table->files = mem_calloc(files + 1, sizeof *table->files);
+    table->delta = mem_calloc(files + 1, sizeof *table->delta);
+    struct delta_file file;
+    for (size_t at = 0; table->files_n < files && delta_view_next(table->view, &at, &file);) {
+        table->delta[table->files_n] = file;
+        table->files[table->files_n++] =
+            (struct sql_file){file.size, file.rows == UINT64_MAX ? -1 : (int64_t)file.rows};
+    }
+}
+
+static size_t query_table_columns(const struct query_table *table)
+{
+    return delta_view_metadata(table->view)->schema.n;
+}
+
+void query_table_done(struct query_table *table)
+{
+    if (table->view != NULL) {
+        for (size_t i = 0; i < query_table_columns(table); i++)
+            free((void *)(uintptr_t)table->columns[i].type);
+        delta_view_close(table->view);
+    }
+    free(table->columns);
+    free(table->files);
+    free(table->delta);
+    free(table->place);
+    free(table->name);
+    *table = (struct query_table){0};
+}
+
+/* Statistics: the planner's conditions as the Delta log takes them. */
+static void query_prune(const struct sql_table *view, const struct sql_filter *filters, size_t n,
+                        bool *keep)
+{
+    static const enum delta_op ops[] = {
+        [SQL_OP_EQ] = DELTA_OP_EQ,     [SQL_OP_LT] = DELTA_OP_LT,
+        [SQL_OP_LE] = DELTA_OP_LE,     [SQL_OP_GT] = DELTA_OP_GT,
+        [SQL_OP_GE] = DELTA_OP_GE,     [SQL_OP_IS_NULL] = DELTA_OP_IS_NULL,
+        [SQL_OP_PREFIX] = DELTA_OP_GE, [SQL_OP_IS_NOT_NULL] = DELTA_OP_IS_NOT_NULL,
+        [SQL_OP_IN] = DELTA_OP_IN,
+    };
+    const struct query_table *table = view->ctx;
+    struct delta_conjunct *conjuncts = mem_calloc(n + 1, sizeof *conjuncts);
+    for (size_t i = 0; i < n; i++)
+        conjuncts[i] =
+            (struct delta_conjunct){filters[i].column, ops[filters[i].op],
+                                    (const char *const *)filters[i].values, filters[i].values_n};
+    struct delta_prune *prune = delta_prune_new(table->view, conjuncts, n);
+    for (size_t f = 0; f < table->files_n; f++)
+        keep[f] = delta_prune_judge(prune, &table->delta[f]) != DELTA_NONE_MATCH;
+    delta_prune_free(prune);
+    free(conjuncts);
+}
+
+/* ---- snapshots ------------------------------------------------------------------------------- */
+
+static void query_snapshots(struct query *q);
+
+/* The names of all tables, for "did you mean". */
+static void query_on_list(void *arg, const struct tables_result *result)
+{
+    struct query *q = arg;
+    q->call = NULL;
+    const struct sql_ref *ref = &q->refs.refs[q->tables_got];
+    const char *name = q->tables[q->tables_got].name;
+    const char *best = NULL;
+    unsigned best_distance = 4;
+    for (size_t i = 0; result->code == 0 && i < result->tables_n; i++) {
+        unsigned distance = str_distance(result->tables[i].name, name);
+        if (distance < best_distance && distance < strlen(name)) {
+            best = result->tables[i].name;
+            best_distance = distance;
+        }
+    }
+    char *hint = best != NULL ? mem_printf("did you mean \"%s\"?", best)
+                              : mem_strdup("SHOW TABLES lists the tables");
+    query_fail(q, ERR_NOT_FOUND, sql_at_shift(ref->at, q->source_from, q->source_to), hint,
+               "there is no table \"%s\"", name);
+    free(hint);
+}
+
+static void query_on_snapshot(void *arg, const struct tables_result *result)
+{
+    struct query *q = arg;
+    const struct sql_ref *ref = &q->refs.refs[q->tables_got];
+    q->call = NULL;
+    if (result->code == ERR_NOT_FOUND && ref->at_unit[0] == '\0') {
+        q->call = tables_list(node_lake(q->role->node)->tables, query_on_list, q);
+        return;
+    }
+    if (result->code < 0) {
+        query_fail(q, result->code, sql_at_shift(ref->at, q->source_from, q->source_to), NULL, "%s",
+                   result->text);
+        return;
+    }
+    struct query_table *table = &q->tables[q->tables_got];
+    query_table_take(table, result);
+    q->views[q->tables_got] = (struct sql_table){.name = table->name,
+                                                 .columns = table->columns,
+                                                 .columns_n = query_table_columns(table),
+                                                 .files = table->files,
+                                                 .files_n = table->files_n,
+                                                 .prune = query_prune,
+                                                 .ctx = table};
+    q->tables_got++;
+    query_snapshots(q);
+}
+
+/* "2024-01-31", "2024-01-31 12:00:00" or RFC 3339; without a zone it is UTC. */
+static int query_parse_time(const char *text, int64_t *ms)
+{
+    char full[64];
+    size_t len = strlen(text);
+    if (len >= 40)
+        return ERR_INVALID;
+    snprintf(full, sizeof full, "%s", text);
+    if (len == 10)
+        snprintf(full, sizeof full, "%.10sT00:00:00Z", text);
+    else if (len > 10) {
+        full[10] = 'T';
+        if (strpbrk(full + 11, "Z+-") == NULL)
+            snprintf(full + len, sizeof full - len, "Z");
+    }
+    return clock_parse_rfc3339(full, ms);
+}
+
+static void query_snapshots(struct query *q)
+{
+    if (q->tables_got == q->refs.n) {
+        q->next(q);
+        return;
+    }
+    const struct sql_ref *ref = &q->refs.refs[q->tables_got];
+    uint64_t version = DELTA_NO_VERSION;
+    int64_t at_ms = 0;
+    if ((strcmp(ref->at_unit, "VERSION") == 0 &&
+         str_parse_u64(ref->at_text, 0, UINT64_MAX - 1, &version) < 0) ||
+        (strcmp(ref->at_unit, "TIMESTAMP") == 0 && query_parse_time(ref->at_text, &at_ms) < 0)) {
+        query_fail(q, ERR_INVALID, sql_at_shift(ref->at, q->source_from, q->source_to),
+                   "AT (VERSION => 3), AT (TIMESTAMP => '2025-01-31 12:00:00')",
+                   "\"%s\" is no version of a table", ref->at_text);
+        return;
+    }
+    q->tables[q->tables_got].name = query_table_name(ref->schema, ref->name);
+    q->call = tables_snapshot(node_lake(q->role->node)->tables, q->tables[q->tables_got].name,
+                              version, at_ms, query_on_snapshot, q);
+}
+
+static void query_on_target(void *arg, const struct tables_result *result)
+{
+    struct query *q = arg;
+    q->call = NULL;
+    if (result->code < 0) {
+        query_fail(q, result->code, q->statement.table.at,
+                   result->code == ERR_NOT_FOUND ? "SHOW TABLES lists the tables" : NULL, "%s",
+                   result->text);
+        return;
+    }
+    query_table_take(&q->target_table, result);
+    q->next(q);
+}
+
+void query_snapshot(struct query *q, const char *name, struct query_table *out, query_next_fn next)
+{
+    query_table_done(out);
+    out->name = mem_strdup(name);
+    q->next = next;
+    q->call = tables_snapshot(node_lake(q->role->node)->tables, name, DELTA_NO_VERSION, 0,
+                              query_on_target, q);
+}
+
+/* ---- parsing --------------------------------------------------------------------------------- */
+
+static void query_on_parsed(void *arg, int code, const ProtobufCMessage *message)
+{
+    struct query *q = arg;
+    const Wire__SqlTaskUpdate *update = (const Wire__SqlTaskUpdate *)message;
+    struct sql_error e = {.at = SQL_AT_NONE};
+    if (!query_light_over(q, code, update))
+        return;
+    if (update->done->n_parsed != 1) {
+        query_fail(q, ERR_INTERNAL, SQL_AT_NONE, NULL, "the executor parsed nothing");
+        return;
+    }
+    const char *json = update->done->parsed[0]->json;
+    int err = sql_ast_read(json, strlen(json), &q->tree, &e);
+    if (err == 0)
+        err = sql_refs_collect(q->tree, node_options(q->role->node)->sql_paths_n > 0, &q->refs, &e);
+    if (err < 0) {
+        e.at = sql_at_shift(e.at, q->source_from, q->source_to);
+        if (err == ERR_UNSUPPORTED && e.hint[0] == '\0')
+            snprintf(e.hint, sizeof e.hint, "PIVOT needs ON column IN (values)");
+        query_fail_error(q, &e);
+        return;
+    }
+    if (update->done->parsed[0]->printed != NULL && update->done->parsed[0]->printed[0] != '\0')
+        q->printed = mem_strdup(update->done->parsed[0]->printed);
+    q->tables = mem_calloc(q->refs.n + 1, sizeof *q->tables);
+    q->views = mem_calloc(q->refs.n + 1, sizeof *q->views);
+    query_snapshots(q);
+}
+
+void query_read(struct query *q, char *source, size_t from, size_t to, query_next_fn next)
+{
+    Wire__SqlRunTask task = WIRE__SQL_RUN_TASK__INIT;
+    Wire__SqlParse parse = WIRE__SQL_PARSE__INIT;
+    query_read_done(q);
+    q->source = source;
+    q->source_from = from;
+    q->source_to = to;
+    q->next = next;
+    parse.n_sql = 1;
+    parse.sql = &q->source;
+    task.parse = &parse;
+    (void)query_light(q, &task, query_on_parsed);
+}
+
+/* ---- describing ------------------------------------------------------------------------------ */
+
+static void query_on_described(void *arg, int code, const ProtobufCMessage *message)
+{
+    struct query *q = arg;
+    const Wire__SqlTaskUpdate *update = (const Wire__SqlTaskUpdate *)message;
+    if (update != NULL && update->n_columns > 0 && q->described == NULL) {
+        q->described_n = update->n_columns;
+        q->described = mem_calloc(q->described_n, sizeof *q->described);
+        for (size_t i = 0; i < q->described_n; i++) {
+            q->described[i] = mem_alloc(sizeof **q->described);
+            wire__sql_column__init(q->described[i]);
+            q->described[i]->name = mem_strdup(update->columns[i]->name);
+            q->described[i]->type = mem_strdup(update->columns[i]->type);
+        }
+    }
+    if (query_light_over(q, code, update))
+        q->next(q);
+}
+
+void query_describe(struct query *q, query_next_fn next)
+{
+    struct sql_plan_options alone = {.workers = 1, .tasks_per_worker = 1};
+    struct sql_plan plan;
+    struct sql_error e;
+    q->next = next;
+    if (sql_plan_query(q->tree, q->printed, q->source, &q->refs, q->views, &alone, &plan, &e) < 0) {
+        query_fail_error(q, &e);
+        return;
+    }
+    Wire__SqlRunTask task = WIRE__SQL_RUN_TASK__INIT;
+    Wire__SqlDescribe describe = WIRE__SQL_DESCRIBE__INIT;
+    const struct sql_stage *stage = &plan.stages[0];
+    describe.n_inputs = stage->inputs_n;
+    describe.inputs = mem_calloc(stage->inputs_n + 1, sizeof *describe.inputs);
+    for (size_t i = 0; i < stage->inputs_n; i++)
+        describe.inputs[i] =
+            query_table_input(&q->tables[stage->inputs[i].index], &stage->inputs[i], 0, 0);
+    describe.sql = q->source;
+    task.describe = &describe;
+    if (stage->text == NULL)
+        query_fail(q, ERR_UNSUPPORTED, SQL_AT_NONE, "CREATE TABLE with columns, then INSERT",
+                   "AT doesn't work in this statement");
+    else
+        (void)query_light(q, &task, query_on_described);
+    for (size_t i = 0; i < stage->inputs_n; i++)
+        wire__sql_input__free_unpacked(describe.inputs[i], NULL);
+    free(describe.inputs);
+    sql_plan_done(&plan);
+}
+
+/* ---- planning -------------------------------------------------------------------------------- */
+
+bool query_plan(struct query *q, size_t workers_max)
+{
+    struct sql_error e = {.at = SQL_AT_NONE};
+    char now[CLOCK_RFC3339_MAX];
+    query_find_nodes(q);
+    size_t workers = q->nodes_n < workers_max ? q->nodes_n : workers_max;
+    struct sql_plan_options options = {
+        .workers = workers > 0 ? workers : 1,
+        .tasks_per_worker = 1,
+        .split_bytes_min = QUERY_SPLIT_BYTES_MIN,
+        .broadcast_bytes = UINT64_MAX,
+        .now = clock_format_rfc3339(loop_wall_ms(node_loop(q->role->node)), now),
+    };
+    if (q->planned)
+        sql_plan_done(&q->plan);
+    q->planned = false;
+    if (sql_plan_query(q->tree, q->printed, q->source, &q->refs, q->views, &options, &q->plan, &e) <
+        0) {
+        query_fail_error(q, &e);
+        return false;
+    }
+    q->planned = true;
+    return true;
+}
+
+void query_read_done(struct query *q)
+{
+    query_light_cancel(q);
+    if (q->call != NULL)
+        tables_cancel(q->call);
+    q->call = NULL;
+    for (size_t i = 0; i < q->refs.n && q->tables != NULL; i++)
+        query_table_done(&q->tables[i]);
+    free(q->tables);
+    free(q->views);
+    q->tables = NULL;
+    q->views = NULL;
+    q->tables_got = 0;
+    sql_refs_done(&q->refs);
+    json_decref(q->tree);
+    q->tree = NULL;
+    free(q->printed);
+    q->printed = NULL;
+    free(q->source);
+    q->source = NULL;
+    for (size_t i = 0; i < q->described_n; i++)
+        wire__sql_column__free_unpacked(q->described[i], NULL);
+    free(q->described);
+    q->described = NULL;
+    q->described_n = 0;
+}

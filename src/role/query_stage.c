@@ -1,0 +1,645 @@
+/* Happy path: all tasks of a stage go to workers at once, one after the other; each tells what it
+ * wrote; when all have, the stage's manifest is written and the next one begins. The last one's
+ * rows go to the client in the order of its tasks: the first task's as they come, the others' wait
+ * with little credit.
+ *
+ * An attempt that ends with `elsewhere`, or with its link, is followed by another one on the next
+ * node. The first attempt that completes counts; others are cancelled, their files are in no
+ * manifest. */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+#include "role/query_internal.h"
+#include "run/object_store.h"
+#include "wire/lake_path.h"
+
+enum { QUERY_HELD_BYTES = 256 * 1024, QUERY_ALONE_BYTES = 32 << 20 };
+
+static void query_stage_begin(struct query *q);
+
+/* ---- messages -------------------------------------------------------------------------------- */
+
+static Wire__SqlColumn *query_column(const char *name, const char *type, bool partition,
+                                     bool not_null)
+{
+    Wire__SqlColumn *column = mem_alloc(sizeof *column);
+    wire__sql_column__init(column);
+    column->name = mem_strdup(name);
+    column->type = mem_strdup(type);
+    column->partition = partition;
+    column->not_null = not_null;
+    return column;
+}
+
+/* Where a file of a table is, below the table's place. */
+static char *query_file_path(const struct query_table *table, const struct delta_file *file)
+{
+    char *place = NULL, *key = NULL;
+    if (lake_action_resolve(table->place, file->path, &place, &key, NULL) < 0)
+        return mem_strdup(file->path);
+    char *path = strcmp(place, table->place) == 0 ? mem_strdup(key) : lake_url_join(place, key);
+    free(place);
+    free(key);
+    return path;
+}
+
+static Wire__SqlFile *query_table_file(const struct query_table *table,
+                                       const struct sql_input *input, size_t index)
+{
+    const struct delta_metadata *metadata = delta_view_metadata(table->view);
+    const struct delta_file *delta = &table->delta[index];
+    Wire__SqlFile *file = mem_alloc(sizeof *file);
+    wire__sql_file__init(file);
+    file->path = query_file_path(table, delta);
+    file->bytes = delta->size;
+    file->rows = delta->rows == UINT64_MAX ? 0 : delta->rows;
+    file->values = mem_calloc(input->columns_n + 1, sizeof *file->values);
+    for (size_t i = 0; i < input->columns_n; i++) {
+        size_t partition = delta_metadata_partition(metadata, input->columns[i]);
+        if (partition == SIZE_MAX)
+            continue;
+        Wire__SqlValue *value = mem_alloc(sizeof *value);
+        wire__sql_value__init(value);
+        const char *text = delta_file_partition(table->view, delta, partition);
+        value->is_null = text == NULL;
+        value->text = mem_strdup(text != NULL ? text : "");
+        file->values[file->n_values++] = value;
+    }
+    return file;
+}
+
+Wire__SqlInput *query_table_input(const struct query_table *table, const struct sql_input *input,
+                                  size_t first, size_t end)
+{
+    Wire__SqlInput *out = mem_alloc(sizeof *out);
+    wire__sql_input__init(out);
+    out->name = mem_strdup(input->view);
+    out->schema = mem_strdup(input->schema);
+    out->root = mem_strdup(table->place);
+    out->columns = mem_calloc(input->columns_n + 1, sizeof *out->columns);
+    for (size_t i = 0; i < input->columns_n; i++) {
+        const struct sql_column *column = &table->columns[input->columns[i]];
+        out->columns[out->n_columns++] =
+            query_column(column->name, column->type, column->partition, false);
+    }
+    out->files = mem_calloc(end - first + 1, sizeof *out->files);
+    for (size_t f = first; f < end; f++)
+        out->files[out->n_files++] = query_table_file(table, input, input->files[f]);
+    return out;
+}
+
+/* What an earlier stage wrote: one partition of it, or all. */
+static Wire__SqlInput *query_stage_input(const struct query *q, const struct sql_input *input,
+                                         size_t partition)
+{
+    const struct query_stage *stage = &q->stages[input->index];
+    Wire__SqlInput *out = mem_alloc(sizeof *out);
+    wire__sql_input__init(out);
+    out->name = mem_strdup(input->view);
+    out->schema = mem_strdup("");
+    out->root = mem_strdup(node_lake(q->role->node)->place);
+    out->columns = mem_calloc(stage->columns_n + 1, sizeof *out->columns);
+    for (size_t i = 0; i < stage->columns_n; i++)
+        out->columns[out->n_columns++] =
+            query_column(stage->columns[i]->name, stage->columns[i]->type, false, false);
+    size_t n = 0;
+    for (size_t t = 0; t < stage->tasks_n; t++)
+        n += stage->tasks[t].result->n_files;
+    out->files = mem_calloc(n + 1, sizeof *out->files);
+    for (size_t t = 0; t < stage->tasks_n; t++) {
+        const Wire__SqlTaskDone *result = stage->tasks[t].result;
+        for (size_t f = 0; f < result->n_files; f++) {
+            if (partition != SIZE_MAX && result->files[f]->partition != partition)
+                continue;
+            Wire__SqlFile *file = mem_alloc(sizeof *file);
+            wire__sql_file__init(file);
+            file->path = mem_strdup(result->files[f]->path);
+            file->bytes = result->files[f]->bytes;
+            file->rows = result->files[f]->rows;
+            out->files[out->n_files++] = file;
+        }
+    }
+    return out;
+}
+
+static Wire__SqlOption *query_option(const struct sql_option *option)
+{
+    Wire__SqlOption *out = mem_alloc(sizeof *out);
+    wire__sql_option__init(out);
+    out->name = mem_strdup(option->name);
+    out->value = mem_strdup(option->value != NULL ? option->value : "true");
+    return out;
+}
+
+/* The rows of the last stage. */
+static void query_target_output(const struct query *q, Wire__SqlOutput *out)
+{
+    const struct query_target *target = &q->target;
+    out->kind = target->kind;
+    out->root = mem_strdup(target->root != NULL ? target->root : "");
+    if (target->kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_FILE) {
+        out->paths = mem_calloc(1, sizeof *out->paths);
+        out->paths[out->n_paths++] = mem_strdup(target->path);
+        out->format = target->format;
+        out->durable = true;
+        out->options = mem_calloc(target->options_n + 1, sizeof *out->options);
+        for (size_t i = 0; i < target->options_n; i++) {
+            if (strcmp(target->options[i].name, "format") != 0)
+                out->options[out->n_options++] = query_option(&target->options[i]);
+        }
+    }
+    if (target->kind != WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE)
+        return;
+    out->durable = true;
+    out->file_target_bytes = target->target_bytes;
+    out->columns = mem_calloc(target->schema->n + 1, sizeof *out->columns);
+    for (size_t i = 0; i < target->schema->n; i++) {
+        const struct delta_field *field = &target->schema->fields[i];
+        bool partition = target->metadata != NULL
+                             ? delta_metadata_partition(target->metadata, i) != SIZE_MAX
+                             : false;
+        for (size_t p = 0; p < target->partitions_n; p++)
+            partition |= strcasecmp(target->partitions[p], field->name) == 0;
+        char *type = delta_type_duckdb(&field->type);
+        out->columns[out->n_columns++] =
+            query_column(field->name, type, partition, !field->nullable);
+        free(type);
+    }
+}
+
+static Wire__SqlOutput *query_output(const struct query *q, const struct query_task *task,
+                                     unsigned attempt)
+{
+    const struct sql_stage *stage = &q->plan.stages[q->stage];
+    Wire__SqlOutput *out = mem_alloc(sizeof *out);
+    wire__sql_output__init(out);
+    if (stage->output == SQL_OUTPUT_ROWS || q->stages[q->stage].by_alone) {
+        query_target_output(q, out);
+        return out;
+    }
+    bool hash = stage->output == SQL_OUTPUT_HASH;
+    out->kind = hash ? WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_HASH
+                     : WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_FILE;
+    out->root = mem_strdup(node_lake(q->role->node)->place);
+    size_t partitions = hash ? stage->partitions : 1;
+    out->paths = mem_calloc(partitions, sizeof *out->paths);
+    for (size_t p = 0; p < partitions; p++)
+        out->paths[out->n_paths++] = lake_shuffle_file(&q->id, (unsigned)q->stage,
+                                                       (unsigned)task->index, attempt, (unsigned)p);
+    out->keys = mem_calloc(stage->keys_n + 1, sizeof *out->keys);
+    for (size_t k = 0; k < stage->keys_n; k++)
+        out->keys[out->n_keys++] = (uint32_t)stage->key_places[k];
+    return out;
+}
+
+Wire__SqlRunTask *query_task_message(struct query *q, const struct query_task *task,
+                                     unsigned attempt)
+{
+    const struct sql_stage *plan = &q->plan.stages[q->stage];
+    const struct query_stage *stage = &q->stages[q->stage];
+    bool all = stage->tasks_n == 1;
+    Wire__SqlRunTask *message = mem_alloc(sizeof *message);
+    wire__sql_run_task__init(message);
+    message->query.data = mem_dup(q->id.bytes, sizeof q->id.bytes);
+    message->query.len = sizeof q->id.bytes;
+    message->stage = (uint32_t)q->stage;
+    message->task = (uint32_t)task->index;
+    message->attempt = attempt;
+    message->session = mem_strdup(q->session);
+    message->user = mem_strdup(q->user);
+    message->credit = task->index == q->rows_task ? QUERY_WINDOW_BYTES : QUERY_HELD_BYTES;
+    Wire__SqlFragment *fragment = mem_alloc(sizeof *fragment);
+    wire__sql_fragment__init(fragment);
+    message->fragment = fragment;
+    const char *ast = stage->by_alone ? plan->alone : plan->fragment;
+    fragment->ast = mem_strdup(ast != NULL && plan->text == NULL ? ast : "");
+    fragment->sql = mem_strdup(plan->text != NULL ? plan->text : "");
+    fragment->profile = q->statement.analyze;
+    fragment->inputs = mem_calloc(plan->inputs_n + 1, sizeof *fragment->inputs);
+    if (q->statement.kind == SQL_COPY_FROM)
+        fragment->inputs[fragment->n_inputs++] = query_copy_input(q);
+    for (size_t i = 0; i < plan->inputs_n; i++) {
+        const struct sql_input *input = &plan->inputs[i];
+        if (input->kind == SQL_INPUT_STAGE) {
+            fragment->inputs[fragment->n_inputs++] =
+                query_stage_input(q, input, input->split && !all ? task->index : SIZE_MAX);
+            continue;
+        }
+        size_t first = 0, end = input->files_n;
+        if (input->split && !all) {
+            first = plan->first[i][task->index];
+            end = plan->first[i][task->index + 1];
+        }
+        fragment->inputs[fragment->n_inputs++] =
+            query_table_input(&q->tables[input->index], input, first, end);
+    }
+    fragment->output = query_output(q, task, attempt);
+    return message;
+}
+
+/* ---- attempts -------------------------------------------------------------------------------- */
+
+static void query_attempt_cancel(struct query *q, struct query_attempt *attempt)
+{
+    if (attempt->call == 0)
+        return;
+    Wire__SqlCancelTask cancel = WIRE__SQL_CANCEL_TASK__INIT;
+    cancel.call = attempt->call;
+    (void)node_send(q->role->node, attempt->node, WIRE_SQL_CANCEL_TASK, &cancel.base);
+    node_call_end(q->role->node, attempt->call);
+    attempt->call = 0;
+}
+
+static void query_on_update(void *arg, int code, const ProtobufCMessage *message);
+
+/* A node for the next attempt: another one than those that had the task, as far as there is one. */
+static uint64_t query_pick_node(const struct query *q, const struct query_task *task)
+{
+    for (size_t i = 0; i < q->nodes_n; i++) {
+        uint64_t node = q->nodes[(task->index + task->attempts_n + i) % q->nodes_n];
+        bool had = node_session(q->role->node, node) == 0;
+        for (unsigned a = 0; a < task->attempts_n; a++)
+            had |= task->attempts[a].node == node;
+        if (!had)
+            return node;
+    }
+    for (size_t i = 0; i < q->nodes_n; i++) {
+        uint64_t node = q->nodes[(task->index + task->attempts_n + i) % q->nodes_n];
+        if (node_session(q->role->node, node) != 0)
+            return node;
+    }
+    return node_id(q->role->node);
+}
+
+static void query_attempt_begin(struct query_task *task)
+{
+    struct query *q = task->query;
+    struct query_attempt *attempt = &task->attempts[task->attempts_n];
+    *attempt = (struct query_attempt){.task = task,
+                                      .node = query_pick_node(q, task),
+                                      .number = task->attempts_n,
+                                      .started_ms = loop_now_ms(node_loop(q->role->node))};
+    task->attempts_n++;
+    Wire__SqlRunTask *message = query_task_message(q, task, attempt->number);
+    attempt->call = node_call(q->role->node, attempt->node, WIRE_SQL_RUN_TASK, &message->base, true,
+                              0, query_on_update, attempt);
+    wire__sql_run_task__free_unpacked(message, NULL);
+}
+
+/* ---- rows ------------------------------------------------------------------------------------ */
+
+static void query_credit(struct query *q, struct query_attempt *attempt, uint64_t bytes)
+{
+    Wire__SqlCredit credit = WIRE__SQL_CREDIT__INIT;
+    if (attempt->call == 0 || bytes == 0)
+        return;
+    credit.call = attempt->call;
+    credit.bytes = bytes;
+    (void)node_send(q->role->node, attempt->node, WIRE_SQL_CREDIT, &credit.base);
+}
+
+void query_give_credit(struct query *q)
+{
+    if (q->ended || q->stages == NULL || query_out_is_full(q))
+        return;
+    struct query_stage *stage = &q->stages[q->stage];
+    for (size_t t = 0; t < stage->tasks_n; t++) {
+        struct query_task *task = &stage->tasks[t];
+        for (unsigned a = 0; a < task->attempts_n; a++) {
+            struct query_attempt *attempt = &task->attempts[a];
+            uint64_t owed = attempt->owed;
+            attempt->owed = 0;
+            query_credit(q, attempt, owed);
+        }
+    }
+}
+
+static void query_task_emit(struct query_task *task, const char *data, size_t len, uint32_t count)
+{
+    struct query *q = task->query;
+    const struct query_stage *stage = &q->stages[q->stage];
+    query_out_columns(q, stage->columns, stage->columns_n);
+    query_out_rows(q, data, len, count);
+    task->has_sent = true;
+}
+
+/* The next task's rows may go: what it held, then as they come. */
+static void query_rows_next(struct query *q)
+{
+    struct query_stage *stage = &q->stages[q->stage];
+    while (q->rows_task < stage->tasks_n) {
+        struct query_task *task = &stage->tasks[q->rows_task];
+        struct query_rows *rows;
+        while ((rows = STAILQ_FIRST(&task->held)) != NULL) {
+            STAILQ_REMOVE_HEAD(&task->held, entry);
+            uint32_t count;
+            memcpy(&count, rows->data, sizeof count);
+            query_task_emit(task, rows->data + sizeof count, rows->len, count);
+            rows->from->owed += rows->len;
+            free(rows);
+        }
+        if (!task->done)
+            return;
+        q->rows_task++;
+    }
+}
+
+static void query_take_rows(struct query_attempt *attempt, const Wire__SqlRows *rows)
+{
+    struct query_task *task = attempt->task;
+    struct query *q = task->query;
+    if (q->statement.analyze) { /* EXPLAIN ANALYZE throws them away */
+        query_credit(q, attempt, rows->data.len);
+        return;
+    }
+    if (task->index == q->rows_task) {
+        query_task_emit(task, (const char *)rows->data.data, rows->data.len, rows->count);
+        attempt->owed += rows->data.len;
+        return;
+    }
+    struct query_rows *held = mem_alloc(sizeof *held + sizeof rows->count + rows->data.len);
+    held->len = rows->data.len;
+    held->from = attempt;
+    memcpy(held->data, &rows->count, sizeof rows->count);
+    memcpy(held->data + sizeof rows->count, rows->data.data, rows->data.len);
+    STAILQ_INSERT_TAIL(&task->held, held, entry);
+}
+
+static void query_drop_held(struct query_task *task)
+{
+    struct query_rows *rows;
+    while ((rows = STAILQ_FIRST(&task->held)) != NULL) {
+        STAILQ_REMOVE_HEAD(&task->held, entry);
+        free(rows);
+    }
+}
+
+/* ---- ends of stages -------------------------------------------------------------------------- */
+
+static void query_stage_next(struct query *q)
+{
+    bool last = q->stage + 1 == q->plan.stages_n || q->stages[q->stage].by_alone;
+    if (last) {
+        struct query_stage *stage = &q->stages[q->stage];
+        if (q->target.kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS && !q->statement.explain)
+            query_out_columns(q, stage->columns, stage->columns_n);
+        q->finished(q);
+        return;
+    }
+    q->stage++;
+    query_stage_begin(q);
+}
+
+static void query_on_manifest(void *arg, const struct object_result *result)
+{
+    struct query *q = arg;
+    q->put = NULL;
+    if (result->code < 0)
+        query_fail(q, result->code, SQL_AT_NONE, "see sql.store in the configuration",
+                   "the store of tables doesn't take what a stage came to: %s", result->text);
+    else
+        query_stage_next(q);
+}
+
+/* Which attempts count. Written before anything reads them. */
+static void query_stage_manifest(struct query *q)
+{
+    const struct query_stage *stage = &q->stages[q->stage];
+    const struct lake *lake = node_lake(q->role->node);
+    json_t *attempts = json_array();
+    for (size_t t = 0; t < stage->tasks_n; t++)
+        json_array_append_new(attempts, json_integer(stage->tasks[t].winner));
+    json_t *manifest = json_pack("{s:s,s:I,s:o}", "query", q->id_text, "stage",
+                                 (json_int_t)q->stage, "attempts", attempts);
+    char *text = json_dumps(manifest, JSON_COMPACT);
+    char *key = lake_shuffle_manifest(&q->id, (unsigned)q->stage);
+    struct object_request request = {.verb = OBJECT_PUT,
+                                     .place = lake->place,
+                                     .key = key,
+                                     .body = text,
+                                     .body_len = strlen(text),
+                                     .on_done = query_on_manifest,
+                                     .arg = q};
+    q->put = object_store_call(lake->objects, &request);
+    json_decref(manifest);
+    free(text);
+    free(key);
+}
+
+static void query_stage_end(struct query *q)
+{
+    struct query_stage *stage = &q->stages[q->stage];
+    stage->wall_ms = loop_now_ms(node_loop(q->role->node)) - stage->started_ms;
+    if (q->plan.stages[q->stage].output != SQL_OUTPUT_ROWS && !stage->by_alone) {
+        query_stage_manifest(q);
+        return;
+    }
+    query_stage_next(q);
+}
+
+static Wire__SqlTaskDone *query_done_copy(const Wire__SqlTaskDone *done)
+{
+    size_t len = wire__sql_task_done__get_packed_size(done);
+    uint8_t *packed = mem_alloc(len + 1);
+    wire__sql_task_done__pack(done, packed);
+    Wire__SqlTaskDone *copy = wire__sql_task_done__unpack(NULL, len, packed);
+    free(packed);
+    return copy;
+}
+
+static void query_task_done(struct query_attempt *attempt, const Wire__SqlTaskDone *done)
+{
+    struct query_task *task = attempt->task;
+    struct query *q = task->query;
+    struct query_stage *stage = &q->stages[q->stage];
+    task->done = true;
+    task->winner = attempt->number;
+    task->result = query_done_copy(done);
+    task->wall_ms = loop_now_ms(node_loop(q->role->node)) - attempt->started_ms;
+    task->rows = done->rows;
+    task->bytes = done->bytes;
+    stage->rows += done->rows;
+    stage->bytes += done->bytes;
+    stage->done_n++;
+    for (unsigned a = 0; a < task->attempts_n; a++)
+        query_attempt_cancel(q, &task->attempts[a]);
+    query_rows_next(q);
+    if (stage->done_n == stage->tasks_n)
+        query_stage_end(q);
+}
+
+/* An attempt came to nothing: another one, unless the statement is at fault. */
+static void query_task_failed(struct query_attempt *attempt, const Wire__SqlError *error, int code)
+{
+    struct query_task *task = attempt->task;
+    struct query *q = task->query;
+    bool elsewhere = error == NULL || error->elsewhere;
+    unsigned running = 0;
+    for (unsigned a = 0; a < task->attempts_n; a++)
+        running += task->attempts[a].call != 0;
+    if (elsewhere && running > 0)
+        return;
+    if (elsewhere && task->attempts_n < QUERY_ATTEMPTS_MAX && !task->has_sent) {
+        query_drop_held(task);
+        query_attempt_begin(task);
+        return;
+    }
+    if (error != NULL) {
+        query_fail_wire(q, error);
+        return;
+    }
+    query_fail(q, code, SQL_AT_NONE, "repeat the statement",
+               task->has_sent ? "%s was lost while it sent rows"
+                              : "%s was lost, and so were the others",
+               node_member_name(q->role->node, attempt->node));
+}
+
+static void query_take_columns(struct query_stage *stage, const Wire__SqlTaskUpdate *update)
+{
+    if (stage->columns != NULL || update->n_columns == 0)
+        return;
+    stage->columns_n = update->n_columns;
+    stage->columns = mem_calloc(stage->columns_n, sizeof *stage->columns);
+    for (size_t i = 0; i < stage->columns_n; i++)
+        stage->columns[i] =
+            query_column(update->columns[i]->name, update->columns[i]->type, false, false);
+}
+
+static void query_on_update(void *arg, int code, const ProtobufCMessage *message)
+{
+    struct query_attempt *attempt = arg;
+    struct query_task *task = attempt->task;
+    struct query *q = task->query;
+    const Wire__SqlTaskUpdate *update = (const Wire__SqlTaskUpdate *)message;
+    if (update == NULL) {
+        attempt->call = 0;
+        query_task_failed(attempt, NULL, code);
+        return;
+    }
+    query_take_columns(&q->stages[q->stage], update);
+    if (update->rows != NULL && update->rows->count > 0)
+        query_take_rows(attempt, update->rows);
+    if (update->done == NULL)
+        return;
+    node_call_end(q->role->node, attempt->call);
+    attempt->call = 0;
+    if (update->done->error != NULL)
+        query_task_failed(attempt, update->done->error, 0);
+    else
+        query_task_done(attempt, update->done);
+}
+
+/* ---- stages ---------------------------------------------------------------------------------- */
+
+/* Bytes of the earlier stages that this one reads; UINT64_MAX when it reads tables by parts, too.
+ */
+static uint64_t query_stage_bytes(const struct query *q)
+{
+    const struct sql_stage *plan = &q->plan.stages[q->stage];
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < plan->inputs_n; i++) {
+        const struct sql_input *input = &plan->inputs[i];
+        if (input->kind == SQL_INPUT_STAGE)
+            bytes += q->stages[input->index].bytes;
+        else if (input->split)
+            return UINT64_MAX;
+    }
+    return bytes;
+}
+
+static void query_stage_begin(struct query *q)
+{
+    const struct sql_stage *plan = &q->plan.stages[q->stage];
+    struct query_stage *stage = &q->stages[q->stage];
+    bool small = plan->tasks > 1 && query_stage_bytes(q) <= QUERY_ALONE_BYTES;
+    stage->by_alone = small && plan->alone != NULL;
+    stage->tasks_n = small ? 1 : plan->tasks;
+    stage->started_ms = loop_now_ms(node_loop(q->role->node));
+    stage->tasks = mem_calloc(stage->tasks_n, sizeof *stage->tasks);
+    q->rows_task = 0;
+    for (size_t t = 0; t < stage->tasks_n; t++) {
+        stage->tasks[t].query = q;
+        stage->tasks[t].index = t;
+        STAILQ_INIT(&stage->tasks[t].held);
+    }
+    for (size_t t = 0; t < stage->tasks_n; t++)
+        query_attempt_begin(&stage->tasks[t]);
+}
+
+/* Half of the tasks are done and one takes more than twice as long as the slowest of these: once
+ * more. */
+void query_look_for_stragglers(struct query *q)
+{
+    if (q->stages == NULL || q->nodes_n < 2)
+        return;
+    struct query_stage *stage = &q->stages[q->stage];
+    int64_t now = loop_now_ms(node_loop(q->role->node)), slowest = 0;
+    if (stage->done_n * 2 < stage->tasks_n || q->plan.stages[q->stage].output == SQL_OUTPUT_ROWS)
+        return;
+    for (size_t t = 0; t < stage->tasks_n; t++)
+        slowest = stage->tasks[t].done && stage->tasks[t].wall_ms > slowest
+                      ? stage->tasks[t].wall_ms
+                      : slowest;
+    for (size_t t = 0; t < stage->tasks_n; t++) {
+        struct query_task *task = &stage->tasks[t];
+        int64_t ran = now - task->attempts[0].started_ms;
+        if (!task->done && task->attempts_n == 1 && ran > QUERY_STRAGGLER_MS && ran > 2 * slowest)
+            query_attempt_begin(task);
+    }
+}
+
+void query_run(struct query *q, query_next_fn finished)
+{
+    q->finished = finished;
+    q->stage = 0;
+    q->stages = mem_calloc(q->plan.stages_n, sizeof *q->stages);
+    query_stage_begin(q);
+}
+
+static void query_on_removed(void *arg, const struct object_result *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+void query_stages_done(struct query *q)
+{
+    for (size_t s = 0; q->stages != NULL && s < q->plan.stages_n; s++) {
+        struct query_stage *stage = &q->stages[s];
+        for (size_t t = 0; t < stage->tasks_n; t++) {
+            struct query_task *task = &stage->tasks[t];
+            for (unsigned a = 0; a < task->attempts_n; a++)
+                query_attempt_cancel(q, &task->attempts[a]);
+            query_drop_held(task);
+            if (task->result != NULL)
+                wire__sql_task_done__free_unpacked(task->result, NULL);
+        }
+        for (size_t i = 0; i < stage->columns_n; i++)
+            wire__sql_column__free_unpacked(stage->columns[i], NULL);
+        free(stage->columns);
+        free(stage->tasks);
+    }
+    if (q->put != NULL)
+        object_call_cancel(q->put);
+    q->put = NULL;
+    if (q->stages != NULL && q->plan.stages_n > 1) {
+        char *prefix = lake_shuffle_prefix(&q->id);
+        size_t len = strlen(prefix);
+        if (len > 0 && prefix[len - 1] == '/')
+            prefix[len - 1] = '\0';
+        struct object_request request = {.verb = OBJECT_DELETE_PREFIX,
+                                         .place = node_lake(q->role->node)->place,
+                                         .key = prefix,
+                                         .on_done = query_on_removed};
+        (void)object_store_call(node_lake(q->role->node)->objects, &request);
+        free(prefix);
+    }
+    free(q->stages);
+    q->stages = NULL;
+    free(q->nodes);
+    q->nodes = NULL;
+    q->nodes_n = 0;
+}
