@@ -92,6 +92,7 @@ struct config {
         char *s3_access_key;
         char *s3_secret_key;
         char *s3_credentials;
+        uint64_t split_bytes;
     } sql;
     struct {
         uint64_t node_id;

@@ -448,6 +448,7 @@ static void daemon_describe(struct daemon *d)
         .sql_time_limit_ms = config->sql.time_limit,
         .sql_paths = (const char *const *)config->sql.paths.items,
         .sql_paths_n = config->sql.paths.n,
+        .sql_split_bytes = config->sql.split_bytes,
         .bootstrap = config->cluster.bootstrap,
         .lake_place = config->sql.store,
         .s3_endpoint = config->sql.s3_endpoint,

@@ -411,6 +411,69 @@ int sql_plan_query(const json_t *query, const char *printed, const char *text,
     return 0;
 }
 
+/* One task for each file of the view, which becomes the first input. */
+static void sql_stage_each_file(struct sql_stage *stage, const char *view, size_t files)
+{
+    size_t at = 0;
+    while (strcmp(stage->inputs[at].view, view) != 0)
+        at++;
+    struct sql_input first = stage->inputs[at];
+    memmove(stage->inputs + 1, stage->inputs, at * sizeof *stage->inputs);
+    first.split = true;
+    stage->inputs[0] = first;
+    free(stage->first[0]);
+    stage->first[0] = mem_calloc(files + 1, sizeof *stage->first[0]);
+    for (size_t f = 0; f <= files; f++)
+        stage->first[0][f] = f;
+    stage->tasks = files;
+}
+
+/* NOT coalesce(c, false) in place of c, or nothing. */
+static void sql_files_where(json_t *select, bool invert)
+{
+    json_t *where = json_incref(json_object_get(select, "where_clause"));
+    json_t *made = json_null();
+    if (invert && json_is_object(where)) {
+        json_t *no = sql_ast_cast(sql_ast_integer(0), "BOOLEAN");
+        json_t *sure = json_pack("{s:s,s:s,s:s,s:[O,o]}", "class", "OPERATOR", "type",
+                                 "OPERATOR_COALESCE", "alias", "", "children", where, no);
+        made = json_pack("{s:s,s:s,s:s,s:[o]}", "class", "OPERATOR", "type", "OPERATOR_NOT",
+                         "alias", "", "children", sure);
+    }
+    json_decref(where);
+    json_object_set_new(select, "where_clause", made);
+}
+
+int sql_plan_files(const json_t *query, bool invert, const struct sql_refs *refs,
+                   const struct sql_table *tables, struct sql_plan *out, struct sql_error *e)
+{
+    struct sql_plan plan = {.why = ""};
+    struct sql_plan_options options = {.workers = SIZE_MAX / 2, .tasks_per_worker = 1};
+    struct planner p = {.refs = refs, .tables = tables, .options = &options, .plan = &plan};
+    p.prefix = sql_prefix_for(&p, query);
+    json_t *tree = json_deep_copy(query);
+    json_t *from = json_object_get(tree, "from_table");
+    if (!sql_is_simple(tree) || !sql_ast_is(from, "type", "BASE_TABLE") ||
+        !sql_mark_tables(tree, refs) || json_object_get(from, "_table") == NULL) {
+        json_decref(tree);
+        sql_planner_done(&p);
+        return sql_error_set(e, ERR_UNSUPPORTED, SQL_AT_NONE, NULL,
+                             "the statement isn't about one table");
+    }
+    struct sql_scope scope;
+    sql_scope_init(&p, &scope, from);
+    size_t view = sql_view_table(&p, from, tree, &scope);
+    sql_scope_done(&scope);
+    sql_files_where(tree, invert);
+    sql_views_whole(&p, tree);
+    size_t files = p.views[view].files_n;
+    size_t stage = sql_stage_close(&p, tree, SQL_OUTPUT_ROWS, NULL, 0, "files written anew");
+    sql_stage_each_file(&plan.stages[stage], p.views[view].name, files);
+    sql_planner_done(&p);
+    *out = plan;
+    return 0;
+}
+
 int sql_plan_text(const char *text, const struct sql_refs *refs, const struct sql_table *tables,
                   struct sql_plan *out)
 {

@@ -83,6 +83,7 @@ struct node_options {
     uint64_t sql_time_limit_ms;   /* of a task; 0: none */
     const char *const *sql_paths; /* directories that COPY may use */
     size_t sql_paths_n;
+    uint64_t sql_split_bytes; /* of files that are worth a task */
     bool bootstrap;
     const char *lake_place; /* URL of the store; "": DATA/lake */
     const char *s3_endpoint, *s3_region, *s3_credentials, *s3_access_key, *s3_secret_key;

@@ -19,7 +19,6 @@ enum {
     QUERY_PROGRESS_MS = 500, /* before the first progress line, and between two */
     QUERY_WINDOW_BYTES = 1 << 20,
     QUERY_STRAGGLER_MS = 2000,       /* no second attempt before this */
-    QUERY_SPLIT_BYTES_MIN = 8 << 20, /* of files: less isn't worth a second task */
     QUERY_FILE_TARGET_BYTES = 128 << 20,
 };
 

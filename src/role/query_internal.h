@@ -21,6 +21,7 @@ struct object_call;
 struct queries;
 struct query;
 struct query_task;
+struct query_vacuum;
 
 /* A table at one version, as the planner and the executors see it. */
 struct query_table {
@@ -139,6 +140,9 @@ struct query {
     Wire__SqlFormat copy_format;
     struct delta_schema schema; /* of a table that is made or replaced */
     bool replaces;
+    bool counting; /* UPDATE counts its rows first */
+    uint64_t counted;
+    struct query_vacuum *vacuum;
     char *txn_id;
     struct buf lines; /* of a commit */
     uint64_t affected;
@@ -219,6 +223,14 @@ void query_show(struct query *q);
 void query_explain(struct query *q);
 void query_write(struct query *q);
 void query_write_done(struct query *q);
+/* Lines of the entry in q->lines: begins it, with a new q->txn_id; appends a file. */
+int query_write_info(struct query *q, const char *operation, uint64_t read_version);
+int query_write_add(struct query *q, const struct delta_metadata *metadata,
+                    const Wire__SqlOutputFile *file, bool changes);
+/* query_rewrite.c: DELETE, UPDATE, OPTIMIZE; query_vacuum.c. */
+void query_rewrite(struct query *q);
+void query_vacuum(struct query *q);
+void query_vacuum_free(struct query_vacuum *vacuum);
 /* The files that COPY FROM reads. */
 Wire__SqlInput *query_copy_input(const struct query *q);
 

@@ -351,7 +351,9 @@ static void query_take_rows(struct query_attempt *attempt, const Wire__SqlRows *
 {
     struct query_task *task = attempt->task;
     struct query *q = task->query;
-    if (q->statement.analyze) { /* EXPLAIN ANALYZE throws them away */
+    if (q->counting)
+        q->counted += strtoull((const char *)rows->data.data + 1, NULL, 10); /* "[123]" */
+    if (q->statement.analyze || q->counting) { /* EXPLAIN ANALYZE throws them away */
         query_credit(q, attempt, rows->data.len);
         return;
     }
@@ -384,7 +386,7 @@ static void query_stage_next(struct query *q)
     bool last = q->stage + 1 == q->plan.stages_n || q->stages[q->stage].by_alone;
     if (last) {
         struct query_stage *stage = &q->stages[q->stage];
-        if (q->target.kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS && !q->statement.explain)
+        if (q->target.kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS && !q->statement.explain && !q->counting)
             query_out_columns(q, stage->columns, stage->columns_n);
         q->finished(q);
         return;
@@ -607,6 +609,9 @@ static void query_on_removed(void *arg, const struct object_result *result)
 
 void query_stages_done(struct query *q)
 {
+    if (q->put != NULL)
+        object_call_cancel(q->put);
+    q->put = NULL;
     for (size_t s = 0; q->stages != NULL && s < q->plan.stages_n; s++) {
         struct query_stage *stage = &q->stages[s];
         for (size_t t = 0; t < stage->tasks_n; t++) {
@@ -622,9 +627,6 @@ void query_stages_done(struct query *q)
         free(stage->columns);
         free(stage->tasks);
     }
-    if (q->put != NULL)
-        object_call_cancel(q->put);
-    q->put = NULL;
     if (q->stages != NULL && q->plan.stages_n > 1) {
         char *prefix = lake_shuffle_prefix(&q->id);
         size_t len = strlen(prefix);

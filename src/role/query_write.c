@@ -28,6 +28,38 @@ static void query_on_committed(void *arg, const struct tables_result *result)
         query_done(q);
 }
 
+int query_write_add(struct query *q, const struct delta_metadata *metadata,
+                    const Wire__SqlOutputFile *file, bool changes)
+{
+    const char *values[DELTA_PARTITION_COLUMNS_MAX] = {0};
+    for (size_t i = 0; i < file->n_values && i < DELTA_PARTITION_COLUMNS_MAX; i++)
+        values[i] = file->values[i]->is_null ? NULL : file->values[i]->text;
+    char *path = lake_action_path(file->path);
+    struct delta_new_file added = {path, values, file->bytes,
+                                   loop_wall_ms(node_loop(q->role->node)),
+                                   file->stats[0] != '\0' ? file->stats : NULL};
+    int err = delta_write_add(&q->lines, metadata, &added, changes);
+    free(path);
+    return err;
+}
+
+int query_write_info(struct query *q, const char *operation, uint64_t read_version)
+{
+    char id[UUID_TEXT_MAX];
+    struct uuid txn;
+    uuid_generate(&txn);
+    free(q->txn_id);
+    q->txn_id = mem_strdup(uuid_format(&txn, id));
+    struct delta_commit_info info = {.at_ms = loop_wall_ms(node_loop(q->role->node)),
+                                     .operation = operation,
+                                     .user = q->user,
+                                     .engine = "clusterd",
+                                     .txn_id = q->txn_id,
+                                     .read_version = read_version};
+    buf_clear(&q->lines);
+    return delta_write_info(&q->lines, &info);
+}
+
 /* Appends an add for each file that the last stage wrote. */
 static int query_commit_files(struct query *q, const struct delta_metadata *metadata)
 {
@@ -37,15 +69,7 @@ static int query_commit_files(struct query *q, const struct delta_metadata *meta
         const Wire__SqlTaskDone *result = stage->tasks[t].result;
         for (size_t f = 0; f < result->n_files && err == 0; f++) {
             const Wire__SqlOutputFile *file = result->files[f];
-            const char *values[DELTA_PARTITION_COLUMNS_MAX] = {0};
-            for (size_t i = 0; i < file->n_values && i < DELTA_PARTITION_COLUMNS_MAX; i++)
-                values[i] = file->values[i]->is_null ? NULL : file->values[i]->text;
-            char *path = lake_action_path(file->path);
-            struct delta_new_file added = {path, values, file->bytes,
-                                           loop_wall_ms(node_loop(q->role->node)),
-                                           file->stats[0] != '\0' ? file->stats : NULL};
-            err = delta_write_add(&q->lines, metadata, &added, true);
-            free(path);
+            err = query_write_add(q, metadata, file, true);
             q->affected += file->rows;
         }
     }
@@ -55,22 +79,11 @@ static int query_commit_files(struct query *q, const struct delta_metadata *meta
 static void query_commit(struct query *q)
 {
     const struct query_table *table = &q->target_table;
-    char id[UUID_TEXT_MAX];
-    struct uuid txn;
-    uuid_generate(&txn);
-    free(q->txn_id);
-    q->txn_id = mem_strdup(uuid_format(&txn, id));
-    struct delta_commit_info info = {.at_ms = loop_wall_ms(node_loop(q->role->node)),
-                                     .operation = q->replaces ? "CREATE OR REPLACE TABLE" : "WRITE",
-                                     .user = q->user,
-                                     .engine = "clusterd",
-                                     .txn_id = q->txn_id,
-                                     .read_version = delta_view_version(table->view)};
-    buf_clear(&q->lines);
     q->affected = 0;
     struct delta_metadata metadata = *delta_view_metadata(table->view);
     size_t partitions[DELTA_PARTITION_COLUMNS_MAX];
-    int err = delta_write_info(&q->lines, &info);
+    int err = query_write_info(q, q->replaces ? "CREATE OR REPLACE TABLE" : "WRITE",
+                               delta_view_version(table->view));
     if (err == 0 && q->replaces) {
         metadata.schema = q->schema;
         metadata.partitions = partitions;
@@ -80,7 +93,8 @@ static void query_commit(struct query *q)
                 delta_schema_find(&q->schema, q->statement.names[i]);
         err = delta_write_metadata(&q->lines, &metadata);
         for (size_t f = 0; f < table->files_n && err == 0; f++)
-            err = delta_write_remove(&q->lines, table->view, &table->delta[f], info.at_ms, true);
+            err = delta_write_remove(&q->lines, table->view, &table->delta[f],
+                                     loop_wall_ms(node_loop(q->role->node)), true);
     }
     if (err == 0 && q->stages != NULL)
         err = query_commit_files(q, &metadata);
@@ -552,6 +566,14 @@ void query_write(struct query *q)
         query_read(q, source, 0, s->query.text != NULL ? s->query.at : 0, query_copy_to_read);
         break;
     }
+    case SQL_DELETE:
+    case SQL_UPDATE:
+    case SQL_OPTIMIZE:
+        query_rewrite(q);
+        break;
+    case SQL_VACUUM:
+        query_vacuum(q);
+        break;
     default:
         query_fail(q, ERR_UNSUPPORTED, SQL_AT_NONE,
                    "CREATE OR REPLACE TABLE t AS SELECT ... FROM t changes its rows",
@@ -564,6 +586,7 @@ void query_write_done(struct query *q)
 {
     query_table_done(&q->target_table);
     delta_schema_done(&q->schema);
+    query_vacuum_free(q->vacuum);
     free(q->copy_root);
     free(q->copy_path);
 }
