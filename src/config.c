@@ -148,7 +148,9 @@ const struct config_row config_rows[] = {
     {CONFIG_AT(sql, s3_secret_key), CONFIG_SECRET, CONFIG_IN(sql, s3_secret_key), "", 0, 200, NULL,
      "Secret key that goes with sql.s3_access_key."},
     {CONFIG_AT(sql, split_bytes), CONFIG_BYTES, CONFIG_IN(sql, split_bytes), "8M", 1, 1ULL << 40,
-     NULL, "Bytes of a table's files that are worth a task of their own: smaller tables stay on one node."},
+     NULL,
+     "Bytes of a table's files that are worth a task of their own: smaller tables stay on one "
+     "node."},
 
     {CONFIG_AT(chat, node_id), CONFIG_NUMBER, CONFIG_IN(chat, node_id), "0", 0, 0x7fffffff, NULL,
      "Election priority: the node with the highest one that can lead the chat does. 0: the node's "

@@ -174,10 +174,11 @@ int sql_plan_query(const json_t *query, const char *printed, const char *text,
                    const struct sql_refs *refs, const struct sql_table *tables,
                    const struct sql_plan_options *options, struct sql_plan *out,
                    struct sql_error *e);
-/* Plans SELECT ... FROM t WHERE c so that each task reads one file of t (a table; the only one in FROM) and everything
- * else whole: for statements that write files anew. The files are those where a row may pass c. `invert`: the rows
- * are those for which c isn't true; otherwise c only picks the files, and all of their rows come. The table is
- * the first input of the only stage. ERR_UNSUPPORTED for other forms. */
+/* Plans SELECT ... FROM t WHERE c so that each task reads one file of t (a table; the only one in
+ * FROM) and everything else whole: for statements that write files anew. The files are those where
+ * a row may pass c. `invert`: the rows are those for which c isn't true; otherwise c only picks the
+ * files, and all of their rows come. The table is the first input of the only stage.
+ * ERR_UNSUPPORTED for other forms. */
 int sql_plan_files(const json_t *query, bool invert, const struct sql_refs *refs,
                    const struct sql_table *tables, struct sql_plan *out, struct sql_error *e);
 /* Plans a statement without a tree: whole. Views are called as the tables are. */

@@ -18,7 +18,7 @@ enum {
     QUERY_ATTEMPTS_MAX = 4,  /* of one task */
     QUERY_PROGRESS_MS = 500, /* before the first progress line, and between two */
     QUERY_WINDOW_BYTES = 1 << 20,
-    QUERY_STRAGGLER_MS = 2000,       /* no second attempt before this */
+    QUERY_STRAGGLER_MS = 2000, /* no second attempt before this */
     QUERY_FILE_TARGET_BYTES = 128 << 20,
 };
 

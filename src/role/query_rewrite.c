@@ -1,7 +1,8 @@
-/* DELETE and UPDATE: copy on write. Each file where a row may match is read by one task that writes what is
- * left of it, or all of it with new values; one commit takes the old files out and the new ones in. Another
- * statement that took one of these files away meanwhile makes the commit fail, and this one begins again
- * on the newer version. OPTIMIZE does the same with small files, whose rows stay as they are. */
+/* DELETE and UPDATE: copy on write. Each file where a row may match is read by one task that writes
+ * what is left of it, or all of it with new values; one commit takes the old files out and the new
+ * ones in. Another statement that took one of these files away meanwhile makes the commit fail, and
+ * this one begins again on the newer version. OPTIMIZE does the same with small files, whose rows
+ * stay as they are. */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -48,7 +49,8 @@ static uint64_t query_rewrite_rows(const struct query *q, size_t t)
     const struct sql_stage *plan = &q->plan.stages[0];
     uint64_t rows = 0;
     for (size_t f = plan->first[0][t]; f < plan->first[0][t + 1]; f++) {
-        const struct delta_file *file = &q->tables[plan->inputs[0].index].delta[plan->inputs[0].files[f]];
+        const struct delta_file *file =
+            &q->tables[plan->inputs[0].index].delta[plan->inputs[0].files[f]];
         rows += file->rows != UINT64_MAX ? file->rows : 0;
     }
     return rows;
@@ -70,8 +72,8 @@ static int query_rewrite_task(struct query *q, size_t t, const struct delta_meta
         q->affected += q->statement.kind == SQL_DELETE ? before - task->rows : before;
     int err = 0;
     for (size_t f = plan->first[0][t]; f < plan->first[0][t + 1] && err == 0; f++)
-        err = delta_write_remove(&q->lines, table->view, &table->delta[plan->inputs[0].files[f]], now,
-                                 changes);
+        err = delta_write_remove(&q->lines, table->view, &table->delta[plan->inputs[0].files[f]],
+                                 now, changes);
     for (size_t f = 0; f < task->result->n_files && err == 0 && !query_adds_nothing(task); f++)
         err = query_write_add(q, metadata, task->result->files[f], changes);
     return err;
@@ -82,7 +84,8 @@ static void query_rewrite_commit(struct query *q)
     const struct query_table *table = &q->tables[q->plan.stages[0].inputs[0].index];
     const struct delta_metadata *metadata = delta_view_metadata(table->view);
     int64_t now = loop_wall_ms(node_loop(q->role->node));
-    int err = query_write_info(q, sql_kind_name(q->statement.kind), delta_view_version(table->view));
+    int err =
+        query_write_info(q, sql_kind_name(q->statement.kind), delta_view_version(table->view));
     size_t empty = q->lines.len;
     q->affected = 0;
     for (size_t t = 0; t < q->stages[0].tasks_n && err == 0; t++)
@@ -107,7 +110,8 @@ static void query_rewrite_commit(struct query *q)
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
-/* Small files next to each other become one task, up to the size of a file; others are left alone. */
+/* Small files next to each other become one task, up to the size of a file; others are left alone.
+ */
 static void query_optimize_tasks(struct query *q)
 {
     struct sql_stage *plan = &q->plan.stages[0];
@@ -127,7 +131,8 @@ static void query_optimize_tasks(struct query *q)
             bool same = !taken[k] && file->size < QUERY_FILE_TARGET_BYTES / 2 &&
                         bytes + file->size <= QUERY_FILE_TARGET_BYTES;
             for (size_t p = 0; p < partitions && same && k != i; p++) {
-                const char *a = delta_file_partition(table->view, &table->delta[input->files[i]], p);
+                const char *a =
+                    delta_file_partition(table->view, &table->delta[input->files[i]], p);
                 const char *b = delta_file_partition(table->view, file, p);
                 same = (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);
             }
@@ -180,9 +185,10 @@ static void query_rewrite_run(struct query *q)
         return;
     }
     if (q->plan.stages[0].tasks > SQL_TASKS_MAX) {
-        query_fail(q, ERR_TOO_LARGE, SQL_AT_NONE, "OPTIMIZE the table first, or narrow it down by WHERE",
-                   "the statement would write %zu files anew; the limit is %d", q->plan.stages[0].tasks,
-                   SQL_TASKS_MAX);
+        query_fail(q, ERR_TOO_LARGE, SQL_AT_NONE,
+                   "OPTIMIZE the table first, or narrow it down by WHERE",
+                   "the statement would write %zu files anew; the limit is %d",
+                   q->plan.stages[0].tasks, SQL_TASKS_MAX);
         return;
     }
     query_find_nodes(q);
@@ -209,7 +215,8 @@ static void query_update_columns(struct query *q, struct buf *text)
                              q->target_table.columns[i].type, name);
         else
             (void)buf_printf(text, "CASE WHEN (\n%s\n) THEN CAST((\n%s\n) AS %s) ELSE %s END AS %s",
-                             s->where.text, set->value.text, q->target_table.columns[i].type, name, name);
+                             s->where.text, set->value.text, q->target_table.columns[i].type, name,
+                             name);
         free(name);
     }
 }
@@ -223,7 +230,8 @@ static void query_rewrite_compose(struct query *q)
     for (size_t k = 0; k < s->sets_n; k++) {
         if (delta_schema_find(schema, s->sets[k].column) == SIZE_MAX) {
             query_fail(q, ERR_NOT_FOUND, s->table.at, "DESCRIBE shows its columns",
-                       "table \"%s\" has no column \"%s\"", q->target_table.name, s->sets[k].column);
+                       "table \"%s\" has no column \"%s\"", q->target_table.name,
+                       s->sets[k].column);
             return;
         }
     }
@@ -250,7 +258,8 @@ static void query_rewrite_compose(struct query *q)
     query_read(q, source, from, s->where.at, query_rewrite_run);
 }
 
-/* ---- UPDATE counts first ---------------------------------------------------------------------- */
+/* ---- UPDATE counts first ----------------------------------------------------------------------
+ */
 
 static void query_counted(struct query *q)
 {

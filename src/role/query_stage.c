@@ -386,7 +386,8 @@ static void query_stage_next(struct query *q)
     bool last = q->stage + 1 == q->plan.stages_n || q->stages[q->stage].by_alone;
     if (last) {
         struct query_stage *stage = &q->stages[q->stage];
-        if (q->target.kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS && !q->statement.explain && !q->counting)
+        if (q->target.kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS &&
+            !q->statement.explain && !q->counting)
             query_out_columns(q, stage->columns, stage->columns_n);
         q->finished(q);
         return;

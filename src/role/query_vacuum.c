@@ -1,5 +1,6 @@
-/* VACUUM: deletes files below the table's place that no version within the retention needs: those that were taken
- * out of the table longer ago, and those that no commit ever named, once they are old. The log stays. */
+/* VACUUM: deletes files below the table's place that no version within the retention needs: those
+ * that were taken out of the table longer ago, and those that no commit ever named, once they are
+ * old. The log stays. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,8 +38,7 @@ void query_vacuum_free(struct query_vacuum *v)
     struct query_kept *kept, *next;
     if (v == NULL)
         return;
-    HASH_ITER(hh, v->removed, kept, next)
-    {
+    HASH_ITER (hh, v->removed, kept, next) {
         HASH_DEL(v->removed, kept);
         free(kept);
     }
@@ -63,7 +63,8 @@ static bool query_vacuum_wants(const struct query *q, const struct object_entry 
     struct query_vacuum *v = q->vacuum;
     struct delta_file file;
     struct query_kept *kept = NULL;
-    if (str_starts_with(entry->key, LAKE_LOG_PREFIX) || entry->key[0] == '_' || entry->key[0] == '.')
+    if (str_starts_with(entry->key, LAKE_LOG_PREFIX) || entry->key[0] == '_' ||
+        entry->key[0] == '.')
         return false;
     char *path = lake_action_path(entry->key);
     bool live = delta_view_find(q->target_table.view, path, &file);

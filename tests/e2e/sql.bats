@@ -1,0 +1,143 @@
+#!/usr/bin/env bats
+# SQL through clustersh on real nodes: tables, statements that write, plans over three nodes, a worker that dies.
+
+load ../lib/cluster.bash
+
+teardown() { stop_cluster; }
+
+setup() {
+    [ -e "$BATS_TEST_DIRNAME/../../third_party/duckdb/lib/libduckdb.so" ] || skip "no DuckDB here"
+}
+
+sql() {
+    clustersh -o csv -t -c "$1"
+}
+
+# A table of four files on three nodes that split anything.
+start_facts() {
+    start_cluster 3 -o sql.split_bytes=1
+    wait_until 30 all_online
+    sql "create table facts as select i as id, i % 7 as k, 'it''s ' || i % 3 as s, (i % 100)::decimal(10,2) / 4 as d from range(5000) r(i)"
+    sql "insert into facts select id + 5000, k, s, d from facts"
+    sql "insert into facts select id + 10000, k, s, d from facts where id < 5000"
+    sql "insert into facts select id + 15000, null, s, d from facts where id < 5000"
+}
+
+all_online() {
+    [ "$(api /api/nodes | jq '[.[] | select(.state == "online")] | length')" = "$CLUSTER_NODES" ]
+}
+
+@test "a table is made, filled, read, changed, and remembers its versions" {
+    start_cluster 1
+    sql "create table t (id integer not null, name varchar, d decimal(10,2)) partitioned by (name)"
+    sql "insert into t values (1, 'a', 1.5), (2, 'it''s 🐙', 2.25), (3, null, null)"
+    [ "$(sql "select id, name, d from t order by id")" = $'1,a,1.50\n2,it\'s 🐙,2.25\n3,,' ]
+    sql "insert into t (d, id) select 7, 4"
+    [ "$(sql "select id, name, d from t where id = 4")" = "4,,7.00" ]
+    [ "$(clustersh -c "update t set d = d + 1 where id > 1")" = "UPDATE 3" ]
+    [ "$(clustersh -c "delete from t where id in (select max(id) from t)")" = "DELETE 1" ]
+    [ "$(sql "select id, d from t order by id")" = $'1,1.50\n2,3.25\n3,' ]
+    [ "$(sql "select count(*) from t at (version => 1)")" = 3 ]
+    [ "$(sql "select count(*) from t at (version => 0)")" = 0 ]
+    [ "$(clustersh -o json -c "describe history t" | jq -c '[.[].operation]')" = '["DELETE","UPDATE","WRITE","WRITE","CREATE TABLE"]' ]
+    [ "$(clustersh -o json -c "describe t" | jq -c '[.[].column_type]')" = '["INTEGER","VARCHAR","DECIMAL(10,2)"]' ]
+    [ "$(clustersh -o json -c "show tables" | jq -r '.[].name')" = t ]
+    sql "create or replace table t as select 5 as k"
+    [ "$(sql "select * from t")" = 5 ]
+    [ "$(sql "select count(*) from t at (version => 1)")" = 3 ]
+    sql "drop table t"
+    [ "$(clustersh -o json -c "show tables")" = "[]" ]
+}
+
+@test "small files become few, what no version needs is deleted, the answer stays" {
+    start_cluster 1
+    sql "create table t as select 0 as id"
+    for i in 1 2 3 4 5; do sql "insert into t values ($i)"; done
+    before=$(find "$CLUSTER_DIR" -name 'part-*.parquet' | wc -l)
+    [ "$before" = 6 ]
+    sql "optimize t"
+    [ "$(sql "select sum(id), count(*) from t")" = 15,6 ]
+    [ "$(sql "select count(*) from t at (version => 2)")" = 2 ]
+    [ "$(clustersh -o json -c "vacuum t retain 0 hours dry run" | jq length)" = 6 ]
+    sql "vacuum t retain 0 hours"
+    [ "$(find "$CLUSTER_DIR" -name 'part-*.parquet' | wc -l)" = 1 ]
+    [ "$(sql "select sum(id), count(*) from t")" = 15,6 ]
+}
+
+@test "copies go out and come in again" {
+    start_cluster 1 -o sql.paths="$BATS_TEST_TMPDIR"
+    sql "create table t as select i as id, 'x' || i as s from range(100) r(i)"
+    for format in csv parquet json; do
+        sql "copy (select * from t where id < 50) to '$BATS_TEST_TMPDIR/t.$format'"
+        sql "create or replace table u (id bigint, s varchar)"
+        sql "copy u from '$BATS_TEST_TMPDIR/t.$format'"
+        [ "$(sql "select count(*), sum(id), max(s) from u")" = "50,1225,x9" ]
+    done
+}
+
+@test "mistakes are told with their place, and nothing outside is reached" {
+    start_cluster 1
+    sql "create table things (id integer)"
+    run clustersh -c "select id from thing"
+    [ "$status" = 3 ]
+    [[ "$output" == *'there is no table "thing"'* && "$output" == *'did you mean "things"?'* ]]
+    run clustersh -c "select idd from things"
+    [ "$status" = 3 ]
+    [ "${lines[2]}" = "         ^" ]
+    run clustersh -c "select * from read_csv('/etc/passwd')"
+    [[ "$status" = 3 && "$output" == *"isn't allowed"* ]]
+    run clustersh -c "copy things from '/etc/passwd'"
+    [ "$status" = 3 ]
+    run clustersh -c "attach 'x.db'"
+    [[ "$status" = 3 && "$output" == *"isn't possible here"* ]]
+    run clustersh -c "insert into things values ('x')"
+    [ "$status" = 3 ]
+    run clustersh -c "insert into things values (1, 2)"
+    [[ "$status" = 3 && "$output" == *"2 columns"* ]]
+    [ "$(sql "select count(*) from things")" = 0 ]
+}
+
+@test "plans go over three nodes and answer as one does" {
+    start_facts
+    [[ "$(clustersh -c "explain select k, sum(d) from facts group by k")" == *"partial aggregates, 3 tasks -> 3 partitions"* ]]
+    [ "$(sql "select k, count(*), sum(id), avg(d), count(distinct s) from facts group by k order by k nulls last limit 3")" = \
+        $'0,2145,16066050,12.379895104895105,3\n1,2145,16068195,12.380827505827506,3\n2,2145,16070340,12.382808857808858,3' ]
+    [ "$(sql "select count(*) from facts a join facts b on a.id = b.id + 1 where b.k = 3")" = "$(sql "select count(*) from facts where k = 3 and id < 19999")" ]
+    [ "$(sql "select s, row_number() over (partition by s order by id) as n from facts qualify n = 2 order by s")" = \
+        $'it\'s 0,2\nit\'s 1,2\nit\'s 2,2' ]
+    [ "$(sql "select distinct k from facts order by k desc nulls last limit 2")" = $'6\n5' ]
+    [ "$(sql "select id from facts" | wc -l)" = 20000 ]
+    [[ "$(clustersh -c "explain analyze select k, count(*) from facts group by k")" == *"on n2"* ]]
+    wait_until 10 eval '[ -z "$(find "$CLUSTER_DIR" -path "*shuffle*" -name "*.parquet")" ]'
+}
+
+@test "a worker that is killed while a query runs is replaced by another" {
+    start_facts
+    clustersh -o csv -t -c "select count(*), sum(a.id % 7 + b.id % 5) from facts a, facts b where a.k = b.k and a.id % 3 = 0" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" &
+    query=$!
+    wait_until 20 eval '[ "$(api /api/sql | jq length)" = 1 ]'
+    kill_node n3
+    wait "$query"
+    expected=$(sql "select count(*), sum(a.id % 7 + b.id % 5) from facts a, facts b where a.k = b.k and a.id % 3 = 0")
+    [ "$(cat "$BATS_TEST_TMPDIR/out")" = "$expected" ]
+}
+
+@test "Ctrl-C and DELETE end a statement on every node" {
+    start_facts
+    clustersh -c "select count(*) from facts a, facts b, facts c" 2>"$BATS_TEST_TMPDIR/err" &
+    query=$!
+    wait_until 20 eval '[ "$(api /api/sql | jq length)" = 1 ]'
+    id=$(api /api/sql | jq -r '.[0].query')
+    api -X DELETE "/api/sql/$id"
+    status=0
+    wait "$query" || status=$?
+    [ "$status" = 3 ]
+    grep -q cancelled "$BATS_TEST_TMPDIR/err"
+    clustersh -c "select count(*) from facts a, facts b, facts c" 2>"$BATS_TEST_TMPDIR/err" &
+    query=$!
+    wait_until 20 eval '[ "$(api /api/sql | jq length)" = 1 ]'
+    kill -KILL "$query"
+    wait "$query" || true
+    wait_until 10 eval '[ "$(api /api/sql | jq length)" = 0 ]'
+    [ "$(sql "select 1")" = 1 ]
+}
