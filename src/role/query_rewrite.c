@@ -121,12 +121,14 @@ static void query_optimize_tasks(struct query *q)
     size_t *files = mem_calloc(input->files_n + 1, sizeof *files);
     size_t *first = mem_calloc(input->files_n + 2, sizeof *first);
     size_t kept = 0, tasks = 0;
-    uint64_t bytes = 0;
+    uint64_t bytes;
     bool *taken = mem_calloc(input->files_n + 1, sizeof *taken);
     for (size_t i = 0; i < input->files_n; i++) {
         size_t begin = kept;
+        if (taken[i])
+            continue;
         bytes = 0;
-        for (size_t k = i; k < input->files_n && !taken[i]; k++) {
+        for (size_t k = i; k < input->files_n; k++) {
             const struct delta_file *file = &table->delta[input->files[k]];
             bool same = !taken[k] && file->size < QUERY_FILE_TARGET_BYTES / 2 &&
                         bytes + file->size <= QUERY_FILE_TARGET_BYTES;
