@@ -69,19 +69,23 @@ static char *sql_constant_text(const json_t *expression, const char **type)
     return NULL;
 }
 
-/* Whether comparing the column with such a constant is comparing values of the column's type. */
+/* Whether DuckDB compares the two as values of the column's type: not a DOUBLE beside exact
+ * numbers, a FLOAT beside anything, a time with a zone beside one without. */
 static bool sql_comparable(const char *column, const char *constant)
 {
     if (column == NULL)
         return false;
     enum sql_class left = sql_class_of_type(column);
     enum sql_class right = sql_class_of_type(constant);
-    if (left != SQL_CLASS_UNKNOWN)
-        return right == SQL_CLASS_INTEGER || right == SQL_CLASS_DECIMAL || right == SQL_CLASS_FLOAT;
-    if (strcasecmp(column, constant) == 0)
-        return true;
-    return strcmp(constant, "VARCHAR") == 0 &&
-           (strcasecmp(column, "DATE") == 0 || strncasecmp(column, "TIMESTAMP", 9) == 0);
+    if (left == SQL_CLASS_INTEGER || left == SQL_CLASS_DECIMAL)
+        return right == SQL_CLASS_INTEGER || right == SQL_CLASS_DECIMAL;
+    if (left == SQL_CLASS_FLOAT)
+        return strcasecmp(column, "DOUBLE") == 0 &&
+               (right == SQL_CLASS_INTEGER || right == SQL_CLASS_DECIMAL ||
+                right == SQL_CLASS_FLOAT);
+    if (strcasecmp(column, "DATE") != 0 && strcasecmp(column, "TIMESTAMP") != 0)
+        return strcasecmp(column, constant) == 0 && strchr(column, ' ') == NULL;
+    return strcasecmp(column, constant) == 0 || strcmp(constant, "VARCHAR") == 0;
 }
 
 static void sql_filter_add(struct sql_filters *f, size_t column, enum sql_op op, char **values,

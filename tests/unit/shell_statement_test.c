@@ -183,6 +183,29 @@ static void any_bytes_are_walked_to_the_end(void **state)
     }
 }
 
+static void sql_ends_at_its_semicolon_only(void **state)
+{
+    (void)state;
+    size_t len, from, sql_len;
+    static const char text[] = "  select 1,\n ';' -- one; two\n ; node list\n";
+    assert_int_equal(statement_next(text, &len), STATEMENT_END_COMPLETE);
+    assert_string_equal(text + len, " node list\n");
+    assert_true(statement_is_sql(text, len, &from, &sql_len));
+    assert_int_equal(from, 2);
+    assert_int_equal(strncmp(text + from, "select 1,\n ';'", 14), 0);
+    assert_int_equal(text[from + sql_len], ' ');
+    assert_int_equal(statement_next("select 1\n", &len), STATEMENT_END_SQL);
+    assert_int_equal(len, 9);
+    assert_int_equal(statement_next("Insert into t values ('a\n", &len),
+                     STATEMENT_END_QUOTE_SINGLE);
+    assert_int_equal(statement_next("from \"t\n", &len), STATEMENT_END_QUOTE_DOUBLE);
+    assert_int_equal(statement_next("node list\nselect 1;\n", &len), STATEMENT_END_COMPLETE);
+    assert_int_equal(len, 10);
+    assert_false(statement_is_sql("selected", 8, &from, &sql_len));
+    assert_false(statement_is_sql("node list", 9, &from, &sql_len));
+    assert_true(statement_is_sql("(select 1)", 10, &from, &sql_len));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -194,6 +217,7 @@ int main(void)
         cmocka_unit_test(a_quoted_word_is_split_back_into_itself),
         cmocka_unit_test(a_statement_of_too_many_words_is_refused),
         cmocka_unit_test(any_bytes_are_walked_to_the_end),
+        cmocka_unit_test(sql_ends_at_its_semicolon_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

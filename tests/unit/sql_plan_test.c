@@ -157,6 +157,18 @@ static void filters_leave_out_files(void **state)
     planned_done(&p);
 }
 
+static void comparisons_that_would_convert_the_column_leave_out_nothing(void **state)
+{
+    (void)state;
+    struct planned p;
+    plan(&p, "inexact");
+    const struct sql_input *big = input_of(&p, 0, "big");
+    assert_int_equal(big->files_n, FILES);
+    assert_int_equal(big->filters_n, 1); /* k < 2.5 */
+    assert_string_equal(big->filters[0].values[0], "2.5");
+    planned_done(&p);
+}
+
 static void aggregates_are_partial_then_shuffled_then_final(void **state)
 {
     (void)state;
@@ -372,6 +384,7 @@ int main(void)
         cmocka_unit_test(what_is_small_stays_whole),
         cmocka_unit_test(a_scan_is_one_stage_of_several_tasks_that_cover_the_files),
         cmocka_unit_test(filters_leave_out_files),
+        cmocka_unit_test(comparisons_that_would_convert_the_column_leave_out_nothing),
         cmocka_unit_test(aggregates_are_partial_then_shuffled_then_final),
         cmocka_unit_test(the_small_side_of_a_join_is_whole_in_every_task),
         cmocka_unit_test(the_null_side_of_an_outer_join_is_never_split),
