@@ -144,7 +144,8 @@ static void txn_world_settle(struct txn_world *w, struct txn_world_node *node, s
         txn_truth_durable(w, node, &node->pending[i]);
         txn_world_keep(node, node->pending[i]);
     }
-    memmove(node->pending, node->pending + n, (node->pending_n - n) * sizeof *node->pending);
+    if (n < node->pending_n)
+        memmove(node->pending, node->pending + n, (node->pending_n - n) * sizeof *node->pending);
     node->pending_n -= n;
 }
 
