@@ -23,7 +23,12 @@
 #include "run/state_tables.h"
 #include "wire/lake_path.h"
 
-enum { TABLES_PUBLISH_PAUSE_MS = 100, TABLES_PUBLISH_PAUSE_MAX_MS = 10000 };
+enum {
+    TABLES_PUBLISH_PAUSE_MS = 100,
+    TABLES_PUBLISH_PAUSE_MAX_MS = 10000,
+    TABLES_PUBLISH_NOTE_EVERY = 64, /* entries, while there are many */
+    TABLES_PUBLISH_HURRY = 50,      /* entries behind: then only every hundredth has a checkpoint */
+};
 
 /* A table that is behind. */
 struct tables_behind {
@@ -231,8 +236,12 @@ static void tables_behind_next(struct tables_behind *behind)
     behind->put = entry->version;
     behind->pause_ms = 0;
     failpoint("tables.published");
-    tables_publish_checkpoint(behind->publish, behind->table.name, behind->table.place,
-                              entry->version);
+    bool hurry = behind->entries.n - behind->next > TABLES_PUBLISH_HURRY;
+    if (!hurry || entry->version % (UINT64_C(10) * DELTA_CHECKPOINT_EVERY) == 0)
+        tables_publish_checkpoint(behind->publish, behind->table.name, behind->table.place,
+                                  entry->version);
+    if (behind->next % TABLES_PUBLISH_NOTE_EVERY == 0)
+        tables_behind_note(behind, behind->put, "");
     if (behind->next < behind->entries.n)
         tables_behind_put(behind);
     else
