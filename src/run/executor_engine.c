@@ -70,6 +70,7 @@ static int executor_engine_configure(struct executor_engine *engine, const Wire_
                                      struct error *e)
 {
     static const char *const profiling =
+        "SET TimeZone='UTC'; SET Calendar='gregorian'; "
         "SET enable_profiling='no_output'; SET enable_progress_bar=true; "
         "SET enable_progress_bar_print=false; SET progress_bar_time=0; SET errors_as_json=true; "
         "SET custom_profiling_settings='{\"CUMULATIVE_ROWS_SCANNED\": \"true\", "

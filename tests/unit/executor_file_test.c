@@ -438,6 +438,18 @@ static void a_profile_says_what_was_read(void **state)
     free(p);
 }
 
+/* Profiled tasks have a connection of their own. */
+static void time_is_in_utc_profiled_or_not(void **state)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct plan *p = plan_new(*state, "SELECT current_setting('TimeZone'), "
+                                          "current_setting('Calendar'), "
+                                          "TIMESTAMPTZ '2024-07-01 12:00:00+00'::VARCHAR");
+        p->fragment.profile = i == 1;
+        plan_gives(*state, p, "[\"UTC\",\"gregorian\",\"2024-07-01 12:00:00+00\"]");
+    }
+}
+
 static void a_plan_is_explained(void **state)
 {
     struct executor_bed *bed = *state;
@@ -917,6 +929,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_type_that_is_none_is_refused),
         cmocka_unit_test(progress_is_told),
         cmocka_unit_test(a_profile_says_what_was_read),
+        cmocka_unit_test(time_is_in_utc_profiled_or_not),
         cmocka_unit_test(a_plan_is_explained),
         cmocka_unit_test(csv_is_read_by_place),
         cmocka_unit_test(packed_csv_is_read),
