@@ -20,7 +20,7 @@ static void executor_engine_settings(struct executor_sql *sql, const Wire__SqlSe
                           "SET allow_persistent_secrets=false; "
                           "SET parquet_metadata_cache=true; "
                           "SET partitioned_write_max_open_files=1024; "
-                          "SET progress_bar_time=0; "
+                          "SET progress_bar_time=100; "
                           "SET enable_progress_bar=true; SET enable_progress_bar_print=false; "
                           "SET max_expression_depth=1000; SET home_directory=");
     executor_sql_literal(sql, setup->temp_dir);
@@ -72,7 +72,7 @@ static int executor_engine_configure(struct executor_engine *engine, const Wire_
     static const char *const profiling =
         "SET TimeZone='UTC'; SET Calendar='gregorian'; "
         "SET enable_profiling='no_output'; SET enable_progress_bar=true; "
-        "SET enable_progress_bar_print=false; SET progress_bar_time=0; SET errors_as_json=true; "
+        "SET enable_progress_bar_print=false; SET progress_bar_time=100; SET errors_as_json=true; "
         "SET custom_profiling_settings='{\"CUMULATIVE_ROWS_SCANNED\": \"true\", "
         "\"SYSTEM_PEAK_BUFFER_MEMORY\": \"true\", \"SYSTEM_PEAK_TEMP_DIR_SIZE\": \"true\"}';";
     struct executor_sql sql;
