@@ -46,6 +46,16 @@ output_has() {
     [ "$(grep -Ec '^ n[123] .* demo .* v2 ' "$BATS_FILE_TMPDIR/output")" = 6 ]
 }
 
+@test "quickstart asks SQL of the packages over three nodes, and of an older version" {
+    packages=$(dpkg-query -W | wc -l)
+    output_has '^CREATE TABLE$'
+    [ "$(grep -c '^COPY FROM [0-9]' "$BATS_FILE_TMPDIR/output")" = 3 ]
+    for node in n1 n2 n3; do output_has "task [0-9]+ on $node"; done
+    libs=$(sed -n 's/^DELETE \([0-9]*\)$/\1/p' "$BATS_FILE_TMPDIR/output")
+    [ "$(grep -A2 '^ *now' "$BATS_FILE_TMPDIR/output" | tail -n 1 | tr -d ' ')" = $((packages - libs)) ]
+    [ "$(grep -A2 '^ *before' "$BATS_FILE_TMPDIR/output" | tail -n 1 | tr -d ' ')" = "$packages" ]
+}
+
 @test "a second quickstart uses the cluster that is up" {
     before=$(cat "$CLUSTERD_QUICKSTART_DIR/pid")
     run "$TREE/quickstart" --no-shell "$BATS_FILE_TMPDIR/texts/three" </dev/null 3>&-
