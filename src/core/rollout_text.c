@@ -71,6 +71,21 @@ static bool rollout_gate_metric(const char *name, size_t len, struct rollout_gat
     return false;
 }
 
+/* http://HOST... or https://HOST..., without what ends a line of a request. */
+static bool rollout_gate_is_url(const char *text)
+{
+    size_t scheme = str_starts_with(text, "http://")    ? 7
+                    : str_starts_with(text, "https://") ? 8
+                                                        : 0;
+    if (scheme == 0 || text[scheme] == '\0' || strchr("/?#:@", text[scheme]) != NULL)
+        return false;
+    for (const char *at = text; *at != '\0'; at++) {
+        if ((unsigned char)*at <= ' ' || *at == 0x7f)
+            return false;
+    }
+    return true;
+}
+
 int rollout_gate_parse(const char *text, struct rollout_gate *gate, struct error *e)
 {
     struct rollout_gate parsed = {.value = NAN};
@@ -88,6 +103,9 @@ int rollout_gate_parse(const char *text, struct rollout_gate *gate, struct error
         argument = at + 8;
     }
     if (argument != NULL) {
+        if (parsed.kind == ROLLOUT_GATE_HTTP && !rollout_gate_is_url(argument))
+            return error_set(e, ERR_INVALID, "\"%s\": a gate asks a URL: http://HOST[:PORT]/PATH",
+                             text);
         if (argument[0] == '\0' || strlen(argument) >= sizeof parsed.argument ||
             !str_is_utf8(argument, strlen(argument)))
             return error_set(e, ERR_INVALID, "a gate's URL or command has 1 to %d bytes of UTF-8",

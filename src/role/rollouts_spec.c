@@ -115,6 +115,9 @@ static int spec_weights(const json_t *weights, struct rollout *r, struct error *
         return error_set(e, ERR_INVALID, "\"weights\" is {\"stable\":90,\"canary\":10}");
     json_int_t of_stable = json_integer_value(stable);
     json_int_t of_canary = json_integer_value(canary);
+    if (of_canary > 100)
+        return error_set(e, ERR_INVALID, "weights are percentages, 0 to 100; %lld is more",
+                         (long long)of_canary);
     if (of_stable < 0 || of_canary < 0)
         return error_set(e, ERR_INVALID, "weights are percentages, 0 to 100; %lld is negative",
                          (long long)(of_stable < 0 ? of_stable : of_canary));

@@ -278,11 +278,19 @@ static void proxy_upstream_finish(struct proxy_upstream *u, bool clean)
     proxy_client_answered(c, status);
 }
 
-/* Parses `len` bytes; 0 means that the connection has ended. */
+/* Parses `len` bytes; 0 means that the connection has ended. What is broken within the bytes that
+ * its head came with has not gone to the client yet: it is taken back for a 502. */
 static void proxy_upstream_parse(struct proxy_upstream *u, const char *data, size_t len)
 {
+    struct buf *out = proxy_stream_out(&u->client->stream);
+    bool head_has_gone = u->head_done;
+    size_t before = out->len;
     size_t n = http_parser_execute(&u->parser, &proxy_upstream_settings, data, len);
     enum http_errno err = HTTP_PARSER_ERRNO(&u->parser);
+    if (!u->done && err != HPE_OK && !head_has_gone) {
+        out->len = before;
+        u->head_done = false;
+    }
     if (u->done)
         proxy_upstream_finish(u, len > 0 && n == len);
     else if (err != HPE_OK)

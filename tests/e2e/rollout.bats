@@ -132,6 +132,8 @@ web_serves_m1() {
     refused 400 "weights sum to 100; 60 and 50 don't" /api/rollouts/web/start \
         '{"model":"m2","weights":{"stable":60,"canary":50}}'
     refused 400 '-10 is negative' /api/rollouts/web/start '{"model":"m2","weights":{"stable":110,"canary":-10}}'
+    refused 400 '101 is more' /api/rollouts/web/start '{"model":"m2","weights":{"stable":-1,"canary":101}}'
+    refused 400 'a gate asks a URL' /api/rollouts/web/start '{"model":"m2","gates":["http:foo"]}'
     refused 404 'no model is called m9' /api/rollouts/web/start '{"model":"m9"}'
     refused 400 'names no metric' /api/rollouts/web/start '{"model":"m2","gates":["speed<=1"]}'
     refused 400 'steps grow' /api/rollouts/web/start '{"model":"m2","steps":"50,25,100"}'

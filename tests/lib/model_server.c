@@ -213,6 +213,10 @@ static bool model_serve(struct model_connection *m)
     } else if (model_is(m, "/garbage")) {
         model_say_str(m, "I am no server of this kind\r\n\r\n");
         return false;
+    } else if (model_is(m, "/badchunk")) {
+        model_say_str(m,
+                      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n");
+        return false;
     } else if (model_is(m, "/big")) {
         model_answer_big(m);
     } else if (model_is(m, "/held")) {

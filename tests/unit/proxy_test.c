@@ -600,6 +600,8 @@ static void each_failure_of_a_model_has_its_answer(void **state)
     open_proxy(w);
     route_to(w, "/garbage");
     assert_answer(w, "GET", "/predict", "", "", 502);
+    route_to(w, "/badchunk");
+    assert_answer(w, "GET", "/predict", "", "", 502);
     route_to(w, "/die");
     assert_answer(w, "POST", "/predict", "", "body", 502);
     route_to(w, "/slow");
@@ -613,8 +615,8 @@ static void each_failure_of_a_model_has_its_answer(void **state)
     assert_true(a.broken);
     answer_done(&a);
     const struct proxy_stats *stats = stats_of(w, "main/a");
-    assert_int_equal(stats->requests, 6);
-    assert_int_equal(stats->errors, 5);
+    assert_int_equal(stats->requests, 7);
+    assert_int_equal(stats->errors, 6);
     assert_int_equal(stats->active, 0);
 }
 
