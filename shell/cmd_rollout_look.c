@@ -44,6 +44,15 @@ const struct command cmd_rollout_history = {
     .run = cmd_rollout_history_run,
 };
 
+static char *cmd_rollout_known(const json_t *row)
+{
+    const char *error = json_string_value(json_object_get(row, "error"));
+    const char *text = json_string_value(json_object_get(row, "text"));
+    return error != NULL  ? mem_printf("does not answer: %s", error)
+           : text != NULL ? mem_strdup(text)
+                          : NULL;
+}
+
 static int cmd_rollout_indoubt_run(struct shell *shell, const struct command_call *call)
 {
     (void)call;
@@ -51,7 +60,7 @@ static int cmd_rollout_indoubt_run(struct shell *shell, const struct command_cal
         COLUMN("node", NULL, TEXT),         COLUMN("txid", "transaction", TEXT),
         COLUMN("services", NULL, LIST),     COLUMN("state", NULL, STATE),
         COLUMN("coordinator", NULL, TEXT),  COLUMN("participants", NULL, LIST),
-        COLUMN("age_ms", "age", DURATION),  COLUMN("text", "known", TEXT),
+        COLUMN("age_ms", "age", DURATION),  COLUMN_AS("text", "known", TEXT, cmd_rollout_known),
         COLUMN_DETAIL("error", NULL, TEXT), COLUMN_END,
     };
     struct client_path path;

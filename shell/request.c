@@ -76,6 +76,8 @@ static int request_say(struct shell *shell, int code, bool connected, const char
     shell_error(shell, "%s", text);
     if (hint[0] != '\0')
         shell_hint(shell, "%s", hint);
+    else if (code == ERR_OUTCOME_UNKNOWN)
+        shell_hint(shell, "it may have been done: look before you repeat it");
     else if (!connected)
         shell_hint(shell, "is clusterd running there? -s ENDPOINT or CLUSTERSH_ENDPOINT names "
                           "another; clusterd dev starts one");
@@ -85,8 +87,6 @@ static int request_say(struct shell *shell, int code, bool connected, const char
     else if (code == ERR_NO_LEADER)
         shell_hint(shell, "a majority of the voters must be up; node list shows them, "
                           "--consistency stale reads what this node knows");
-    else if (code == ERR_OUTCOME_UNKNOWN)
-        shell_hint(shell, "it may have been done: look before you repeat it");
     return connected ? SHELL_STATUS_FAILED : SHELL_STATUS_NO_CONNECTION;
 }
 

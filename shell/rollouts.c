@@ -3,11 +3,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "shell/request.h"
 
-enum { ROLLOUTS_POLL_MS = 500 };
+enum { ROLLOUTS_POLL_MS = 500, ROLLOUTS_ALSO_BYTES_MAX = 8192 };
 
 static char *rollouts_weight(const json_t *row)
 {
@@ -23,6 +24,23 @@ static char *rollouts_step(const json_t *row)
                : NULL;
 }
 
+/* What changes together with the first service: "api=m2 batch=m7". */
+static char *rollouts_also(const json_t *row)
+{
+    const json_t *targets = json_object_get(row, "targets");
+    struct buf text;
+    buf_init(&text, ROLLOUTS_ALSO_BYTES_MAX);
+    for (size_t i = 1; i < json_array_size(targets); i++) {
+        const json_t *target = json_array_get(targets, i);
+        const char *service = json_string_value(json_object_get(target, "service"));
+        const char *model = json_string_value(json_object_get(target, "canary"));
+        if (service == NULL || model == NULL ||
+            buf_printf(&text, "%s%s=%s", text.len > 0 ? " " : "", service, model) < 0)
+            break;
+    }
+    return buf_steal(&text, NULL);
+}
+
 const struct column rollouts_columns[] = {
     COLUMN("service", NULL, TEXT),
     COLUMN("model", NULL, TEXT),
@@ -33,6 +51,7 @@ const struct column rollouts_columns[] = {
     COLUMN("since", NULL, AGE),
     COLUMN("text", "why", TEXT),
     COLUMN("by", NULL, TEXT),
+    COLUMN_AS("targets", "also", TEXT, rollouts_also),
     COLUMN_DETAIL("reason", NULL, TEXT),
     COLUMN_DETAIL("steps", NULL, TEXT),
     COLUMN_DETAIL("decide_by", "decided by", TEXT),

@@ -252,7 +252,7 @@ static void client_run_calls(struct client *client)
         next = TAILQ_NEXT(call, entry);
         bool is_live = call->state == CLIENT_CALL_WAITING || call->state == CLIENT_CALL_RUNNING;
         if (is_live && call->deadline_ms <= now_ms) {
-            client_call_fail(call, ERR_TIMEOUT, "no answer in time");
+            client_call_late(call);
         } else if (call->state == CLIENT_CALL_WAITING && call->due_ms <= now_ms) {
             client_set_up_curl(client);
             client_call_launch(call);

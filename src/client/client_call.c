@@ -360,6 +360,15 @@ static void client_call_broken(struct client_call *call, CURLcode rc)
     free(why);
 }
 
+void client_call_late(struct client_call *call)
+{
+    bool is_unknown = call->easy != NULL && !call->repeatable;
+    char *why = mem_printf("no answer in time from %s",
+                           call->client->endpoints[call->client->current].text);
+    client_call_fail(call, is_unknown ? ERR_OUTCOME_UNKNOWN : ERR_TIMEOUT, why);
+    free(why);
+}
+
 void client_call_abandon(struct client_call *call)
 {
     long status = 0;

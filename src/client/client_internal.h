@@ -99,6 +99,9 @@ struct client {
 void client_call_launch(struct client_call *call);
 /* libcurl is done with the call: answers, or decides when to try again. */
 void client_call_finished(struct client_call *call, CURLcode rc);
+/* Ends a call at its deadline. ERR_OUTCOME_UNKNOWN when the request has left and is not repeatable.
+ */
+void client_call_late(struct client_call *call);
 /* Gives up an attempt that has brought no answer yet, for another endpoint. */
 void client_call_abandon(struct client_call *call);
 /* Answers with a failure of our own. */

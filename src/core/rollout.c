@@ -449,6 +449,8 @@ static const char *rollout_hint(const struct rollout *rollout)
         return "rollout start begins another";
     if (rollout->state == ROLLOUT_STATE_REVERTING)
         return "it is being taken back";
+    if (rollout->state == ROLLOUT_STATE_SWITCHING)
+        return "a step is being taken, try again when it is; abort still takes all back";
     return rollout->state == ROLLOUT_STATE_FROZEN ? "resume it first" : NULL;
 }
 

@@ -143,7 +143,8 @@ int txn_participant_judged(struct txn *txn, const struct txn_event *event,
                            struct txn_update *update);
 void txn_participant_decision(struct txn *txn, const struct txn_message *message,
                               struct txn_update *update);
-void txn_apply(struct txn *txn, const struct txn_body *body, uint64_t after,
+/* `at_ms`: when it was decided, on the wall. */
+void txn_apply(struct txn *txn, const struct txn_body *body, int64_t at_ms, uint64_t after,
                struct txn_update *update);
 
 /* ---- txn_doubt.c ---- */

@@ -233,7 +233,7 @@ int txn_participant_judged(struct txn *txn, const struct txn_event *event,
 /* ---- decisions
  * -------------------------------------------------------------------------------------- */
 
-void txn_apply(struct txn *txn, const struct txn_body *body, uint64_t after,
+void txn_apply(struct txn *txn, const struct txn_body *body, int64_t at_ms, uint64_t after,
                struct txn_update *update)
 {
     for (size_t i = 0; i < body->writes_n; i++) {
@@ -243,7 +243,7 @@ void txn_apply(struct txn *txn, const struct txn_body *body, uint64_t after,
             .key = write->key,
             .version = write->base_version + 1,
             .txid = body->txid,
-            .at_ms = txn->wall_ms,
+            .at_ms = at_ms,
             .value = write->value,
             .len = write->len,
         };
@@ -267,7 +267,7 @@ void txn_entry_decide(struct txn *txn, struct txn_entry *entry, enum txn_outcome
             .type = TXN_RECORD_DECIDED, .txid = entry->txid, .outcome = outcome, .text = text});
     txn_operator_answer(entry, outcome, update);
     if (outcome == TXN_OUTCOME_COMMIT)
-        txn_apply(txn, body, entry->seq, update);
+        txn_apply(txn, body, txn->wall_ms, entry->seq, update);
     txn_entry_set(txn, entry,
                   outcome == TXN_OUTCOME_COMMIT ? TXN_STATE_COMMITTED : TXN_STATE_ABORTED, text,
                   update);

@@ -47,7 +47,7 @@ static int txn_restore_decided(struct txn *txn, const struct txn_record *record,
     if (entry == NULL)
         entry = txn_entry_new(txn, &record->txid);
     else if (commit)
-        txn_apply(txn, entry->body, 0, update);
+        txn_apply(txn, entry->body, record->at_ms, 0, update);
     txn_entry_set(txn, entry, commit ? TXN_STATE_COMMITTED : TXN_STATE_ABORTED,
                   record->text != NULL ? record->text : "replayed", update);
     return 0;

@@ -105,9 +105,11 @@ web_serves_m1() {
 @test "everything is still there after all nodes were killed" {
     start_cluster 3
     web_serves_m1
+    since=$(api -n n2 /routing | jq -r '.[0].since')
     for node in n1 n2 n3; do kill_node $node; done
     for node in n1 n2 n3; do start_node $node; done
     wait_until 30 agree web 3
+    [ "$(api -n n2 /routing | jq -r '.[0].since')" = "$since" ]
     jq -r .kind "$CLUSTER_DIR/n1/data/routing/"*.jsonl | grep -x decided
 }
 
@@ -120,6 +122,7 @@ web_serves_m1() {
     wait_until 10 serves web m2
     wait_until 10 serves api m2
     [ "$(api /routing | jq '[.[].txid] | unique | length')" = 1 ]
+    clustersh -o vertical rollout status web | grep -E '^also .* api=m2$'
 }
 
 @test "what makes no sense is refused with what to do" {
@@ -215,6 +218,7 @@ half_a_switch() { # DECIDE_BY
     kill_node "$coordinator"
     kill -CONT "$(node_pid "$stopped")"
     wait_until 10 in_doubt "$stopped"
+    clustersh -s "unix:$(socket_of "$waiting")" -o table rollout indoubt | grep "^ $coordinator .*does not answer"
     txid=$(api -n "$waiting" /api/rollouts/indoubt | jq -r '[.[] | select(.txid)] | .[0].txid')
     [ "$(api -n "$waiting" /api/rollouts/indoubt | jq '[.[] | select(.txid)] | length')" = 2 ]
     [ "$(post -n "$waiting" /api/rollouts/resolve "{\"txid\":\"$txid\",\"outcome\":\"commit\"}")" = 503 ]

@@ -607,6 +607,18 @@ static void a_call_ends_at_its_deadline(void **state)
     seen_done(&seen);
 }
 
+static void a_change_without_an_answer_at_its_deadline_has_an_unknown_outcome(void **state)
+{
+    struct world *w = *state;
+    serve(w, wait_closed);
+    connect_to(w, fake_api_endpoint(w->api), 1000, false);
+    struct seen seen;
+    fetch(w->client, &CLIENT_REQUEST(.method = "POST", .path = "/api/x", .timeout_ms = 50), &seen);
+    assert_int_equal(seen.code, ERR_OUTCOME_UNKNOWN);
+    assert_non_null(strstr(seen.text, fake_api_endpoint(w->api)));
+    seen_done(&seen);
+}
+
 static void calls_past_the_limit_are_refused(void **state)
 {
     struct world *w = *state;
@@ -682,6 +694,7 @@ int main(void)
         CASE(a_stream_that_broke_after_data_is_not_repeated),
         CASE(a_paused_stream_brings_nothing_until_it_is_resumed),
         CASE(a_call_ends_at_its_deadline),
+        CASE(a_change_without_an_answer_at_its_deadline_has_an_unknown_outcome),
         CASE(calls_past_the_limit_are_refused),
         CASE(a_file_is_sent_from_its_descriptor),
     };

@@ -147,6 +147,8 @@ static void a_step_may_wait_until_it_is_promoted(void **state)
     bed_wait(&bed, 100000000, 0, 0);
     bed_expect(&bed, ROLLOUT_STATE_WAITING);
     assert_int_equal(bed_do(&bed, ROLLOUT_EVENT_PROMOTE), 0);
+    assert_int_equal(bed_do(&bed, ROLLOUT_EVENT_PROMOTE), ERR_CONFLICT);
+    assert_non_null(strstr(bed.update.text, "switching and cannot be promoted: a step is being"));
     bed_commit(&bed);
     bed_expect(&bed, ROLLOUT_STATE_PROMOTED);
 }
