@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/mem.h"
 #include "config_rows.h"
 
 static void config_print_text(FILE *out, const char *text)
@@ -52,6 +54,26 @@ void config_print(const struct config *config, FILE *out, bool secrets)
         config_print_value(config, row, out, secrets);
         fputc('\n', out);
     }
+}
+
+char *config_value_text(const struct config *config, const struct config_row *row)
+{
+    const void *field = config_field(config, row);
+    if (config_is_text(row->type)) {
+        const char *value = *(char *const *)field;
+        return mem_strdup(row->type == CONFIG_SECRET && *value != '\0' ? "(hidden)" : value);
+    }
+    if (!config_is_list(row->type))
+        return row->type == CONFIG_BOOL ? mem_strdup(*(const bool *)field ? "true" : "false")
+                                        : config_number_text(row, *(const uint64_t *)field);
+    const struct config_list *list = field;
+    struct buf text;
+    buf_init(&text, (size_t)1 << 20);
+    for (unsigned i = 0; i < list->n; i++)
+        (void)buf_printf(&text, "%s%s", i > 0 ? ", " : "", list->items[i]);
+    char *out = buf_steal(&text, NULL);
+    buf_done(&text);
+    return out;
 }
 
 static const char *config_type_text(enum config_type type)

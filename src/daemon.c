@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "config_rows.h"
 #include "role/api_server.h"
 #include "role/chat.h"
 #include "role/coordinator.h"
@@ -58,6 +59,7 @@ struct daemon {
     struct http_server *server;
     struct node *node;
     struct node_options node_options;
+    struct node_setting *settings;
     struct loop_timer ready_timer;
     struct loop_timer watchdog_timer;
     struct loop_timer stop_timer;
@@ -459,7 +461,29 @@ static void daemon_describe(struct daemon *d)
         .join_token = d->join_token,
         .join = (const char *const *)config->cluster.join.items,
         .join_n = config->cluster.join.n,
+        .settings = d->settings,
+        .settings_n = config_rows_n,
     };
+}
+
+/* The configuration as nodes show it. */
+static void daemon_list_settings(struct daemon *d)
+{
+    d->settings = mem_calloc(config_rows_n, sizeof *d->settings);
+    for (unsigned i = 0; i < config_rows_n; i++) {
+        const struct config_row *row = &config_rows[i];
+        d->settings[i] = (struct node_setting){mem_printf("%s.%s", row->section, row->key),
+                                               config_value_text(d->config, row), row->help};
+    }
+}
+
+static void daemon_free_settings(struct daemon *d)
+{
+    for (unsigned i = 0; d->settings != NULL && i < config_rows_n; i++) {
+        free((void *)(uintptr_t)d->settings[i].name);
+        free((void *)(uintptr_t)d->settings[i].value);
+    }
+    free(d->settings);
 }
 
 static int daemon_add_roles(struct daemon *d, struct error *e)
@@ -495,6 +519,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
 
 static int daemon_start_node(struct daemon *d, struct error *e)
 {
+    daemon_list_settings(d);
     daemon_describe(d);
     d->node = node_new(d->loop, &d->node_options, NULL, d->router, d->spawn, d->http);
     node_on_identity(d->node, daemon_set_identity, d);
@@ -569,6 +594,7 @@ static void daemon_free(struct daemon *d)
     loop_free(d->loop);
     http_router_free(d->router);
     data_dir_close(d->data);
+    daemon_free_settings(d);
     free(d->socket_path);
     free(d->upload_dir);
     free(d->api_address);

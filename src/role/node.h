@@ -26,6 +26,13 @@ struct state;
 
 enum { NODE_ROLES_MAX = 16, NODE_CALLS_MAX = 65536, NODE_ELECTIONS_MAX = 4 };
 
+/* A key of the configuration as it holds; secrets are hidden. */
+struct node_setting {
+    const char *name; /* "section.key" */
+    const char *value;
+    const char *description;
+};
+
 /* What the daemon decided; strings live as long as the node. */
 struct node_options {
     const char *name;
@@ -90,6 +97,8 @@ struct node_options {
     const char *join_token;
     const char *const *join; /* peer addresses of members */
     size_t join_n;
+    const struct node_setting *settings;
+    size_t settings_n;
 };
 
 struct node *node_new(struct loop *loop, const struct node_options *options, struct link_set *links,

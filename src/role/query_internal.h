@@ -14,6 +14,7 @@
 #include "core/sql_plan.h"
 #include "role/node.h"
 #include "role/query.h"
+#include "role/query_cluster.h"
 #include "role/tables.h"
 #include "wire/sql.pb-c.h"
 
@@ -33,6 +34,10 @@ struct query_table {
     struct sql_file *files;
     struct delta_file *delta; /* of the view, by index in files */
     size_t files_n;
+    const struct query_cluster_table *cluster; /* of the cluster's state; then there is no view */
+    struct sql_file whole;                     /* its only "file" */
+    char *lines;                               /* its rows, when they are few */
+    char *key;                                 /* or where in the store they are */
 };
 
 struct query_attempt {
@@ -115,7 +120,9 @@ struct query {
     struct sql_table *views;    /* for the planner, by refs */
     size_t tables_got;
     struct tables_call *call;
-    uint64_t light_call; /* parse or describe under way */
+    struct query_cluster *cluster; /* being loaded */
+    bool has_cluster_files;        /* below the query's folder in the store */
+    uint64_t light_call;           /* parse or describe under way */
     uint64_t light_node;
     query_next_fn next;
     Wire__SqlColumn **described;

@@ -78,9 +78,37 @@ static void query_describe_table(struct query *q)
     query_done(q);
 }
 
+static void query_describe_cluster(struct query *q)
+{
+    static const char *const names[] = {"column_name", "column_type", "null", "partition"};
+    const struct query_cluster_table *table = query_cluster_find(q->statement.table.name);
+    size_t n;
+    if (table == NULL) {
+        query_fail(q, ERR_NOT_FOUND, q->statement.table.at, query_cluster_names(),
+                   "there is no table \"cluster.%s\"", q->statement.table.name);
+        return;
+    }
+    if (q->statement.kind == SQL_DESCRIBE_HISTORY) {
+        query_fail(q, ERR_UNSUPPORTED, q->statement.table.at, NULL,
+                   "the state of the cluster has no versions");
+        return;
+    }
+    const struct sql_column *columns = query_cluster_columns(table, &n);
+    json_t *rows = json_array();
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(
+            rows, json_pack("[s,s,s,s]", columns[i].name, columns[i].type, "YES", "NO"));
+    query_out_table(q, names, NULL, MEM_COUNT(names), rows);
+    query_done(q);
+}
+
 void query_show(struct query *q)
 {
     struct tables *tables = node_lake(q->role->node)->tables;
+    if (query_cluster_is(q->statement.table.schema)) {
+        query_describe_cluster(q);
+        return;
+    }
     if (q->statement.kind == SQL_SHOW_TABLES) {
         q->call = tables_list(tables, query_on_tables, q);
         return;

@@ -71,6 +71,41 @@ static Wire__SqlFile *query_table_file(const struct query_table *table,
     return file;
 }
 
+static Wire__SqlOption *query_option(const char *name, const char *value)
+{
+    Wire__SqlOption *out = mem_alloc(sizeof *out);
+    wire__sql_option__init(out);
+    out->name = mem_strdup(name);
+    out->value = mem_strdup(value);
+    return out;
+}
+
+/* Rows of the cluster's state: in the message, or in a file of the store. */
+static void query_cluster_input(const struct query_table *table, Wire__SqlInput *out)
+{
+    if (table->lines != NULL) {
+        out->format = WIRE__SQL_FORMAT__SQL_FORMAT_LINES;
+        out->lines.len = table->whole.bytes;
+        out->lines.data = mem_dup(table->lines, table->whole.bytes);
+        return;
+    }
+    static const char *const options[][2] = {{"format", "newline_delimited"},
+                                             {"maximum_object_size", "16777216"},
+                                             {"compression", "uncompressed"}};
+    out->format = WIRE__SQL_FORMAT__SQL_FORMAT_JSON;
+    free(out->root);
+    out->root = mem_strdup(table->place);
+    out->options = mem_calloc(MEM_COUNT(options), sizeof *out->options);
+    for (size_t i = 0; i < MEM_COUNT(options); i++)
+        out->options[out->n_options++] = query_option(options[i][0], options[i][1]);
+    out->files = mem_calloc(1, sizeof *out->files);
+    Wire__SqlFile *file = mem_alloc(sizeof *file);
+    wire__sql_file__init(file);
+    file->path = mem_strdup(table->key);
+    file->bytes = table->whole.bytes;
+    out->files[out->n_files++] = file;
+}
+
 Wire__SqlInput *query_table_input(const struct query_table *table, const struct sql_input *input,
                                   size_t first, size_t end)
 {
@@ -78,13 +113,17 @@ Wire__SqlInput *query_table_input(const struct query_table *table, const struct 
     wire__sql_input__init(out);
     out->name = mem_strdup(input->view);
     out->schema = mem_strdup(input->schema);
-    out->root = mem_strdup(table->place);
+    out->root = mem_strdup(table->place != NULL ? table->place : "");
     out->columns = mem_calloc(input->columns_n + 1, sizeof *out->columns);
     for (size_t i = 0; i < input->columns_n; i++) {
         const struct sql_column *column = &table->columns[input->columns[i]];
         out->columns[out->n_columns++] =
             query_column(column->name, column->type, column->partition, false);
     }
+    if (table->cluster != NULL && end > first)
+        query_cluster_input(table, out);
+    if (table->cluster != NULL)
+        return out;
     out->files = mem_calloc(end - first + 1, sizeof *out->files);
     for (size_t f = first; f < end; f++)
         out->files[out->n_files++] = query_table_file(table, input, input->files[f]);
@@ -125,15 +164,6 @@ static Wire__SqlInput *query_stage_input(const struct query *q, const struct sql
     return out;
 }
 
-static Wire__SqlOption *query_option(const struct sql_option *option)
-{
-    Wire__SqlOption *out = mem_alloc(sizeof *out);
-    wire__sql_option__init(out);
-    out->name = mem_strdup(option->name);
-    out->value = mem_strdup(option->value != NULL ? option->value : "true");
-    return out;
-}
-
 /* The rows of the last stage. */
 static void query_target_output(const struct query *q, Wire__SqlOutput *out)
 {
@@ -148,7 +178,9 @@ static void query_target_output(const struct query *q, Wire__SqlOutput *out)
         out->options = mem_calloc(target->options_n + 1, sizeof *out->options);
         for (size_t i = 0; i < target->options_n; i++) {
             if (strcmp(target->options[i].name, "format") != 0)
-                out->options[out->n_options++] = query_option(&target->options[i]);
+                out->options[out->n_options++] = query_option(
+                    target->options[i].name,
+                    target->options[i].value != NULL ? target->options[i].value : "true");
         }
     }
     if (target->kind != WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE)
@@ -628,7 +660,8 @@ void query_stages_done(struct query *q)
         free(stage->columns);
         free(stage->tasks);
     }
-    if (q->stages != NULL && q->plan.stages_n > 1) {
+    if (q->has_cluster_files || (q->stages != NULL && q->plan.stages_n > 1)) {
+        q->has_cluster_files = false;
         char *prefix = lake_shuffle_prefix(&q->id);
         size_t len = strlen(prefix);
         if (len > 0 && prefix[len - 1] == '/')

@@ -536,6 +536,12 @@ void query_write(struct query *q)
 {
     const struct sql_statement *s = &q->statement;
     struct tables *tables = node_lake(q->role->node)->tables;
+    if (query_cluster_is(s->table.schema) && s->kind != SQL_COPY_TO) {
+        query_fail(q, ERR_FORBIDDEN, s->table.at,
+                   "the commands of clustersh change it: help lists them",
+                   "cluster.%s is the state of the cluster, which SQL only reads", s->table.name);
+        return;
+    }
     char *name = s->table.name != NULL ? query_table_name(s->table.schema, s->table.name) : NULL;
     switch (s->kind) {
     case SQL_CREATE_TABLE:
