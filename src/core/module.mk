@@ -59,6 +59,7 @@ libcore_a_SOURCES += src/core/sched_restore.c
 libcore_a_SOURCES += src/core/sched_set.c
 libcore_a_SOURCES += src/core/scheduler.c src/core/scheduler.h
 libcore_a_SOURCES += src/core/selector.c src/core/selector.h
+libcore_a_SOURCES += src/core/sql_answer.c src/core/sql_answer.h
 libcore_a_SOURCES += src/core/sql_ast.c src/core/sql_ast.h
 libcore_a_SOURCES += src/core/sql_ast_text.c
 libcore_a_SOURCES += src/core/sql_cte.c

@@ -225,6 +225,10 @@ void query_out_progress(struct query *q);
 void query_out_end(struct query *q); /* what is buffered goes out, then the query is freed */
 bool query_out_is_full(const struct query *q);
 
+/* query_answer.c: answers (or explains) the query that was read from the log alone; false when that
+ * can't be. */
+bool query_answer(struct query *q);
+
 /* query_show.c, query_write.c: the statements of their kinds. */
 void query_show(struct query *q);
 void query_explain(struct query *q);

@@ -7,6 +7,8 @@
 
 static void query_select_read(struct query *q)
 {
+    if (query_answer(q))
+        return;
     if (q->statement.explain && !q->statement.analyze) {
         query_explain(q);
         return;
