@@ -4,12 +4,15 @@
  * of the inputs (or, for UNION ALL, one of each branch) is split between the tasks, by files or by
  * partitions of an earlier stage's shuffle; all others are whole in every task. Shapes:
  *
- *   scan, filter, project, join   the largest table that keeps its rows through the joins is split,
- * the others are read whole by every task; two large ones are shuffled by the join's key aggregates
- * partial per task, shuffled by the keys, then final; what can't be split (median, list, ...) gets
- * its rows shuffled by the keys DISTINCT, windows             shuffled by the columns, by PARTITION
- * BY ORDER BY, LIMIT, top-N        the first rows of each task, then the first of all subqueries,
- * CTEs              planned by themselves when they are large and don't depend on the outside
+ * - Scan, filter, project, join: the largest table that keeps its rows through the joins is split;
+ *   the others are read whole by every task, however large they are. Joins are never shuffled by
+ *   their keys.
+ * - Aggregates: partial in each task, shuffled by the keys of the groups, then final. What has no
+ *   partial form (median, list, ...): the rows themselves are shuffled by the keys.
+ * - DISTINCT is shuffled by its columns, windows by PARTITION BY.
+ * - ORDER BY, LIMIT, top-N: the first rows of each task, then the first of all.
+ * - Subqueries and CTEs are planned by themselves when they are large and don't depend on the
+ *   outside.
  *
  * Everything else is one stage with one task, on one node: DuckDB itself. So is everything small.
  * The plan is a pure function of its arguments. */
@@ -104,7 +107,6 @@ struct sql_plan_options {
     size_t workers;           /* >= 1: how many nodes may run tasks at the same time */
     size_t tasks_per_worker;  /* >= 1 */
     uint64_t split_bytes_min; /* a table below this isn't worth a second task */
-    uint64_t broadcast_bytes; /* what each task of a join may read whole */
     size_t partitions;        /* of shuffles; 0: as many as workers * tasks_per_worker */
     const char *now; /* RFC 3339 text of the statement's time: now() is the same everywhere */
 };

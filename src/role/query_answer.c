@@ -88,8 +88,7 @@ static void query_answer_out(struct query *q, const struct sql_questions *questi
     const char *names[SQL_QUESTIONS_MAX], *types[SQL_QUESTIONS_MAX];
     for (size_t i = 0; i < questions->n; i++) {
         const struct sql_question *question = &questions->questions[i];
-        bool counts =
-            question->kind == SQL_QUESTION_ROWS || question->kind == SQL_QUESTION_COUNT;
+        bool counts = question->kind == SQL_QUESTION_ROWS || question->kind == SQL_QUESTION_COUNT;
         names[i] = question->name;
         types[i] = counts ? "BIGINT" : q->tables[0].columns[question->column].type;
     }

@@ -496,7 +496,6 @@ bool query_plan(struct query *q, size_t workers_max)
         .workers = workers > 0 ? workers : 1,
         .tasks_per_worker = 1,
         .split_bytes_min = node_options(q->role->node)->sql_split_bytes,
-        .broadcast_bytes = UINT64_MAX,
         .now = clock_format_rfc3339(loop_wall_ms(node_loop(q->role->node)), now),
     };
     if (q->planned)

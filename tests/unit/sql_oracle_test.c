@@ -466,10 +466,9 @@ static void generated_queries_answer_as_duckdb_does(void **state)
                                   : nested(&m);
         const char *sql = buf_cstr(&m.out);
         uint64_t split = ONE_OF(&m, "x", "xy")[1] == 'y' ? 500 : 0;
-        uint64_t broadcast = pick(&m, 2) == 0 ? UINT64_MAX : 100;
         for (size_t workers = 1; workers <= 3; workers++) {
-            struct sql_plan_options options = {workers, 1 + workers / 3,         split, broadcast,
-                                               0,       "2025-01-31 12:00:00+00"};
+            struct sql_plan_options options = {workers, 1 + workers / 3, split, 0,
+                                               "2025-01-31 12:00:00+00"};
             struct sql_oracle_result result;
             char *text = sql_oracle_check(*state, sql, &options, ordered, &result);
             generated_check(&g, text == NULL, "%zu workers: %s\n%s", workers, sql, text);

@@ -39,8 +39,7 @@ static void each_query_answers_as_duckdb_does(void **state)
     for (size_t workers = 1; workers <= 3; workers++) {
         size_t distributed = 0;
         for (int q = 0; q < TPCH_QUERIES; q++) {
-            struct sql_plan_options options = {workers,    1, 1000,
-                                               UINT64_MAX, 0, "2025-01-31 12:00:00+00"};
+            struct sql_plan_options options = {workers, 1, 1000, 0, "2025-01-31 12:00:00+00"};
             struct sql_oracle_result result;
             if (only != NULL && atoi(only) != q + 1)
                 continue;
