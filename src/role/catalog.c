@@ -116,6 +116,10 @@ static void catalog_explain(const Wire__CatalogRequest *request, const struct st
                         "version %" PRIu64 " was committed meanwhile and changed what this commit "
                         "changes: read the table again and repeat",
                         result->version);
+    else if (result->code == ERR_BUSY)
+        (void)error_set(e, result->code,
+                        "%d versions of the table wait to be written to its store: try again",
+                        STATE_TABLES_BEHIND_MAX);
     else if (result->code == ERR_CORRUPT)
         (void)error_set(e, result->code,
                         "the table is read-only: another program wrote an entry into its log");

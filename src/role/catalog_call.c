@@ -54,8 +54,10 @@ static void catalog_call_on_reply(void *arg, int code, const ProtobufCMessage *m
     } else if (loop_now_ms(node_loop(call->node)) < call->until_ms) {
         loop_timer_start(&call->timer, CATALOG_CALL_PAUSE_MS);
     } else {
-        code = code == ERR_OUTCOME_UNKNOWN || code == ERR_TIMEOUT ? ERR_OUTCOME_UNKNOWN
-                                                                  : ERR_NO_LEADER;
+        if (code == ERR_TIMEOUT)
+            code = ERR_OUTCOME_UNKNOWN;
+        else if (code != ERR_OUTCOME_UNKNOWN && code != ERR_BUSY)
+            code = ERR_NO_LEADER;
         catalog_call_end(call, code, err_text(code), NULL);
     }
 }

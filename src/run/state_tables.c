@@ -361,6 +361,8 @@ int state_tables_commit(struct state_tables *tables, const Wire__TableCommit *co
     uint64_t version = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 0) : 0;
     uint64_t whole_version = rc == SQLITE_ROW ? (uint64_t)sqlite3_column_int64(stmt, 1) : 0;
     bool broken = rc == SQLITE_ROW && sqlite3_column_bytes(stmt, 2) > 0;
+    /* -1 stands for none: the sum is right */
+    uint64_t behind = rc == SQLITE_ROW ? version - (uint64_t)sqlite3_column_int64(stmt, 3) : 0;
     (void)sqlite3_reset(stmt);
     if (rc != SQLITE_ROW) {
         result->code = ERR_NOT_FOUND;
@@ -376,6 +378,10 @@ int state_tables_commit(struct state_tables *tables, const Wire__TableCommit *co
     result->version = version;
     if (broken || commit->read_version > version || commit->txn_id[0] == '\0') {
         result->code = broken ? ERR_CORRUPT : ERR_INVALID;
+        return 0;
+    }
+    if (behind >= STATE_TABLES_BEHIND_MAX) {
+        result->code = ERR_BUSY; /* the store takes entries more slowly than writers make them */
         return 0;
     }
     if (commit->read_version < (commit->whole ? version : whole_version)) {

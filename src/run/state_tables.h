@@ -20,6 +20,7 @@ enum {
     STATE_TABLES_MEMORY = 10000, /* entries whose removed files are remembered */
     STATE_TABLES_HASH_BYTES = 16,
     STATE_TABLES_READ_BYTES = 4 << 20, /* of lines that one read gives */
+    STATE_TABLES_BEHIND_MAX = 4096,    /* entries of a table that wait to be published */
 };
 
 /* ---- writing: between state_store.c and here --------------------------------------------------

@@ -266,6 +266,22 @@ static void entries_are_there_until_they_are_published(void **state)
     state_table_entries_done(&entries);
 }
 
+static void writers_wait_for_what_is_not_published(void **state)
+{
+    struct fixture *f = *state;
+    char txn[16];
+    create(f, 1, "t", "place");
+    for (uint64_t i = 1; i < STATE_TABLES_BEHIND_MAX; i++) {
+        (void)snprintf(txn, sizeof txn, "x%" PRIu64, i);
+        assert_int_equal(commit(f, 1, i - 1, txn, NULL).code, 0);
+    }
+    assert_int_equal(commit(f, 1, 0, "more", NULL).code, ERR_BUSY);
+    assert_true(commit(f, 1, 0, "x1", NULL).repeated);
+    publish(f, 1, 0, "");
+    assert_int_equal(commit(f, 1, 0, "more", NULL).code, 0);
+    assert_int_equal(commit(f, 1, 0, "even more", NULL).code, ERR_BUSY);
+}
+
 static void entries_come_in_pieces_that_fit(void **state)
 {
     struct fixture *f = *state;
@@ -347,6 +363,7 @@ int main(void)
         CASE(a_commit_repeated_with_its_id_answers_as_before),
         CASE(what_cannot_be_committed_is_refused),
         CASE(entries_are_there_until_they_are_published),
+        CASE(writers_wait_for_what_is_not_published),
         CASE(entries_come_in_pieces_that_fit),
         CASE(decisions_are_those_of_the_model),
     };
