@@ -19,12 +19,13 @@ enum sql_class {
     SQL_CLASS_NULL, /* goes with any */
 };
 
-/* One table, subquery or function of a FROM clause. */
+/* One table, subquery or function of a FROM clause. Names are of the planner's arena: they stay
+ * while the tree that they come from is rewritten. */
 struct sql_source {
     const char *alias;
-    json_t *ref;    /* borrowed */
-    char **columns; /* names; of the planner's arena */
-    char **types;   /* NULL where not known */
+    json_t *ref; /* borrowed */
+    char **columns;
+    char **types; /* NULL where not known */
     enum sql_class *classes;
     size_t n;
     bool known;    /* these are all its columns */

@@ -18,12 +18,18 @@ bool sql_same(const char *a, const char *b)
 
 static void sql_scope_add(struct planner *p, struct sql_scope *scope, json_t *ref, bool nullable);
 
-static struct sql_source *sql_source_new(struct sql_scope *scope, json_t *ref, const char *alias,
-                                         bool nullable)
+static char *sql_scope_name(struct planner *p, const char *name)
+{
+    return name != NULL ? sql_keep(p, mem_strdup(name)) : NULL;
+}
+
+static struct sql_source *sql_source_new(struct planner *p, struct sql_scope *scope, json_t *ref,
+                                         const char *alias, bool nullable)
 {
     MEM_GROW(scope->sources, scope->cap, scope->n + 1);
     struct sql_source *source = &scope->sources[scope->n++];
-    *source = (struct sql_source){.alias = alias, .ref = ref, .nullable = nullable};
+    *source =
+        (struct sql_source){.alias = sql_scope_name(p, alias), .ref = ref, .nullable = nullable};
     return source;
 }
 
@@ -37,11 +43,11 @@ static void sql_source_columns(struct planner *p, struct sql_source *source, siz
 }
 
 /* t AS a(x, y): the first columns have other names. */
-static void sql_source_rename(struct sql_source *source)
+static void sql_source_rename(struct planner *p, struct sql_source *source)
 {
     const json_t *names = json_object_get(source->ref, "column_name_alias");
     for (size_t i = 0; i < json_array_size(names) && i < source->n; i++)
-        source->columns[i] = (char *)json_string_value(json_array_get(names, i));
+        source->columns[i] = sql_scope_name(p, json_string_value(json_array_get(names, i)));
 }
 
 static void sql_scope_table(struct planner *p, struct sql_scope *scope, json_t *ref, bool nullable)
@@ -49,7 +55,7 @@ static void sql_scope_table(struct planner *p, struct sql_scope *scope, json_t *
     const char *alias = sql_ast_text(ref, "alias");
     if (alias[0] == '\0')
         alias = sql_ast_text(ref, "table_name");
-    struct sql_source *source = sql_source_new(scope, ref, alias, nullable);
+    struct sql_source *source = sql_source_new(p, scope, ref, alias, nullable);
     const json_t *table = json_object_get(ref, "_table");
     const json_t *columns = json_object_get(ref, "_columns");
     if (json_is_integer(table)) {
@@ -63,9 +69,9 @@ static void sql_scope_table(struct planner *p, struct sql_scope *scope, json_t *
     } else if (json_is_array(columns)) {
         sql_source_columns(p, source, json_array_size(columns));
         for (size_t i = 0; i < source->n; i++)
-            source->columns[i] = (char *)json_string_value(json_array_get(columns, i));
+            source->columns[i] = sql_scope_name(p, json_string_value(json_array_get(columns, i)));
     }
-    sql_source_rename(source);
+    sql_source_rename(p, source);
 }
 
 /* Classes of the columns of a subquery, as far as they are plain to see. */
@@ -91,7 +97,7 @@ static void sql_scope_subquery(struct planner *p, struct sql_scope *scope, json_
                                bool nullable)
 {
     const char *alias = sql_ast_text(ref, "alias");
-    struct sql_source *source = sql_source_new(scope, ref, alias, nullable);
+    struct sql_source *source = sql_source_new(p, scope, ref, alias, nullable);
     json_t *query = json_object_get(json_object_get(ref, "subquery"), "node");
     size_t n = 0;
     char **names = sql_query_columns(p, query, &n);
@@ -100,9 +106,9 @@ static void sql_scope_subquery(struct planner *p, struct sql_scope *scope, json_
     struct sql_source made = *source;
     sql_source_columns(p, &made, n);
     for (size_t i = 0; i < n; i++)
-        made.columns[i] = names[i];
+        made.columns[i] = sql_scope_name(p, names[i]);
     sql_scope_classes(p, &made, query);
-    sql_source_rename(&made);
+    sql_source_rename(p, &made);
     scope->sources[scope->n - 1] = made;
 }
 
@@ -122,7 +128,8 @@ static void sql_scope_join(struct planner *p, struct sql_scope *scope, json_t *r
     const json_t *shared = json_object_get(ref, "using_columns");
     for (size_t i = 0; i < json_array_size(shared); i++) {
         MEM_GROW(scope->shared, scope->shared_cap, scope->shared_n + 1);
-        scope->shared[scope->shared_n++] = (char *)json_string_value(json_array_get(shared, i));
+        scope->shared[scope->shared_n++] =
+            sql_scope_name(p, json_string_value(json_array_get(shared, i)));
     }
 }
 
@@ -136,7 +143,7 @@ static void sql_scope_add(struct planner *p, struct sql_scope *scope, json_t *re
     else if (strcmp(type, "JOIN") == 0)
         sql_scope_join(p, scope, ref, nullable);
     else if (strcmp(type, "EMPTY") != 0)
-        sql_source_new(scope, ref, sql_ast_text(ref, "alias"), nullable);
+        sql_source_new(p, scope, ref, sql_ast_text(ref, "alias"), nullable);
 }
 
 void sql_scope_init(struct planner *p, struct sql_scope *scope, json_t *from)

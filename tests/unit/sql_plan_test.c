@@ -209,6 +209,24 @@ static void the_null_side_of_an_outer_join_is_never_split(void **state)
     planned_done(&p);
 }
 
+/* The second place is filtered after the first one was rewritten. */
+static void each_place_of_a_table_has_its_own_filters(void **state)
+{
+    (void)state;
+    struct planned p;
+    plan_with(&p, "self_join", (struct sql_plan_options){3, 1, 0, UINT64_MAX, 0, NULL});
+    const struct sql_stage *stage = &p.plan.stages[p.plan.stages_n - 1];
+    assert_int_equal(stage->inputs_n, 2);
+    const struct sql_input *a = &stage->inputs[0], *b = &stage->inputs[1];
+    assert_int_equal(a->filters_n, 1);
+    assert_int_equal(a->filters[0].op, SQL_OP_GE);
+    assert_int_equal(a->files_n, FILES - 1);
+    assert_int_equal(b->filters_n, 1);
+    assert_int_equal(b->filters[0].op, SQL_OP_LT);
+    assert_int_equal(b->files_n, 3);
+    planned_done(&p);
+}
+
 static void median_gets_its_rows_by_key(void **state)
 {
     (void)state;
@@ -387,6 +405,7 @@ int main(void)
         cmocka_unit_test(aggregates_are_partial_then_shuffled_then_final),
         cmocka_unit_test(the_small_side_of_a_join_is_whole_in_every_task),
         cmocka_unit_test(the_null_side_of_an_outer_join_is_never_split),
+        cmocka_unit_test(each_place_of_a_table_has_its_own_filters),
         cmocka_unit_test(median_gets_its_rows_by_key),
         cmocka_unit_test(windows_are_shuffled_by_their_partition),
         cmocka_unit_test(what_does_not_distribute_says_why),
