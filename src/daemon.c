@@ -134,10 +134,18 @@ static void daemon_on_signal(void *arg, int signum)
     daemon_stop(d, 0);
 }
 
+/* Why the process ends: whoever started it by hand does not look into a log file. */
+static void daemon_say_fatal(const struct daemon *d, const struct error *e)
+{
+    log_error(LOG_ABOUT(.role = "daemon", .code = e->code), "%s", e->text);
+    if (d->config->log.path[0] != '\0')
+        fprintf(stderr, "clusterd: %s\n", e->text);
+}
+
 static void daemon_on_fatal(void *arg, const struct error *e)
 {
     struct daemon *d = arg;
-    log_error(LOG_ABOUT(.role = "daemon", .code = e->code), "%s", e->text);
+    daemon_say_fatal(d, e);
     daemon_stop(d, 1);
 }
 
@@ -613,7 +621,7 @@ int daemon_run(const struct config *config, const struct daemon_options *options
     (void)umask(077);
     d.api_address = mem_strdup("");
     if (daemon_start(&d, &e) < 0) {
-        log_error(LOG_ABOUT(.role = "daemon", .code = e.code), "%s", e.text);
+        daemon_say_fatal(&d, &e);
         return 1; /* the process ends: what is open goes with it */
     }
     loop_run(d.loop);

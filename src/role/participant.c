@@ -329,19 +329,27 @@ static void participant_tell_members(struct participant *participant)
     free(ids);
 }
 
-static void participant_on_joined(void *self)
+/* Once this node has its number. */
+static int participant_begin(struct participant *participant, struct error *e)
 {
-    struct participant *participant = self;
-    struct error e;
-    if (participant->txn != NULL || node_id(participant->node) == 0)
-        return;
-    if (participant_open(participant, &e) < 0) {
-        node_fatal(participant->node, &e);
-        return;
+    int err = participant_open(participant, e);
+    if (err < 0) {
+        participant->failed = true; /* nothing more can be written */
+        return err;
     }
     (void)participant_step(participant, (struct txn_event){.type = TXN_EVENT_RESTORED}, NULL);
     participant_tell_members(participant);
     loop_timer_start(&participant->snapshot_timer, PARTICIPANT_SNAPSHOT_MS);
+    return 0;
+}
+
+static void participant_on_joined(void *self)
+{
+    struct participant *participant = self;
+    struct error e;
+    if (participant->txn == NULL && node_id(participant->node) != 0 &&
+        participant_begin(participant, &e) < 0)
+        node_fatal(participant->node, &e);
 }
 
 static void participant_on_members(void *self)
@@ -382,7 +390,6 @@ static void participant_on_snapshot_timer(void *arg)
 
 static int participant_start(struct node *node, void **self, struct error *e)
 {
-    (void)e;
     struct participant *participant = mem_zalloc(sizeof *participant);
     participant->node = node;
     TAILQ_INIT(&participant->proposals);
@@ -395,8 +402,7 @@ static int participant_start(struct node *node, void **self, struct error *e)
     participant_api_add_routes(participant);
     participant_group_add_routes(participant);
     *self = participant;
-    participant_on_joined(participant); /* a member since earlier */
-    return 0;
+    return node_id(node) != 0 ? participant_begin(participant, e) : 0; /* a member since earlier */
 }
 
 static void participant_on_closed(void *arg)

@@ -113,6 +113,18 @@ web_serves_m1() {
     jq -r .kind "$CLUSTER_DIR/n1/data/routing/"*.jsonl | grep -x decided
 }
 
+@test "a node whose log of transactions is damaged says so and ends" {
+    start_cluster 3
+    web_serves_m1
+    kill_node n1
+    log=$(echo "$CLUSTER_DIR"/n1/data/routing/*.jsonl)
+    at=$(grep -abo -m 1 '"kind":"decided"' "$log" | head -n 1 | cut -d: -f1)
+    printf X | dd of="$log" bs=1 seek=$((at + 1)) conv=notrunc status=none
+    run clusterd run --config "$CLUSTER_DIR/n1/clusterd.yaml"
+    [ "$status" = 1 ]
+    [[ $output == *"clusterd: the log of transactions: "*"$log"* ]]
+}
+
 @test "several services change in one transaction" {
     start_cluster 3
     web_serves_m1
