@@ -61,7 +61,7 @@ static void on_done(void *arg, const struct client_reply *reply)
         end(stream, SHELL_STATUS_OK);
         return;
     }
-    bool was_connected = stream->next > 0 || reply->connected;
+    bool was_connected = stream->insists || stream->next > 0 || reply->connected;
     if (reply->code != 0 && (!may_help || !was_connected || !stream->follows)) {
         end(stream, request_report_reply(stream->shell, reply));
         return;

@@ -17,6 +17,7 @@ struct chat_stream {
     const char *from;    /* a number, a time, NULL: the last ones */
     uint64_t limit;      /* messages; 0: no limit */
     bool follows;
+    bool insists; /* a node has answered before: asks again for as long as none does */
     /* A message, as JSON and as the line it came in. */
     void (*on_message)(void *arg, const json_t *message, const char *line, size_t len);
     /* Messages before `first` were asked for and are gone. */

@@ -25,12 +25,13 @@
 
 #define DEFAULT_CHANNEL "general"
 
-enum { CHANNEL_MAX = 64, LINE_MAX_BYTES = 1 << 20 };
+enum { CHANNEL_MAX = 64, WHERE_MAX = 64, LINE_MAX_BYTES = 1 << 20 };
 
 struct chat_talk {
     struct shell *shell;
     char channel[CHANNEL_MAX + 1];
     char prompt[CHANNEL_MAX + 8];
+    char from[WHERE_MAX + 1]; /* of /from; the stream asks for it again when a node dies */
     struct chat_stream stream;
     struct chat_send send;
     bool at_prompt;
@@ -109,6 +110,7 @@ static void listen(struct chat_talk *talk, const char *from)
         .channel = talk->channel,
         .from = from,
         .follows = true,
+        .insists = client_is_connected(talk->shell->client),
         .on_message = on_message,
         .on_gone = on_gone,
         .arg = talk,
@@ -139,10 +141,15 @@ static void do_channel(struct chat_talk *talk, const char *argument)
 
 static void do_from(struct chat_talk *talk, const char *argument)
 {
-    if (*argument == '\0')
+    uint64_t number;
+    int64_t wall_ms;
+    if (strlen(argument) > WHERE_MAX || (str_parse_u64(argument, 0, UINT64_MAX - 1, &number) < 0 &&
+                                         clock_parse_rfc3339(argument, &wall_ms) < 0)) {
         say(talk, "from which number or time? As /from 100 or /from 2026-11-28T12:00:00Z");
-    else
-        listen(talk, argument);
+        return;
+    }
+    (void)snprintf(talk->from, sizeof talk->from, "%s", argument);
+    listen(talk, talk->from);
 }
 
 static void do_members(struct chat_talk *talk, const char *argument)

@@ -189,6 +189,20 @@ static void another_channel_is_another_conversation(void **state)
     assert_int_equal(screen_count(s, "for all"), 0);
 }
 
+static void a_wrong_place_to_begin_ends_nothing(void **state)
+{
+    struct screen *s = open_chat(*state, NULL);
+    say("of old", "general");
+    screen_wait(s, ": of old\n");
+    screen_type(s, "/from yesterday\r");
+    screen_wait(s, "from which number or time?");
+    screen_type(s, "/from 0\r");
+    screen_wait_cursor(s, "#general> ");
+    screen_type(s, "still here\r");
+    screen_wait(s, ": still here\n");
+    assert_int_equal(screen_count(s, ": of old"), 2);
+}
+
 static void tab_completes_commands(void **state)
 {
     struct screen *s = open_chat(*state, NULL);
@@ -222,6 +236,23 @@ static void a_node_that_comes_back_is_listened_to_again(void **state)
     assert_int_equal(screen_count(s, ": first"), 1);
 }
 
+static void a_channel_where_nobody_spoke_is_listened_to_again(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_chat(w, NULL);
+    screen_type(s, "/channel quiet\r");
+    screen_wait_cursor(s, "#quiet> ");
+    say("elsewhere", "general"); /* by now the node has answered */
+    screen_type(s, "/from 0\r");
+    screen_wait_cursor(s, "#quiet> ");
+    (void)kill(w->node, SIGKILL);
+    (void)waitpid(w->node, NULL, 0);
+    free(w->endpoint);
+    start_node(w);
+    say("at last", "quiet");
+    screen_wait(s, ": at last\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -233,7 +264,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(slash_commands_are_no_messages, set_up, tear_down),
         cmocka_unit_test_setup_teardown(another_channel_is_another_conversation, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_wrong_place_to_begin_ends_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(tab_completes_commands, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_channel_where_nobody_spoke_is_listened_to_again, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(ctrl_c_drops_what_is_typed_and_then_leaves, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_node_that_comes_back_is_listened_to_again, set_up,
