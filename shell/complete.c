@@ -10,8 +10,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/sql_lex.h"
 #include "base/str.h"
 #include "shell/command.h"
+#include "shell/complete_sql.h"
 #include "shell/complete_values.h"
 #include "shell/statement.h"
 
@@ -247,6 +249,18 @@ void complete_line(struct complete *complete, const char *text, size_t point,
 {
     char *typed = mem_strndup(text, point);
     size_t start = complete_statement_start(typed);
+    size_t from, sql_len;
+    if (statement_is_sql(typed + start, point - start, &from, &sql_len) &&
+        sql_lex_next(typed + start, point - start, from).len < point - start - from) {
+        size_t whole;
+        (void)statement_next(text + start, &whole);
+        *complete = (struct complete){.prefix = NULL};
+        complete_sql(complete, text + start, point - start, whole, names, arg);
+        complete->from += start;
+        complete_sort(complete);
+        free(typed);
+        return;
+    }
     struct statement s;
     const struct command *command;
     size_t n_words = 0;
@@ -260,6 +274,8 @@ void complete_line(struct complete *complete, const char *text, size_t point,
         complete_in_command(complete, command, s.texts + n_words, n - n_words, names, arg);
     else
         complete_command_names(complete, s.texts, n);
+    if (n == 0 && strlen(complete->prefix) >= 2)
+        complete_sql_first_words(complete);
     complete_sort(complete);
     statement_done(&s);
     free(typed);

@@ -13,6 +13,8 @@ enum complete_names {
     COMPLETE_NAMES_GROUPS, /* "@all", "@worker", ... */
     COMPLETE_NAMES_JOBS,
     COMPLETE_NAMES_KEYS,
+    COMPLETE_NAMES_TABLES,
+    COMPLETE_NAMES_COLUMNS, /* of the table `of` */
 };
 
 struct complete_item {
@@ -27,6 +29,8 @@ struct complete {
     size_t from;  /* where in the line the word begins that an item replaces */
     bool is_open; /* more may follow without a space: a folder, a set of nodes, an option's '=' */
     char *prefix; /* unquoted text of that word, which every item begins with */
+    bool is_sql;  /* items stand as they are, quotes included */
+    const char *of;
 };
 
 /* Adds the names that the cluster has now; `add` ignores those that don't fit. May add nothing. */

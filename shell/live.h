@@ -11,8 +11,17 @@
 struct shell;
 struct client_call;
 
-enum live_kind { LIVE_STATUS, LIVE_NODES, LIVE_JOBS, LIVE_KEYS, LIVE_KINDS };
+enum live_kind {
+    LIVE_STATUS,
+    LIVE_NODES,
+    LIVE_JOBS,
+    LIVE_KEYS,
+    LIVE_TABLES,
+    LIVE_COLUMNS,
+    LIVE_KINDS
+};
 
+enum { LIVE_COLUMNS_TABLES = 8 }; /* whose columns are kept */
 enum { LIVE_WAIT_MS = 200, LIVE_FRESH_MS = 1000, LIVE_FAILED_MS = 2000 };
 
 struct live_item {
@@ -23,11 +32,14 @@ struct live_item {
     int64_t failed_ms;
     struct client_call *call; /* under way */
     char trouble[256];        /* why the last fetch failed */
+    char *path;               /* of LIVE_COLUMNS: which table's */
 };
 
 struct live {
-    struct live_item items[LIVE_KINDS];
-    unsigned changes; /* counts answers and failures of LIVE_STATUS */
+    struct live_item items[LIVE_KINDS]; /* that of LIVE_COLUMNS is unused */
+    struct live_item columns[LIVE_COLUMNS_TABLES];
+    unsigned next_columns; /* its turn to be replaced */
+    unsigned changes;      /* counts answers and failures of LIVE_STATUS */
 };
 
 void live_init(struct live *live, struct shell *shell);
@@ -39,5 +51,8 @@ void live_fetch(struct live *live, enum live_kind kind);
 /* The value, at most LIVE_FRESH_MS old where the cluster answers within `wait_ms`; else the last
  * one there was, NULL when there was none. Borrowed until the next call. */
 const json_t *live_get(struct live *live, enum live_kind kind, int64_t wait_ms);
+
+/* As live_get() for GET /api/tables/`table`. */
+const json_t *live_get_columns(struct live *live, const char *table, int64_t wait_ms);
 
 #endif

@@ -33,6 +33,7 @@ libshell_a_SOURCES += shell/command_help.c shell/command_help.h
 libshell_a_SOURCES += shell/command_parse.c
 libshell_a_SOURCES += shell/command_table.c
 libshell_a_SOURCES += shell/complete.c shell/complete.h
+libshell_a_SOURCES += shell/complete_sql.c shell/complete_sql.h
 libshell_a_SOURCES += shell/complete_values.c shell/complete_values.h
 libshell_a_SOURCES += shell/follow.c shell/follow.h
 libshell_a_SOURCES += shell/format.c shell/format.h

@@ -2,6 +2,7 @@
  * key comes again. Names from the cluster are waited for LIVE_WAIT_MS at most. */
 #include "shell/repl_complete.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include <readline/readline.h>
 
 #include "base/mem.h"
+#include "base/sql_lex.h"
 #include "base/str.h"
 #include "shell/complete.h"
 #include "shell/jobs.h"
@@ -67,11 +69,48 @@ static void repl_complete_add_jobs(const json_t *jobs, struct complete *complete
     }
 }
 
+/* Tables as SQL writes them. */
+static void repl_complete_add_table(struct complete *complete, const char *name, const char *about)
+{
+    char *shown = NULL;
+    bool plain = name[0] != '\0' && !isdigit((unsigned char)name[0]);
+    for (const char *c = name; *c != '\0'; c++)
+        plain = plain && (isalnum((unsigned char)*c) || *c == '_' || *c == '.');
+    shown = plain ? mem_strdup(name) : sql_quote_name(name);
+    complete_add(complete, shown, about);
+    free(shown);
+}
+
+static void repl_complete_add_sql(struct shell *shell, enum complete_names kind,
+                                  struct complete *complete)
+{
+    static const char *const state[] = {"cluster.nodes",  "cluster.jobs",    "cluster.tasks",
+                                        "cluster.tables", "cluster.commits", "cluster.settings"};
+    size_t i;
+    json_t *row;
+    bool is_table = kind == COMPLETE_NAMES_TABLES;
+    const json_t *rows =
+        is_table ? live_get(&shell->live, LIVE_TABLES, LIVE_WAIT_MS)
+                 : json_object_get(live_get_columns(&shell->live, complete->of, LIVE_WAIT_MS),
+                                   "columns");
+    json_array_foreach(rows, i, row)
+    {
+        repl_complete_add_table(complete, jobs_text(row, "name"),
+                                is_table ? NULL : jobs_text(row, "type"));
+    }
+    for (i = 0; is_table && i < MEM_COUNT(state); i++)
+        complete_add(complete, state[i], NULL);
+}
+
 static void repl_complete_names(void *arg, enum complete_names kind, struct complete *complete)
 {
     struct shell *shell = arg;
     size_t i;
     json_t *row;
+    if (kind == COMPLETE_NAMES_TABLES || kind == COMPLETE_NAMES_COLUMNS) {
+        repl_complete_add_sql(shell, kind, complete);
+        return;
+    }
     static const enum live_kind kinds[] = {
         [COMPLETE_NAMES_NODES] = LIVE_NODES,
         [COMPLETE_NAMES_GROUPS] = LIVE_NODES,
@@ -100,10 +139,10 @@ static void repl_complete_put(const struct complete *complete, size_t skip, cons
                               bool is_whole)
 {
     int from = (int)(complete->from - skip);
-    char *quoted = statement_quote(text);
+    char *quoted = complete->is_sql ? mem_strdup(text) : statement_quote(text);
     /* A part that needs quotes stays open for the rest. */
     size_t len = strlen(quoted);
-    if (!is_whole && len > 0 && quoted[len - 1] == '\'' && quoted[0] == '\'')
+    if (!complete->is_sql && !is_whole && len > 0 && quoted[len - 1] == '\'' && quoted[0] == '\'')
         quoted[len - 1] = '\0';
     if (text[0] == '\\') {
         free(quoted);
@@ -182,9 +221,10 @@ static int repl_complete_key(int count, int key)
     size_t skip = repl_complete_pending->len;
     char *text =
         mem_printf("%.*s%.*s", (int)skip, skip > 0 ? (const char *)repl_complete_pending->data : "",
-                   rl_point, rl_line_buffer);
+                   rl_end, rl_line_buffer);
     struct complete complete;
-    complete_line(&complete, text, strlen(text), repl_complete_names, repl_complete_shell);
+    complete_line(&complete, text, skip + (size_t)rl_point, repl_complete_names,
+                  repl_complete_shell);
     char *common = complete_common(&complete);
     if (complete.n == 0 || complete.from < skip) {
         (void)rl_ding();

@@ -268,13 +268,25 @@ static int shell_run_sql(struct shell *shell, const char *text, size_t len)
     return status;
 }
 
+static unsigned shell_count_lines(const char *text, size_t len)
+{
+    unsigned n = 0;
+    for (size_t i = 0; i < len; i++)
+        n += text[i] == '\n';
+    return n;
+}
+
 static int shell_run_statement(struct shell *shell, const char *text, size_t len)
 {
     size_t from, sql_len;
     if (statement_is_sql(text, len, &from, &sql_len)) {
         free(shell->last);
         shell->last = mem_strndup(text, len);
-        return shell_run_sql(shell, text + from, sql_len);
+        unsigned line = shell->source_line;
+        shell->source_line += shell_count_lines(text, from);
+        int status = shell_run_sql(shell, text + from, sql_len);
+        shell->source_line = line;
+        return status;
     }
     struct statement statement;
     struct error e = {0};
@@ -303,6 +315,7 @@ int shell_run_text(struct shell *shell, const char *text)
         size_t len;
         (void)statement_next(text, &len);
         int status = shell_run_statement(shell, text, len);
+        shell->source_line += shell_count_lines(text, len);
         text += len;
         if (first == SHELL_STATUS_OK)
             first = status;
@@ -311,14 +324,6 @@ int shell_run_text(struct shell *shell, const char *text)
             break;
     }
     return first;
-}
-
-static unsigned shell_count_lines(const char *text)
-{
-    unsigned n = 0;
-    for (; (text = strchr(text, '\n')) != NULL; text++)
-        n++;
-    return n;
 }
 
 /* Reads lines until they make whole statements, runs those, goes on. */
@@ -355,7 +360,7 @@ int shell_run_stream(struct shell *shell, FILE *stream, const char *name)
         if (end != STATEMENT_END_COMPLETE && !is_over)
             continue;
         int status = shell_run_text(shell, all);
-        next_line += shell_count_lines(all);
+        next_line += shell_count_lines(all, text.len);
         buf_clear(&text);
         if (first == SHELL_STATUS_OK)
             first = status;

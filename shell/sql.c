@@ -166,7 +166,12 @@ static void sql_take_error(struct sql_answer *a, const json_t *error)
     const json_t *position = json_object_get(error, "position");
     output_status_clear(&a->shell->output);
     a->failed = true;
+    /* In a file the line that is named is the one with the caret. */
+    unsigned line = a->shell->source_line;
+    for (json_int_t i = 0; i < json_integer_value(position) && a->text[i] != '\0'; i++)
+        a->shell->source_line += a->text[i] == '\n';
     shell_error(a->shell, "%s", message != NULL ? message : "the statement failed");
+    a->shell->source_line = line;
     if (json_is_integer(position) && json_integer_value(position) >= 0)
         sql_point(a, (size_t)json_integer_value(position));
     if (hint != NULL && hint[0] != '\0')

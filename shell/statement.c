@@ -89,11 +89,20 @@ static enum statement_token statement_scan_next(struct statement_scan *s, size_t
     return c == '\\' && next != '\0' ? STATEMENT_TOKEN_SYNTAX : STATEMENT_TOKEN_BYTE;
 }
 
+/* No command begins with two dashes: they are a comment of SQL. */
 static size_t statement_skip_space(const char *text, size_t len)
 {
     size_t n = 0;
-    while (n < len && (statement_is_space(text[n]) || text[n] == '\n' || text[n] == ';'))
-        n++;
+    while (n < len) {
+        if (statement_is_space(text[n]) || text[n] == '\n' || text[n] == ';') {
+            n++;
+        } else if (len - n >= 2 && text[n] == '-' && text[n + 1] == '-') {
+            const char *newline = memchr(text + n, '\n', len - n);
+            n = newline != NULL ? (size_t)(newline - text) : len;
+        } else {
+            break;
+        }
+    }
     return n;
 }
 
@@ -241,8 +250,8 @@ int statement_split(struct statement *s, const char *text, size_t len, bool part
     size_t start = statement_skip_space(text, len);
     bool is_meta = statement_is_meta(text + start, len - start);
     int rc = 0;
+    scan.at = start;
     if (is_meta) {
-        scan.at = start;
         rc = statement_take_meta(s, &scan, e);
     }
     while (rc == 0 && scan.at < len) {

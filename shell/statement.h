@@ -2,7 +2,8 @@
  *
  * A statement ends at a newline or an unquoted ';'. A backslash at the end of a line joins the next
  * one. '…' is literal, "…" knows \" \\ and backslash newline, a backslash outside quotes takes the
- * next character as it is; quotes may span lines. '#' at the beginning of a word starts a comment.
+ * next character as it is; quotes may span lines. '#' at the beginning of a word starts a comment,
+ * so do two dashes at the beginning of a statement.
  *
  * SQL, which begins with one of its own words (SELECT, WITH, CREATE, ...), ends at a ';' only, as
  * base/sql_lex.h finds it, and keeps its newlines.

@@ -477,6 +477,12 @@ static void fake_route(struct fake_cluster *c, struct fake_conn *conn, const str
         fake_on_node(c, conn, r);
     else if (str_starts_with(r->path, "/api/raft"))
         fake_on_raft(c, conn, r);
+    else if (strcmp(r->path, "/api/tables") == 0)
+        fake_answer_json(conn, 200, "[{\"name\":\"trips\"},{\"name\":\"sales.daily\"}]");
+    else if (strcmp(r->path, "/api/tables/trips") == 0)
+        fake_answer_json(conn, 200,
+                         "{\"name\":\"trips\",\"columns\":[{\"name\":\"distance\",\"type\":"
+                         "\"DOUBLE\"}]}");
     else if (strcmp(r->path, "/api/kv") == 0)
         fake_send_json(conn, 200, fake_keys(c, fake_param(r, "prefix")));
     else if (str_starts_with(r->path, "/api/kv/"))

@@ -195,6 +195,22 @@ static void tab_knows_nodes_groups_and_jobs_of_the_cluster(void **state)
     screen_wait(s, "4f120001  sorting running");
 }
 
+static void tab_knows_tables_and_their_columns(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_shell(w);
+    screen_type(s, "sel\t");
+    screen_wait_cursor(s, "> select ");
+    screen_type(s, "* from sal\t");
+    screen_wait_cursor(s, "select * from sales.daily ");
+    screen_type(s, "\025select a from tr\t");
+    screen_wait_cursor(s, "select a from trips ");
+    screen_type(s, "where dist\t");
+    screen_wait_cursor(s, "where dist");
+    screen_type(s, "a\t");
+    screen_wait_cursor(s, "where distance ");
+}
+
 static void tab_quotes_files_that_need_it(void **state)
 {
     struct world *w = *state;
@@ -528,6 +544,7 @@ int main(void)
         CASE(tab_completes_commands_and_options),
         CASE(tab_twice_lists_what_could_follow),
         CASE(tab_knows_nodes_groups_and_jobs_of_the_cluster),
+        CASE(tab_knows_tables_and_their_columns),
         CASE(tab_quotes_files_that_need_it),
         CASE(tab_does_not_hang_when_the_cluster_is_away),
         CASE(ctrl_c_drops_what_is_typed_and_nothing_else),

@@ -31,6 +31,17 @@ static void names(void *arg, enum complete_names kind, struct complete *complete
     case COMPLETE_NAMES_KEYS:
         complete_add(complete, "lock/deploy", NULL);
         break;
+    case COMPLETE_NAMES_TABLES:
+        complete_add(complete, "trips", NULL);
+        complete_add(complete, "towns", NULL);
+        complete_add(complete, "cluster.nodes", NULL);
+        break;
+    case COMPLETE_NAMES_COLUMNS:
+        if (strcmp(complete->of, "trips") == 0)
+            complete_add(complete, "town_id", "BIGINT");
+        else if (strcmp(complete->of, "towns") == 0)
+            complete_add(complete, "town_name", "VARCHAR");
+        break;
     }
 }
 
@@ -162,6 +173,38 @@ static void the_word_that_is_replaced_is_told_by_its_place(void **state)
     complete_done(&c);
 }
 
+static void sql_knows_tables_columns_and_key_words(void **state)
+{
+    (void)state;
+    assert_complete("sel", "select");
+    assert_complete("DESC", "DESCRIBE");
+    assert_complete("select * from ", "cluster.nodes towns trips");
+    assert_complete("select * from tr", "trips");
+    assert_complete("select * from trips a join to", "towns");
+    assert_complete("select * from trips a, to", "towns");
+    assert_complete("insert into t", "towns trips");
+    assert_complete("describe cluster.n", "cluster.nodes");
+    assert_complete("select * from trips where town", "town_id");
+    assert_complete("select * from trips a, towns b where a.", "town_id");
+    assert_complete("select * from trips a join towns as b on b.to", "town_name");
+    assert_complete("select * from trips where town_id = 1 gr", "group");
+    assert_complete("select * from trips GR", "GROUP");
+    assert_complete("select 'from tr", "");
+    assert_complete("node list; select * from to", "towns");
+}
+
+static void sql_looks_at_tables_behind_the_cursor(void **state)
+{
+    (void)state;
+    struct complete c;
+    complete_line(&c, "select to from trips", 9, names, NULL);
+    assert_int_equal(c.from, 7);
+    assert_int_equal(c.n, 2);
+    assert_string_equal(c.items[0].text, "to");
+    assert_string_equal(c.items[1].text, "town_id");
+    complete_done(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -172,6 +215,8 @@ int main(void)
         cmocka_unit_test(a_node_set_is_completed_item_by_item),
         cmocka_unit_test(files_are_completed_and_folders_stay_open),
         cmocka_unit_test(the_word_that_is_replaced_is_told_by_its_place),
+        cmocka_unit_test(sql_knows_tables_columns_and_key_words),
+        cmocka_unit_test(sql_looks_at_tables_behind_the_cursor),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

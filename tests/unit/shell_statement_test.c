@@ -196,6 +196,10 @@ static void sql_ends_at_its_semicolon_only(void **state)
     assert_int_equal(text[from + sql_len], ' ');
     assert_int_equal(statement_next("select 1\n", &len), STATEMENT_END_SQL);
     assert_int_equal(len, 9);
+    assert_int_equal(statement_next("-- it's said\n", &len), STATEMENT_END_COMPLETE);
+    assert_int_equal(len, strlen("-- it's said\n"));
+    assert_int_equal(statement_next("-- it's\nselect 1\n", &len), STATEMENT_END_SQL);
+    assert_words("-- it's said\nnode list", "[node][list]");
     assert_int_equal(statement_next("Insert into t values ('a\n", &len),
                      STATEMENT_END_QUOTE_SINGLE);
     assert_int_equal(statement_next("from \"t\n", &len), STATEMENT_END_QUOTE_DOUBLE);
