@@ -189,6 +189,11 @@ void query_describe(struct query *q, query_next_fn next);
 void query_snapshot(struct query *q, const char *name, struct query_table *out, query_next_fn next);
 /* Plans what was read; false after query_fail(). */
 bool query_plan(struct query *q, size_t workers_max);
+/* Snapshots of the tables from q->tables_got on, then q->next. */
+void query_snapshots(struct query *q);
+/* query_cluster_rows.c: that of one of the cluster's own tables, then query_snapshots(). */
+void query_cluster_snapshot(struct query *q, const struct sql_ref *ref);
+size_t query_table_columns(const struct query_table *table);
 char *query_table_name(const char *schema, const char *name);
 void query_table_take(struct query_table *table, const struct tables_result *result);
 void query_table_done(struct query_table *table);

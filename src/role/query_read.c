@@ -131,7 +131,7 @@ void query_table_take(struct query_table *table, const struct tables_result *res
     }
 }
 
-static size_t query_table_columns(const struct query_table *table)
+size_t query_table_columns(const struct query_table *table)
 {
     size_t n;
     if (table->cluster == NULL)
@@ -185,8 +185,6 @@ static void query_prune(const struct sql_table *view, const struct sql_filter *f
 
 /* ---- snapshots ------------------------------------------------------------------------------- */
 
-static void query_snapshots(struct query *q);
-
 /* The names of all tables, for "did you mean". */
 static void query_on_list(void *arg, const struct tables_result *result)
 {
@@ -237,89 +235,6 @@ static void query_on_snapshot(void *arg, const struct tables_result *result)
     query_snapshots(q);
 }
 
-/* The rows are where tasks find them. */
-static void query_cluster_taken(struct query *q)
-{
-    struct query_table *table = &q->tables[q->tables_got];
-    q->views[q->tables_got] = (struct sql_table){.name = table->name,
-                                                 .columns = table->columns,
-                                                 .columns_n = query_table_columns(table),
-                                                 .files = table->files,
-                                                 .files_n = table->files_n,
-                                                 .ctx = table};
-    q->tables_got++;
-    query_snapshots(q);
-}
-
-static void query_on_cluster_put(void *arg, const struct object_result *result)
-{
-    struct query *q = arg;
-    struct query_table *table = &q->tables[q->tables_got];
-    q->put = NULL;
-    free(table->lines);
-    table->lines = NULL;
-    if (result->code < 0)
-        query_fail(q, result->code, SQL_AT_NONE, "see sql.store in the configuration",
-                   "the store of tables doesn't take the rows of %s: %s", table->name,
-                   result->text);
-    else
-        query_cluster_taken(q);
-}
-
-static void query_on_cluster(struct query *q, char *lines, size_t len, size_t rows)
-{
-    struct query_table *table = &q->tables[q->tables_got];
-    const struct lake *lake = node_lake(q->role->node);
-    table->lines = lines;
-    table->whole = (struct sql_file){len, (int64_t)rows};
-    table->files = &table->whole;
-    table->files_n = rows > 0;
-    if (len <= QUERY_CLUSTER_INLINE_BYTES) {
-        query_cluster_taken(q);
-        return;
-    }
-    table->place = mem_strdup(lake->place);
-    table->key = lake_shuffle_file(&q->id, SQL_STAGES_MAX, (unsigned)q->tables_got, 0, 0);
-    q->has_cluster_files = true;
-    struct object_request request = {.verb = OBJECT_PUT,
-                                     .place = lake->place,
-                                     .key = table->key,
-                                     .body = lines,
-                                     .body_len = len,
-                                     .on_done = query_on_cluster_put,
-                                     .arg = q};
-    q->put = object_store_call(lake->objects, &request);
-}
-
-static const struct query_cluster_table *query_cluster_table(struct query *q, const char *name,
-                                                             size_t at)
-{
-    const struct query_cluster_table *table = query_cluster_find(name);
-    if (table == NULL)
-        query_fail(q, ERR_NOT_FOUND, at, query_cluster_names(), "there is no table \"cluster.%s\"",
-                   name);
-    return table;
-}
-
-static void query_cluster_begin(struct query *q, const struct sql_ref *ref)
-{
-    struct query_table *table = &q->tables[q->tables_got];
-    size_t at = sql_at_shift(ref->at, q->source_from, q->source_to);
-    const struct query_cluster_table *cluster = query_cluster_table(q, ref->name, at);
-    size_t n;
-    if (cluster == NULL)
-        return;
-    if (ref->at_unit[0] != '\0') {
-        query_fail(q, ERR_UNSUPPORTED, at, "leave AT out",
-                   "the state of the cluster has no versions");
-        return;
-    }
-    table->name = query_table_name(ref->schema, ref->name);
-    table->cluster = cluster;
-    table->columns = (struct sql_column *)(uintptr_t)query_cluster_columns(cluster, &n);
-    q->cluster = query_cluster_load(q, cluster, at, query_on_cluster);
-}
-
 /* "2024-01-31", "2024-01-31 12:00:00" or RFC 3339; without a zone it is UTC. */
 static int query_parse_time(const char *text, int64_t *ms)
 {
@@ -338,7 +253,7 @@ static int query_parse_time(const char *text, int64_t *ms)
     return clock_parse_rfc3339(full, ms);
 }
 
-static void query_snapshots(struct query *q)
+void query_snapshots(struct query *q)
 {
     if (q->tables_got == q->refs.n) {
         q->next(q);
@@ -346,7 +261,7 @@ static void query_snapshots(struct query *q)
     }
     const struct sql_ref *ref = &q->refs.refs[q->tables_got];
     if (query_cluster_is(ref->schema)) {
-        query_cluster_begin(q, ref);
+        query_cluster_snapshot(q, ref);
         return;
     }
     uint64_t version = DELTA_NO_VERSION;

@@ -29,6 +29,10 @@ all_online() {
     [ "$(sql "select count(*), count(distinct index), min(exit_code) from cluster.tasks t join cluster.jobs j on t.job = j.id where j.name = 'five' and t.state = 'completed'")" = "5,5,0" ]
     [ "$(sql "select sum(ended_at >= started_at)::int from cluster.jobs")" = 2 ]
 
+    # any node answers, with what was acknowledged on another one
+    other=unix:$CLUSTER_DIR/n2/data/clusterd.sock
+    [ "$(CLUSTERSH_ENDPOINT=$other sql "select count(*), (select count(*) from cluster.tasks), (select max(node) from cluster.settings) from cluster.jobs")" = "2,6,n2" ]
+
     sql "create table rates (node varchar, price integer)"
     sql "insert into rates values ('n1', 3), ('n2', 4)"
     [ "$(sql "select sum(price) from cluster.nodes n join rates r on r.node = n.name where not n.draining")" = 7 ]
