@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mem.h"
+#include "shell/text.h"
 
 static void render_csv_cell(const char *text, struct buf *b)
 {
@@ -72,12 +74,17 @@ static void render_line(const struct render *r, const struct column *columns, co
     for (const struct column *c = columns; c->key != NULL; c++) {
         if (is_markdown && !column_is_shown(c, COLUMN_USE_TABLE))
             continue;
-        char *text =
-            row != NULL
-                ? column_text(c, row, is_markdown ? COLUMN_USE_VERTICAL : COLUMN_USE_RAW, r->now_ms)
-                : NULL;
+        char *text = row == NULL
+                         ? mem_strdup(column_title(c, COLUMN_USE_RAW))
+                         : column_text(c, row, is_markdown ? COLUMN_USE_VERTICAL : COLUMN_USE_RAW,
+                                       r->now_ms);
+        if (r->on_terminal) {
+            char *clean = text_clean(text, strlen(text), true);
+            free(text);
+            text = clean;
+        }
         (void)buf_append_str(b, is_first ? "" : separator);
-        render_cell(r->format, row != NULL ? text : column_title(c, COLUMN_USE_RAW), b);
+        render_cell(r->format, text, b);
         is_first = false;
         free(text);
     }

@@ -18,8 +18,9 @@ struct render {
     enum format format;
     bool tuples_only; /* no header, no footer */
     bool has_color;
-    size_t width;   /* of the terminal; 0: no limit */
-    int64_t now_ms; /* for ages */
+    bool on_terminal; /* csv and tsv too are cleaned of what it would obey */
+    size_t width;     /* of the terminal; 0: no limit */
+    int64_t now_ms;   /* for ages */
 };
 
 /* Appends `rows`, an array of objects. JSON formats give the objects whole, with every key that the

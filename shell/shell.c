@@ -146,6 +146,7 @@ static void shell_print(struct shell *shell, const struct column *columns, const
         .format = shell->format,
         .tuples_only = shell->settings.tuples_only,
         .has_color = output_has_color(&shell->output),
+        .on_terminal = output_is_terminal(&shell->output),
         .width = shell->output.width,
         .now_ms = clock_wall_ms(),
     };

@@ -117,6 +117,23 @@ static void formats_for_programs_are_raw(void **state)
                   "| a longer name |  |  | 5ms |  | x\\|y\\\\z |\n");
 }
 
+static void a_terminal_obeys_nothing_in_any_format(void **state)
+{
+    (void)state;
+    static const enum format formats[] = {FORMAT_CSV, FORMAT_TSV, FORMAT_MARKDOWN, FORMAT_JSON,
+                                          FORMAT_TABLE};
+    json_t *rows = json_loads("[{\"name\":\"\\u001b[2J\\u0007\"}]", 0, NULL);
+    for (size_t i = 0; i < MEM_COUNT(formats); i++) {
+        struct render r = {.format = formats[i], .on_terminal = true};
+        struct buf b;
+        buf_init(&b, 65536);
+        assert_int_equal(render_rows(&r, columns, rows, &b), 0);
+        assert_null(strpbrk(buf_cstr(&b), "\033\007"));
+        buf_done(&b);
+    }
+    json_decref(rows);
+}
+
 static void json_is_whole_objects_with_every_key(void **state)
 {
     (void)state;
@@ -240,6 +257,7 @@ int main(void)
         cmocka_unit_test(a_narrow_terminal_loses_wide_columns_then_cuts_text),
         cmocka_unit_test(a_table_that_cannot_fit_becomes_records),
         cmocka_unit_test(formats_for_programs_are_raw),
+        cmocka_unit_test(a_terminal_obeys_nothing_in_any_format),
         cmocka_unit_test(json_is_whole_objects_with_every_key),
         cmocka_unit_test(no_rows_are_said_or_empty),
         cmocka_unit_test(hostile_bytes_never_reach_a_terminal),
