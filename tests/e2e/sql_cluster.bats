@@ -68,3 +68,10 @@ all_online() {
     [ "$(sql "select count(*), count(distinct index), max(index) from cluster.tasks where state = 'pending'")" = "10000,10000,9999" ]
     wait_until 10 eval '[ -z "$(find "$CLUSTER_DIR" -path "*shuffle*" -name "*.parquet")" ]'
 }
+
+@test "attempts of elements far apart are all there" {
+    start_cluster 1
+    clustersh -c "job submit --wait --array 0-20000:5000,7 -r 2 -- 'exit 1'" || true
+    [ "$(sql "select index, count(*), max(attempt) from cluster.tasks group by index order by index")" = \
+        $'0,3,3\n7,3,3\n5000,3,3\n10000,3,3\n15000,3,3\n20000,3,3' ]
+}
