@@ -15,10 +15,12 @@
 
 enum { JOIN_RETRY_MS = 250, JOIN_TIMEOUT_MS = 5000, JOIN_FILE_BYTES_MAX = 16 << 20 };
 
+struct join_file;
+
 struct join {
     struct node *node;
     struct loop_timer timer;
-    char *path;
+    struct join_file *file;
     uint64_t peer; /* the last one that was asked */
     uint64_t call;
     bool done;
@@ -45,37 +47,67 @@ void join_describe(const struct node *node, Wire__Node *row)
     row->version = (char *)(uintptr_t)options->version;
 }
 
-struct join_save {
+/* The file of members: one write at a time, of the latest list. Lives on until its write is done.
+ */
+struct join_file {
+    struct loop *loop;
     char *path;
-    uint8_t *packed;
+    uint8_t *packed; /* being written; NULL: nothing is */
     size_t len;
+    uint8_t *next; /* to be written after it */
+    size_t next_len;
+    bool orphan;
     struct error e;
 };
 
+static void join_file_free(struct join_file *file)
+{
+    free(file->path);
+    free(file->packed);
+    free(file->next);
+    free(file);
+}
+
 static void join_write(void *arg)
 {
-    struct join_save *save = arg;
-    (void)atomic_file_write(save->path, 0600, save->packed, save->len, &save->e);
+    struct join_file *file = arg;
+    file->e.code = 0;
+    (void)atomic_file_write(file->path, 0600, file->packed, file->len, &file->e);
+}
+
+static void join_on_written(void *arg, int code);
+
+static void join_file_next(struct join_file *file)
+{
+    file->packed = file->next;
+    file->len = file->next_len;
+    file->next = NULL;
+    if (file->packed != NULL)
+        (void)loop_work(file->loop, join_write, join_on_written, file);
 }
 
 static void join_on_written(void *arg, int code)
 {
-    struct join_save *save = arg;
-    if (code == 0 && save->e.code < 0)
-        log_warn(&join_log, "%s", save->e.text);
-    free(save->path);
-    free(save->packed);
-    free(save);
+    struct join_file *file = arg;
+    if (code == 0 && file->e.code < 0)
+        log_warn(&join_log, "%s", file->e.text);
+    if (file->orphan) {
+        join_file_free(file);
+        return;
+    }
+    free(file->packed);
+    join_file_next(file);
 }
 
 static void join_save_members(struct join *join, const Wire__Members *members)
 {
-    struct join_save *save = mem_zalloc(sizeof *save);
-    save->path = mem_strdup(join->path);
-    save->len = wire__members__get_packed_size(members);
-    save->packed = mem_alloc(save->len);
-    (void)wire__members__pack(members, save->packed);
-    (void)loop_work(node_loop(join->node), join_write, join_on_written, save);
+    struct join_file *file = join->file;
+    free(file->next);
+    file->next_len = wire__members__get_packed_size(members);
+    file->next = mem_alloc(file->next_len);
+    (void)wire__members__pack(members, file->next);
+    if (file->packed == NULL)
+        join_file_next(file);
 }
 
 static void join_load_members(struct join *join)
@@ -83,7 +115,7 @@ static void join_load_members(struct join *join)
     struct buf content;
     struct error e;
     buf_init(&content, JOIN_FILE_BYTES_MAX);
-    if (atomic_file_read(join->path, &content, &e) == 0) {
+    if (atomic_file_read(join->file->path, &content, &e) == 0) {
         Wire__Members *members = wire__members__unpack(NULL, content.len, content.data);
         if (members != NULL) {
             node_set_members(join->node, members);
@@ -225,7 +257,9 @@ static int join_start(struct node *node, void **self, struct error *e)
     struct join *join = mem_zalloc(sizeof *join);
     (void)e;
     join->node = node;
-    join->path = mem_printf("%s/members", node_options(node)->data_dir);
+    join->file = mem_zalloc(sizeof *join->file);
+    join->file->loop = node_loop(node);
+    join->file->path = mem_printf("%s/members", node_options(node)->data_dir);
     loop_timer_init(&join->timer, node_loop(node), join_on_timer, join);
     loop_timer_start(&join->timer, JOIN_RETRY_MS);
     if (node_id(node) != 0)
@@ -245,7 +279,10 @@ static void join_stop(void *self)
 static void join_free(void *self)
 {
     struct join *join = self;
-    free(join->path);
+    if (join->file->packed != NULL)
+        join->file->orphan = true;
+    else
+        join_file_free(join->file);
     free(join);
 }
 

@@ -84,6 +84,7 @@ teardown() { stop_cluster; }
     for node in n1 n2 n3; do start_node $node; done
     wait_until 30 api -n n1 -f /api/kv/k20
     for i in $(seq 20); do [ "$(api -n n2 "/api/kv/k$i")" = "$i" ]; done
+    ! grep -h 'cannot write' "$CLUSTER_DIR"/n?/clusterd.log || false
 }
 
 @test "the lead can be given to a named node" {
