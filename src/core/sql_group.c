@@ -337,7 +337,7 @@ static void sql_above_take(struct sql_grouping *g, const json_t *select,
 {
     above->items.n = items->n;
     above->items.items = mem_calloc(items->n + 1, sizeof *above->items.items);
-    above->items.names = mem_dup(items->names, (items->n + 1) * sizeof *items->names);
+    above->items.names = mem_dup(items->names, items->n * sizeof *items->names);
     for (size_t i = 0; i < items->n; i++)
         above->items.items[i] = sql_outer(g, items->items[i]);
     const json_t *having = json_object_get(select, "having");
