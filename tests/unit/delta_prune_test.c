@@ -101,7 +101,7 @@ static void make_table(struct generated *g, struct table *t)
     delta_write_metadata(&b, &metadata);
     t->files = prng_below(&g->prng, FILES_MAX + 1);
     for (size_t f = 0; f < t->files; f++) {
-        char path[16];
+        char path[24];
         int p = prng_chance(&g->prng, 1, 6) ? NONE : (int)prng_below(&g->prng, 8) * 2;
         const char *value = p == NONE ? NULL : text_of(PARTITION, p, text);
         t->rows_n[f] = prng_below(&g->prng, ROWS_MAX + 1);
