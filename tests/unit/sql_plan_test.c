@@ -214,7 +214,7 @@ static void each_place_of_a_table_has_its_own_filters(void **state)
 {
     (void)state;
     struct planned p;
-    plan_with(&p, "self_join", (struct sql_plan_options){3, 1, 0, UINT64_MAX, 0, NULL});
+    plan_with(&p, "self_join", (struct sql_plan_options){3, 1, 0, 0, NULL});
     const struct sql_stage *stage = &p.plan.stages[p.plan.stages_n - 1];
     assert_int_equal(stage->inputs_n, 2);
     const struct sql_input *a = &stage->inputs[0], *b = &stage->inputs[1];
