@@ -347,8 +347,12 @@ static void client_call_broken(struct client_call *call, CURLcode rc)
     const char *text = call->curl_text[0] != '\0' ? call->curl_text : curl_easy_strerror(rc);
     const char *endpoint = call->client->endpoints[call->endpoint].text;
     int code = call->repeatable ? ERR_UNAVAILABLE : ERR_OUTCOME_UNKNOWN;
-    char *why = call->data_code != 0 ? mem_printf("the answer of %s is too large", endpoint)
-                                     : mem_printf("the connection to %s broke: %s", endpoint, text);
+    char *why =
+        call->data_code != 0 ? mem_printf("the answer of %s is too large", endpoint)
+        : rc == CURLE_OPERATION_TIMEDOUT
+            ? mem_printf("no answer from %s: it hangs, or waits for a majority of the nodes",
+                         endpoint)
+            : mem_printf("the connection to %s broke: %s", endpoint, text);
     if (call->data_code == 0) {
         client_call_next_endpoint(call);
         call->client->connected = false;
@@ -376,7 +380,6 @@ void client_call_abandon(struct client_call *call)
     call->attempt_until_ms = INT64_MAX;
     if (status != 0)
         return;
-    (void)snprintf(call->curl_text, sizeof call->curl_text, "no answer");
     client_call_broken(call, CURLE_OPERATION_TIMEDOUT);
 }
 

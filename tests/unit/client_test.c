@@ -456,6 +456,25 @@ static void a_node_that_hangs_gives_way_to_the_next(void **state)
     fake_api_free(second);
 }
 
+static void nodes_that_all_hang_are_said_to(void **state)
+{
+    struct world *w = *state;
+    struct fake_api *second = fake_api_new(NULL, wait_closed, w);
+    serve(w, wait_closed);
+    char *endpoints = mem_printf("%s,%s", fake_api_endpoint(w->api), fake_api_endpoint(second));
+    connect_to(w, endpoints, 100, false);
+    free(endpoints);
+    struct seen seen;
+    fetch(w->client, &CLIENT_REQUEST(.method = "GET", .path = "/api/nodes", .attempt_ms = 50),
+          &seen);
+    assert_int_equal(seen.code, ERR_UNAVAILABLE);
+    assert_non_null(strstr(seen.text, "no answer from "));
+    seen_done(&seen);
+    client_close(w->client);
+    w->client = NULL;
+    fake_api_free(second);
+}
+
 /* Streams */
 
 static void stream_lines(void *arg, struct fake_conn *conn, const struct fake_request *r)
@@ -688,6 +707,7 @@ int main(void)
         CASE(learned_nodes_take_over_when_the_first_one_dies),
         CASE(a_learned_node_that_refuses_the_token_is_left_alone),
         CASE(a_node_that_hangs_gives_way_to_the_next),
+        CASE(nodes_that_all_hang_are_said_to),
         CASE(lines_arrive_whole_however_they_were_cut),
         CASE(a_line_past_the_limit_ends_the_stream_with_an_error),
         CASE(cancelling_from_the_data_callback_closes_the_connection),
