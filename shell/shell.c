@@ -96,11 +96,16 @@ static void shell_say_on_stderr(struct shell *shell, const char *color, const ch
         abort();
     char *clean = text_clean(text, strlen(text), true);
     bool has_color = output_error_has_color(&shell->output);
-    char where[64] = "";
-    if (shell->source != NULL && strcmp(label, "error") == 0)
-        (void)snprintf(where, sizeof where, "%.40s:%u: ", shell->source, shell->source_line);
-    output_note(&shell->output, "%s%s%s%s:%s %s", where, has_color ? "\033[" : "",
-                has_color ? color : "", label, has_color ? "\033[0m" : "", clean);
+    char *source = NULL, *where = NULL;
+    if (shell->source != NULL && strcmp(label, "error") == 0) {
+        source = text_clean(shell->source, strlen(shell->source), false);
+        where = mem_printf("%s:%u: ", source, shell->source_line);
+    }
+    output_note(&shell->output, "%s%s%s%s:%s %s", where != NULL ? where : "",
+                has_color ? "\033[" : "", has_color ? color : "", label, has_color ? "\033[0m" : "",
+                clean);
+    free(where);
+    free(source);
     free(clean);
     free(text);
 }

@@ -84,9 +84,11 @@ all_online() {
     run clustersh -c "select idd from things"
     [ "$status" = 3 ]
     [ "${lines[2]}" = "         ^" ]
-    printf -- '-- first\nselect 1;\n\n-- what is wrong\nselect id,\n  idd from things;\n' >"$BATS_TEST_TMPDIR/s.sql"
-    run clustersh -f "$BATS_TEST_TMPDIR/s.sql"
-    [[ "$status" = 3 && "$output" == *"s.sql:6: error"* && "$output" == *$'\n    idd from things\n    ^'* ]]
+    file=$BATS_TEST_TMPDIR/a-folder-with-a-name-that-is-rather-long/s.sql
+    mkdir "$(dirname "$file")"
+    printf -- '-- first\nselect 1;\n\n-- what is wrong\nselect id,\n  idd from things;\n' >"$file"
+    run clustersh -f "$file"
+    [[ "$status" = 3 && "$output" == *"$file:6: error"* && "$output" == *$'\n    idd from things\n    ^'* ]]
     run clustersh -c "select * from read_csv('/etc/passwd')"
     [[ "$status" = 3 && "$output" == *"isn't allowed"* ]]
     run clustersh -c "copy things from '/etc/passwd'"
