@@ -87,9 +87,16 @@ node_pid() {
     pgrep -f -- "config $CLUSTER_DIR/$1/clusterd.yaml" | head -n 1
 }
 
+# Returns when the process has ended: until then its data directory is in use.
 kill_node() {
+    local pid
+    pid=$(node_pid "$1")
     DOWN="${DOWN:-} $1"
-    kill -9 "$(node_pid "$1")"
+    kill -9 "$pid"
+    wait_until 20 process_has_ended "$pid"
+}
+process_has_ended() {
+    [ ! -e "/proc/$1/status" ] || grep -qzP '(?s)State:\tZ.*\nThreads:\t1\n' "/proc/$1/status"
 }
 
 start_node() {
