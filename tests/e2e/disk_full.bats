@@ -43,7 +43,7 @@ give_own_disk() {
     wait_until 20 node_state_is "$1" offline
     mv "$dir/data" "$dir/before"
     mkdir "$dir/data"
-    mount -t tmpfs -o size=64m tmpfs "$dir/data"
+    mount -t tmpfs -o size=160m tmpfs "$dir/data"
     FOLLOWER_DISK=$dir/data
     cp -a "$dir/before/." "$dir/data/"
     start_node "$1"
