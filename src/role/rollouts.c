@@ -418,16 +418,17 @@ int rollouts_step(struct rollouts_entry *entry, struct rollout_event event,
         return err;
     if (update.note)
         rollouts_note(entry, &update, event.wall_ms);
-    if (update.changed || update.note || req != NULL)
-        rollouts_write(entry, &update, req);
-    else
-        rollouts_perform(entry, &update);
+    /* before anything that may step it again from within, with a deadline of its own */
     if (update.next_ms == INT64_MAX) {
         loop_timer_stop(&entry->timer);
     } else {
         int64_t wait_ms = update.next_ms - event.wall_ms;
         loop_timer_start(&entry->timer, wait_ms > 0 ? wait_ms : 1);
     }
+    if (update.changed || update.note || req != NULL)
+        rollouts_write(entry, &update, req);
+    else
+        rollouts_perform(entry, &update);
     return 0;
 }
 
