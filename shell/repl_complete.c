@@ -84,8 +84,9 @@ static void repl_complete_add_table(struct complete *complete, const char *name,
 static void repl_complete_add_sql(struct shell *shell, enum complete_names kind,
                                   struct complete *complete)
 {
-    static const char *const state[] = {"cluster.nodes",  "cluster.jobs",    "cluster.tasks",
-                                        "cluster.tables", "cluster.commits", "cluster.settings"};
+    static const char *const state[] = {"cluster.nodes",   "cluster.jobs",    "cluster.tasks",
+                                        "cluster.tables",  "cluster.commits", "cluster.metrics",
+                                        "cluster.settings"};
     size_t i;
     json_t *row;
     bool is_table = kind == COMPLETE_NAMES_TABLES;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/str.h"
 #include "config.h"
 #include "daemon.h"
@@ -43,6 +44,7 @@ static int clusterd_run(const struct clusterd_options *options);
 static int clusterd_dev(const struct clusterd_options *options);
 static int clusterd_init(const struct clusterd_options *options);
 static int clusterd_config(const struct clusterd_options *options);
+static int clusterd_metrics(const struct clusterd_options *options);
 static int clusterd_version(const struct clusterd_options *options);
 static int clusterd_help(const struct clusterd_options *options);
 
@@ -55,6 +57,7 @@ static const struct clusterd_command clusterd_commands[] = {
      1, clusterd_init},
     {"config", "check FILE | show FILE | reference", "check or print a configuration", "", 2,
      clusterd_config},
+    {"metrics", "", "print a table of the metrics that nodes expose", "", 0, clusterd_metrics},
     {"version", "", "print the version", "", 0, clusterd_version},
     {"help", "", "print this", "", 0, clusterd_help},
 };
@@ -81,6 +84,17 @@ static int clusterd_help(const struct clusterd_options *options)
     printf("\nKEY is SECTION.KEY of the configuration: clusterd config reference.\n"
            "clustersh is where you give the cluster work.\n");
     return 0;
+}
+
+static int clusterd_metrics(const struct clusterd_options *options)
+{
+    struct buf table;
+    (void)options;
+    buf_init(&table, METRIC_TEXT_MAX);
+    (void)metric_write_reference(&table);
+    int status = fwrite(table.data, 1, table.len, stdout) == table.len ? 0 : 1;
+    buf_done(&table);
+    return status;
 }
 
 static int clusterd_version(const struct clusterd_options *options)

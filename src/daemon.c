@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/str.h"
 #include "base/uuid.h"
 #include "config_rows.h"
@@ -27,6 +28,7 @@
 #include "role/join.h"
 #include "role/join_relay.h"
 #include "role/metadata.h"
+#include "role/metrics.h"
 #include "role/node.h"
 #include "role/participant.h"
 #include "role/raft_api.h"
@@ -88,10 +90,20 @@ static void daemon_on_closed(void *arg)
     loop_stop(d->loop);
 }
 
+static void daemon_on_collect(void *arg)
+{
+    const struct daemon *d = arg;
+    struct http_server_stats stats;
+    http_server_stats(d->server, &stats);
+    metric_set(METRIC_HTTP_CONNECTIONS, stats.connections);
+    metric_set_counter(METRIC_HTTP_REFUSED, stats.refused);
+}
+
 /* Roles have stopped: what they stood on goes. */
 static void daemon_on_roles_stopped(void *arg)
 {
     struct daemon *d = arg;
+    metric_remove_collector(daemon_on_collect, d);
     d->closing = 4;
     link_set_close(d->links, daemon_on_closed, d);
     http_client_close(d->http, daemon_on_closed, d);
@@ -506,6 +518,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
     const struct role *roles[] = {
         metadata ? &metadata_role : &join_relay_role,
         &api_server_role,
+        &metrics_role,
         &coordinator_role,
         &tables_role,
         &join_role,
@@ -570,6 +583,7 @@ static int daemon_start(struct daemon *d, struct error *e)
         err = daemon_start_node(d, e);
     if (err < 0)
         return err;
+    metric_add_collector(daemon_on_collect, d);
     loop_timer_init(&d->ready_timer, d->loop, daemon_on_ready_timer, d);
     loop_timer_init(&d->watchdog_timer, d->loop, daemon_on_watchdog, d);
     loop_timer_init(&d->stop_timer, d->loop, daemon_on_stop_timeout, d);

@@ -25,6 +25,7 @@
 #include "base/error.h"
 #include "base/json_text.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/str.h"
 
 enum {
@@ -334,6 +335,7 @@ static void log_write_locked(enum log_level level, const struct log_about *about
             (log->json ? log_format_json : log_format_text)(&log->record, time, level, about, text);
     assert(err == 0);
     log_emit(&log->record);
+    metric_series_add(metric_series(METRIC_LOG_RECORDS, log_level_name(level)), 1);
     if (log->hook != NULL)
         log->hook(log->hook_arg, level, now_ms, about, text);
 }

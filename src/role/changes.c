@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 enum { CHANGES_VARINT_BYTES_MAX = 10, CHANGES_TAG_AT = 0x08, CHANGES_TAG_CHANGE = 0x12 };
 
@@ -92,6 +93,7 @@ static void changes_propose(struct changes *changes)
     struct changes_batch *batch = changes->open;
     changes->open = NULL;
     changes->in_flight++;
+    metric_observe(METRIC_RAFT_BATCH, (int64_t)batch->waits_n);
     state_propose(changes->state, batch->bytes.data, batch->bytes.len, changes_on_proposed, batch);
 }
 

@@ -15,7 +15,9 @@
 #include <sys/stat.h>
 
 #include "base/log.h"
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/chat_internal.h"
 
 static const struct log_about chat_log = {.role = "chat"};
@@ -60,6 +62,7 @@ void chat_submit(struct chat *chat, struct chat_submit *submit,
 {
     struct order_submit *s = &submit->submit;
     submit->fn = fn;
+    submit->since_us = clock_mono_us();
     submit->strings = mem_alloc((size_t)s->channel_len + s->sender_len + s->payload_len + 1);
     memcpy(submit->strings, s->channel, s->channel_len);
     memcpy(submit->strings + s->channel_len, s->sender, s->sender_len);
@@ -87,12 +90,26 @@ void chat_submit_forget(struct chat *chat, struct chat_submit *submit)
     submit->fn = on_forgotten; /* the machine still answers */
 }
 
+static void count_submit(const struct chat_submit *submit, int code)
+{
+    static struct metric_series *good;
+    if (code < 0) {
+        metric_series_add(metric_series(METRIC_CHAT_SUBMITS, err_name(code)), 1);
+        return;
+    }
+    if (good == NULL)
+        good = metric_series(METRIC_CHAT_SUBMITS, "ok");
+    metric_series_add(good, 1);
+    metric_observe_since(METRIC_CHAT_SUBMIT, submit->since_us);
+}
+
 static void answer(struct chat *chat, struct chat_submit *submit, const struct order_reply *reply)
 {
     TAILQ_REMOVE(&chat->submits, submit, entry);
     chat->submits_n--;
     free(submit->strings);
     submit->strings = NULL;
+    count_submit(submit, reply->code);
     submit->fn(submit, reply);
 }
 
@@ -472,11 +489,24 @@ static void start_read(struct chat *chat, const struct order_read *read)
 
 /* ---- the end of a turn ----------------------------------------------------------------------- */
 
+static void count_change(struct chat *chat, const struct order_change *change)
+{
+    if (change->to == ORDER_STATE_CLAIMING)
+        metric_series_add(metric_series(METRIC_ELECTIONS_STARTED, "chat"), 1);
+    if (change->to == ORDER_STATE_LEADING)
+        metric_series_add(metric_series(METRIC_ELECTIONS_WON, "chat"), 1);
+    if (change->leader != chat->counted_leader || change->term != chat->counted_term)
+        metric_series_add(metric_series(METRIC_LEADER_CHANGES, "chat"), 1);
+    chat->counted_leader = change->leader;
+    chat->counted_term = change->term;
+}
+
 static void note_change(struct chat *chat, const struct order_change *change)
 {
     chat->past[chat->past_n++ % CHAT_HISTORY_MAX] =
         (struct chat_past){.at_ms = loop_wall_ms(chat->loop), .change = *change};
     chat->since_ms = loop_wall_ms(chat->loop);
+    count_change(chat, change);
     log_info(&chat_log, "chat: %s -> %s in term %llu%s%s: %s", order_state_name(change->from),
              order_state_name(change->to), (unsigned long long)change->term,
              change->leader != 0 ? ", leader " : "",
@@ -529,8 +559,10 @@ static void follow_update(struct chat *chat)
     for (size_t i = 0; i < update->replies_n; i++)
         answer(chat, (struct chat_submit *)(uintptr_t)update->replies[i].token,
                &update->replies[i]);
-    if (update->deliver_last > 0)
+    if (update->deliver_last > 0) {
+        metric_add(METRIC_CHAT_DELIVERED, update->deliver_last - update->deliver_first + 1);
         chat_api_delivered(chat->api);
+    }
 }
 
 static void on_timer(void *arg)
@@ -626,9 +658,18 @@ static int make_dir(struct chat *chat, struct error *e)
     return 0;
 }
 
+static void on_collect(void *arg)
+{
+    struct chat *chat = arg;
+    metric_set(METRIC_CHAT_SEQUENCE, (double)chat_delivered(chat));
+    metric_set(METRIC_CHAT_SUBSCRIBERS, chat_api_tails(chat->api));
+    metric_series_set(metric_series(METRIC_QUEUE_LENGTH, "chat"), chat->submits_n);
+}
+
 static void chat_free(void *self)
 {
     struct chat *chat = self;
+    metric_remove_collector(on_collect, chat);
     chat_api_free(chat->api);
     chat_group_free(chat->group);
     order_free(chat->order);
@@ -667,6 +708,7 @@ static int chat_start(struct node *node, void **self, struct error *e)
     if (rc < 0)
         return rc;
     loop_timer_start(&chat->housekeeping, CHAT_HOUSEKEEPING_MS);
+    metric_add_collector(on_collect, chat);
     *self = chat;
     return 0;
 }
@@ -676,6 +718,7 @@ static void chat_stop(void *self)
     struct chat *chat = self;
     struct order_event event = {.type = ORDER_EVENT_STOP};
     chat->stopping = true;
+    metric_remove_collector(on_collect, chat);
     if (chat_step(chat, &event) == 0)
         send_all(chat);
     chat_api_stop(chat->api);

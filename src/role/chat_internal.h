@@ -36,6 +36,7 @@ struct chat_submit {
     struct order_submit submit;
     void (*fn)(struct chat_submit *submit, const struct order_reply *reply);
     char *strings;
+    int64_t since_us;
     STAILQ_ENTRY(chat_submit) staged;
     TAILQ_ENTRY(chat_submit) entry;
 };
@@ -78,6 +79,8 @@ struct chat {
     unsigned past_n;
     int64_t since_ms; /* wall clock of the last change */
 
+    uint64_t counted_leader, counted_term; /* by the metrics */
+
     bool stopping;
     bool stopped;
 };
@@ -109,6 +112,7 @@ void chat_group_work(struct chat_group *group);
 /* role/chat_api.c, chat_tail.c, chat_show.c */
 struct chat_api *chat_api_new(struct chat *chat);
 void chat_api_stop(struct chat_api *api);
+unsigned chat_api_tails(const struct chat_api *api); /* clients that read */
 void chat_api_free(struct chat_api *api);
 /* There is something new to read. */
 void chat_api_delivered(struct chat_api *api);

@@ -296,6 +296,11 @@ static int take_query(struct chat_tail *tail, struct http_request *req, struct e
     return take_from(tail, http_request_query(req, "from"), e);
 }
 
+unsigned chat_api_tails(const struct chat_api *api)
+{
+    return api->tails_n;
+}
+
 void chat_api_get_messages(struct http_request *req, void *arg)
 {
     struct chat_api *api = arg;

@@ -11,6 +11,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/coordinator_internal.h"
 #include "run/state_query.h"
 
@@ -253,6 +254,56 @@ static void coordinator_add_records(struct coordinator *c, struct coordinator_tu
     }
 }
 
+/* What goes into the log is what is counted: assignments, ends, submits. */
+static void coordinator_count(const struct sched_update *update)
+{
+    static struct metric_series *attempts[ATTEMPT_STATE_RETURNED + 1];
+    for (size_t i = 0; i < update->tasks_n; i++) {
+        enum attempt_state state = update->tasks[i].state;
+        if (attempts[state] == NULL)
+            attempts[state] = metric_series(METRIC_ATTEMPTS, attempt_state_name(state));
+        metric_series_add(attempts[state], 1);
+    }
+    for (size_t i = 0; i < update->jobs_n; i++) {
+        const struct sched_job_record *job = &update->jobs[i];
+        metric_add(METRIC_JOBS_SUBMITTED, job->created);
+        if (!job_state_is_ended(job->state))
+            continue;
+        metric_series_add(metric_series(METRIC_JOBS_ENDED, job_state_name(job->state)), 1);
+        metric_observe(METRIC_JOB_DURATION, (job->ended_ms - job->submitted_ms) * 1000);
+    }
+}
+
+/* Before metrics are read: what is only known on the leader. */
+static void coordinator_on_collect(void *arg)
+{
+    struct coordinator *c = arg;
+    struct sched_stats stats;
+    metric_clear(METRIC_NODES);
+    metric_clear(METRIC_JOBS);
+    metric_clear(METRIC_ELEMENTS);
+    if (!c->active)
+        return;
+    sched_stats(c->sched, &stats);
+    metric_series_set(metric_series(METRIC_JOBS, "waiting"), stats.jobs_waiting);
+    metric_series_set(metric_series(METRIC_JOBS, "placed"),
+                      (double)stats.jobs - (double)stats.jobs_waiting);
+    metric_series_set(metric_series(METRIC_ELEMENTS, "pending"), (double)stats.pending);
+    metric_series_set(metric_series(METRIC_ELEMENTS, "assigned"), stats.attempts);
+    static const char *const states[] = {"online",   "suspect", "offline",
+                                         "draining", "drained", "unknown"};
+    double counts[MEM_COUNT(states)] = {0};
+    struct coordinator_node *known;
+    struct coordinator_node *next;
+    HASH_ITER (hh, c->nodes, known, next) {
+        const char *state = coordinator_node_state(c, known->row);
+        for (size_t i = 0; i < MEM_COUNT(states); i++)
+            counts[i] += strcmp(states[i], state) == 0;
+    }
+    for (size_t i = 0; i < MEM_COUNT(states); i++)
+        metric_series_set(metric_series(METRIC_NODES, states[i]), counts[i]);
+}
+
 static void coordinator_collect_ended(struct coordinator *c, struct coordinator_turn *turn)
 {
     for (size_t i = 0; i < c->update.jobs_n; i++)
@@ -309,6 +360,7 @@ static void coordinator_on_source(void *arg)
     turn->replies_n = c->replies_n;
     c->replies_n = 0;
     coordinator_collect_ended(c, turn);
+    coordinator_count(update);
     STAILQ_INSERT_TAIL(&c->turns, turn, link);
     coordinator_add_records(c, turn);
     sched_update_clear(update);
@@ -556,6 +608,7 @@ static int coordinator_start(struct node *node, void **self, struct error *e)
     http_router_add(router, coordinator_job_routes, coordinator_job_routes_n, c);
     http_router_add(router, coordinator_node_routes, coordinator_node_routes_n, c);
     http_router_add(router, coordinator_agent_routes, coordinator_agent_routes_n, c);
+    metric_add_collector(coordinator_on_collect, c);
     *self = c;
     return 0;
 }
@@ -564,6 +617,7 @@ static void coordinator_stop(void *self)
 {
     struct coordinator *c = self;
     c->stopping = true;
+    metric_remove_collector(coordinator_on_collect, c);
     coordinator_on_inactive(c);
     node_role_stopped(c->node);
 }
@@ -572,6 +626,7 @@ static void coordinator_free(void *self)
 {
     struct coordinator *c = self;
     struct coordinator_turn *turn;
+    metric_remove_collector(coordinator_on_collect, c);
     while ((turn = STAILQ_FIRST(&c->turns)) != NULL) {
         STAILQ_REMOVE_HEAD(&c->turns, link);
         coordinator_turn_free(turn);

@@ -24,10 +24,11 @@ struct coordinator_job {
 /* What is known of a node besides its row; not durable. */
 struct coordinator_node {
     uint64_t id;
-    Wire__Node *row;       /* as the scheduler knows it */
-    Wire__Vitals *vitals;  /* NULL before its first heartbeat */
-    int64_t heard_wall_ms; /* 0: never by this leader */
-    uint64_t jobs_done;    /* results of an agent, since this leader leads */
+    Wire__Node *row;             /* as the scheduler knows it */
+    Wire__Vitals *vitals;        /* NULL before its first heartbeat */
+    int64_t heard_wall_ms;       /* 0: never by this leader */
+    struct metric_series *heard; /* counts its heartbeats; NULL before the first */
+    uint64_t jobs_done;          /* results of an agent, since this leader leads */
     bool watched;
     UT_hash_handle hh;
 };

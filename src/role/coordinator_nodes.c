@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/coordinator_internal.h"
 
 enum { COORDINATOR_AGENT_INTERVAL_MS = 10000, COORDINATOR_AGENT_OFFLINE_MS = 30000 };
@@ -55,6 +56,7 @@ static void coordinator_on_change(struct coordinator *c, const struct detector_c
     enum log_level level = change->to == DETECTOR_STATE_ALIVE ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
     log_write(level, LOG_ABOUT(.role = "coordinator", .peer = name), "%s is %s: %s", name,
               detector_state_name(change->to), change->reason);
+    metric_series_add(metric_series(METRIC_NODE_CHANGES, name, detector_state_name(change->to)), 1);
     struct sched_event event = {.type = SCHED_EVENT_NODE_HEALTH,
                                 .node = change->node,
                                 .health = coordinator_health(change->to)};
@@ -253,6 +255,22 @@ static void coordinator_take_vitals(struct coordinator *c, struct coordinator_no
     (void)coordinator_step(c, &event);
 }
 
+/* Counts it, and those that should have come since the last one. */
+static void coordinator_count_heartbeat(struct coordinator *c, struct coordinator_node *known)
+{
+    int64_t now_ms = loop_wall_ms(node_loop(c->node));
+    int64_t interval_ms = (int64_t)node_options(c->node)->worker_heartbeat_ms;
+    int64_t gap_ms = known->heard_wall_ms > 0 ? now_ms - known->heard_wall_ms : 0;
+    int64_t missed = (gap_ms - interval_ms / 2) / interval_ms;
+    if (known->heard == NULL)
+        known->heard = metric_series(METRIC_HEARTBEATS_RECEIVED, known->row->name);
+    metric_series_add(known->heard, 1);
+    if (missed > 0)
+        metric_series_add(metric_series(METRIC_HEARTBEATS_MISSED, known->row->name),
+                          (uint64_t)missed);
+    known->heard_wall_ms = now_ms;
+}
+
 void coordinator_on_heartbeat(void *self, uint64_t from, const ProtobufCMessage *message)
 {
     struct coordinator *c = self;
@@ -260,7 +278,7 @@ void coordinator_on_heartbeat(void *self, uint64_t from, const ProtobufCMessage 
     struct coordinator_node *known = c->active ? coordinator_node_get(c, from) : NULL;
     if (known == NULL || known->row->poll)
         return;
-    known->heard_wall_ms = loop_wall_ms(node_loop(c->node));
+    coordinator_count_heartbeat(c, known);
     coordinator_detect(c, DETECTOR_EVENT_HEARD, from);
     coordinator_take_vitals(c, known, heartbeat->vitals);
     if (heartbeat->full) {

@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/uuid.h"
 #include "role/node.h"
 #include "run/vitals.h"
@@ -20,6 +22,7 @@ struct heartbeat {
     uint64_t boot;
     int64_t started_ms;
     uint64_t sequence;
+    int64_t sent_us; /* the one of `sequence`; 0: it is acknowledged */
 
     /* To whom the last full one went, and whether it was taken. */
     uint64_t leader;
@@ -70,6 +73,8 @@ static int heartbeat_send(struct heartbeat *heartbeat, bool full)
         work->held(work->arg, &message);
     int err = node_send(node, node_leader(node), WIRE_HEARTBEAT, &message.base);
     free(message.held);
+    heartbeat->sent_us = err == 0 ? clock_mono_us() : 0;
+    metric_add(METRIC_HEARTBEATS_SENT, err == 0);
     return err;
 }
 
@@ -127,6 +132,10 @@ static void heartbeat_on_ack(void *self, uint64_t from, const ProtobufCMessage *
 {
     struct heartbeat *heartbeat = self;
     const Wire__HeartbeatAck *ack = (const Wire__HeartbeatAck *)message;
+    if (ack->sequence == heartbeat->sequence && heartbeat->sent_us > 0) {
+        metric_observe_since(METRIC_HEARTBEAT_ROUND_TRIP, heartbeat->sent_us);
+        heartbeat->sent_us = 0;
+    }
     if (from != heartbeat->leader || ack->term != heartbeat->term ||
         ack->sequence < heartbeat->full_sequence)
         return;

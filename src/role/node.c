@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/str.h"
 #include "role/node_internal.h"
 #include "role/routing_table.h"
@@ -574,6 +575,7 @@ void node_set_leader(struct node *node, uint64_t leader, uint64_t term)
     node->leader_since_ms = loop_wall_ms(node->loop);
     node->leader = leader;
     node->term = term;
+    metric_series_add(metric_series(METRIC_LEADER_CHANGES, "cluster"), 1);
     if (leader != 0)
         log_info(&node_log, "%s leads in term %llu",
                  leader == node->id ? "this node" : node_member_name(node, leader),

@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/participant_internal.h"
 #include "role/rollouts.h"
 #include "role/routing_table.h"
@@ -388,6 +389,17 @@ static void participant_on_snapshot_timer(void *arg)
  * -------------------------------------------------------------------------------------------------
  */
 
+static void participant_on_collect(void *arg)
+{
+    const struct participant *participant = arg;
+    struct txn_doubt doubt;
+    size_t doubts = 0;
+    while (participant->txn != NULL && txn_doubt_at(participant->txn, doubts, &doubt))
+        doubts++;
+    metric_set(METRIC_TXNS_IN_DOUBT, (double)doubts);
+    rollouts_collect(participant->rollouts);
+}
+
 static int participant_start(struct node *node, void **self, struct error *e)
 {
     struct participant *participant = mem_zalloc(sizeof *participant);
@@ -401,6 +413,7 @@ static int participant_start(struct node *node, void **self, struct error *e)
     participant->rollouts = rollouts_new(participant);
     participant_api_add_routes(participant);
     participant_group_add_routes(participant);
+    metric_add_collector(participant_on_collect, participant);
     *self = participant;
     return node_id(node) != 0 ? participant_begin(participant, e) : 0; /* a member since earlier */
 }
@@ -416,6 +429,7 @@ static void participant_stop(void *self)
 {
     struct participant *participant = self;
     participant->stopping = true;
+    metric_remove_collector(participant_on_collect, participant);
     loop_timer_stop(&participant->timer);
     loop_timer_stop(&participant->snapshot_timer);
     rollouts_stop(participant->rollouts);
@@ -430,6 +444,7 @@ static void participant_stop(void *self)
 static void participant_free(void *self)
 {
     struct participant *participant = self;
+    metric_remove_collector(participant_on_collect, participant);
     for (size_t i = 0; i < participant->effects_n; i++)
         txn_effect_release(&participant->effects[i]);
     free(participant->effects);

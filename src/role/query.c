@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/api_json.h"
 #include "role/query_internal.h"
 
@@ -26,6 +27,10 @@ static void query_stop(struct query *q)
     if (q->ended)
         return;
     q->ended = true;
+    metric_series_add(metric_series(METRIC_SQL_QUERIES, q->code == 0 ? "ok" : err_name(q->code)),
+                      1);
+    metric_observe(METRIC_SQL_QUERY, (loop_now_ms(node_loop(role->node)) - q->began_ms) * 1000);
+    metric_add(METRIC_SQL_ROWS, q->rows_out);
     loop_timer_stop(&q->timer);
     query_read_done(q);
     query_stages_done(q);
@@ -65,6 +70,7 @@ static void query_fail_line(struct query *q, int code, size_t at, const char *hi
         json_object_set_new(error, "hint", json_string(hint));
     if (at != SQL_AT_NONE)
         json_object_set_new(error, "position", json_integer((json_int_t)at));
+    q->code = code;
     query_stop(q);
     query_out_line(q, json_pack("{s:o}", "error", error));
     query_out_end(q);
@@ -97,6 +103,7 @@ void query_done(struct query *q)
                              (json_int_t)wall, "command", command);
     if (q->target.kind != WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS || q->affected > 0)
         json_object_set_new(done, "affected", json_integer((json_int_t)q->affected));
+    q->code = 0;
     query_stop(q);
     query_out_line(q, json_pack("{s:o}", "done", done));
     query_out_end(q);
@@ -169,6 +176,7 @@ static void query_new(struct queries *role, struct http_request *req, const char
     q->user = mem_strdup(http_request_user(req));
     q->session = session != NULL ? mem_strdup(session) : mem_strdup(http_request_peer(req));
     q->waiting = true;
+    q->code = ERR_CANCELLED;
     q->began_ms = loop_now_ms(node_loop(role->node));
     buf_init(&q->lines, TABLES_ENTRY_BYTES_MAX);
     loop_timer_init(&q->timer, node_loop(role->node), query_on_timer, q);
@@ -255,6 +263,13 @@ static const struct http_route queries_routes[] = {
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static void queries_collect(void *arg)
+{
+    const struct queries *role = arg;
+    metric_series_set(metric_series(METRIC_SQL_ACTIVE, "running"), role->running_n);
+    metric_series_set(metric_series(METRIC_SQL_ACTIVE, "waiting"), role->waiting_n);
+}
+
 static int queries_start(struct node *node, void **self, struct error *e)
 {
     (void)e;
@@ -262,6 +277,7 @@ static int queries_start(struct node *node, void **self, struct error *e)
     role->node = node;
     TAILQ_INIT(&role->all);
     http_router_add(node_router(node), queries_routes, MEM_COUNT(queries_routes), role);
+    metric_add_collector(queries_collect, role);
     *self = role;
     return 0;
 }
@@ -270,6 +286,7 @@ static void queries_stop(void *self)
 {
     struct queries *role = self;
     role->stopped = true;
+    metric_remove_collector(queries_collect, role);
     while (!TAILQ_EMPTY(&role->all)) {
         struct query *q = TAILQ_FIRST(&role->all);
         struct http_request *req = q->req;
@@ -285,6 +302,7 @@ static void queries_stop(void *self)
 
 static void queries_free(void *self)
 {
+    metric_remove_collector(queries_collect, self);
     free(self);
 }
 

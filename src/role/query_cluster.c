@@ -33,12 +33,13 @@ struct query_cluster_table {
     size_t columns_n;
 };
 
-#define TEXT    "VARCHAR"
-#define TEXTS   "VARCHAR[]"
-#define INTEGER "BIGINT"
-#define REAL    "DOUBLE"
-#define BOOLEAN "BOOLEAN"
-#define TIME    "TIMESTAMP WITH TIME ZONE"
+#define TEXT     "VARCHAR"
+#define TEXTS    "VARCHAR[]"
+#define INTEGER  "BIGINT"
+#define REAL     "DOUBLE"
+#define BOOLEAN  "BOOLEAN"
+#define TIME     "TIMESTAMP WITH TIME ZONE"
+#define TEXT_MAP "MAP(VARCHAR, VARCHAR)"
 
 static const struct sql_column query_nodes_columns[] = {
     {"name", TEXT, false},
@@ -149,11 +150,20 @@ static const struct sql_column query_settings_columns[] = {
     {"description", TEXT, false},
 };
 
+static const struct sql_column query_metrics_columns[] = {
+    {"node", TEXT, false},
+    {"name", TEXT, false},
+    {"labels", TEXT_MAP, false},
+    {"value", REAL, false},
+};
+
 static const struct query_cluster_list query_list_nodes = {"/api/nodes", NULL, NULL, 0};
 static const struct query_cluster_list query_list_jobs = {"/api/jobs", "after", "seq", 500};
 static const struct query_cluster_list query_list_tasks = {"/tasks?attempts=all", "after", "index",
                                                            2000};
 static const struct query_cluster_list query_list_tables = {"/api/tables", NULL, NULL, 0};
+static const struct query_cluster_list query_list_metrics = {"/api/metrics?nodes=all", NULL, NULL,
+                                                             0};
 static const struct query_cluster_list query_list_history = {"/history", "before", "version", 2000};
 
 #define COLUMNS(list) (list), MEM_COUNT(list)
@@ -164,6 +174,7 @@ static const struct query_cluster_table query_cluster_tables[] = {
     {"tasks", &query_list_jobs, "id", &query_list_tasks, COLUMNS(query_tasks_columns)},
     {"tables", &query_list_tables, NULL, NULL, COLUMNS(query_tables_columns)},
     {"commits", &query_list_tables, "name", &query_list_history, COLUMNS(query_commits_columns)},
+    {"metrics", &query_list_metrics, NULL, NULL, COLUMNS(query_metrics_columns)},
     {"settings", NULL, NULL, NULL, COLUMNS(query_settings_columns)},
 };
 
@@ -182,8 +193,8 @@ const struct query_cluster_table *query_cluster_find(const char *name)
 
 const char *query_cluster_names(void)
 {
-    return "cluster.nodes, cluster.jobs, cluster.tasks, cluster.tables, cluster.commits and "
-           "cluster.settings are there";
+    return "cluster.nodes, cluster.jobs, cluster.tasks, cluster.tables, cluster.commits, "
+           "cluster.metrics and cluster.settings are there";
 }
 
 const struct sql_column *query_cluster_columns(const struct query_cluster_table *table, size_t *n)

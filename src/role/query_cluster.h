@@ -1,4 +1,5 @@
-/* The state of the cluster as tables: cluster.nodes, .jobs, .tasks, .tables, .commits, .settings.
+/* The state of the cluster as tables: cluster.nodes, .jobs, .tasks, .tables, .commits, .metrics,
+ * .settings.
  * Their rows are what the leader answers to the requests of the API with the same names, so they
  * have everything that was acknowledged before the statement began. Each table is as of one moment
  * for as many rows as fit a page of the API; a later page may be of a later moment. */

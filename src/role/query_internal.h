@@ -107,6 +107,7 @@ struct query {
     char id_text[UUID_TEXT_MAX];
     char *session, *user, *text;
     bool waiting, ended;
+    int code; /* of its end; before: what it is when the client goes */
     int64_t began_ms;
     struct sql_statement statement;
 

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/str.h"
 #include "role/query_internal.h"
 #include "run/object_store.h"
@@ -468,6 +469,9 @@ static void query_stage_end(struct query *q)
 {
     struct query_stage *stage = &q->stages[q->stage];
     stage->wall_ms = loop_now_ms(node_loop(q->role->node)) - stage->started_ms;
+    metric_observe(METRIC_SQL_STAGE, stage->wall_ms * 1000);
+    metric_add(METRIC_SQL_STAGE_ROWS, stage->rows);
+    metric_add(METRIC_SQL_STAGE_BYTES, stage->bytes);
     if (q->plan.stages[q->stage].output != SQL_OUTPUT_ROWS && !stage->by_alone) {
         query_stage_manifest(q);
         return;

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/rollouts_internal.h"
 #include "role/routing_table.h"
 #include "run/state_query.h"
@@ -230,6 +231,21 @@ static void rollouts_begin(struct rollouts_entry *entry)
         rollouts_switched(entry, &txid, false, text);
 }
 
+void rollouts_collect(const struct rollouts *rollouts)
+{
+    metric_clear(METRIC_ROLLOUTS);
+    if (rollouts->active)
+        metric_set(METRIC_ROLLOUTS, (double)rollouts->active_n);
+}
+
+static void rollouts_count_txn(const struct rollouts_entry *entry, bool committed)
+{
+    const char *outcome = txn_outcome_name(committed ? TXN_OUTCOME_COMMIT : TXN_OUTCOME_ABORT);
+    metric_series_add(metric_series(METRIC_TXNS, outcome), 1);
+    if (entry->begun_us != 0)
+        metric_series_observe(metric_series(METRIC_TXN, outcome), entry->switch_us);
+}
+
 void rollouts_on_outcome(struct rollouts *rollouts, const struct uuid *txid, bool committed,
                          const char *text)
 {
@@ -241,6 +257,7 @@ void rollouts_on_outcome(struct rollouts *rollouts, const struct uuid *txid, boo
             continue;
         if (entry->begun_us != 0)
             entry->switch_us = clock_mono_us() - entry->begun_us;
+        rollouts_count_txn(entry, committed);
         rollouts_switched(entry, txid, committed, text);
     }
 }
@@ -393,6 +410,8 @@ static void rollouts_write(struct rollouts_entry *entry, const struct rollout_up
         rollouts_key(entry, false, key);
         rollouts_delete(rollouts, key);
         entry->past = true;
+        metric_series_add(metric_series(METRIC_ROLLOUTS_ENDED, rollout_state_name(entry->r.state)),
+                          1);
         rollouts->active_n--;
         rollouts->past_n++;
     }

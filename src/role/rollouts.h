@@ -21,6 +21,9 @@ void rollouts_free(struct rollouts *rollouts);
 void rollouts_activate(struct rollouts *rollouts);
 void rollouts_deactivate(struct rollouts *rollouts);
 
+/* Before metrics are read. */
+void rollouts_collect(const struct rollouts *rollouts);
+
 /* A transaction that this node began is decided. */
 void rollouts_on_outcome(struct rollouts *rollouts, const struct uuid *txid, bool committed,
                          const char *text);

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/str.h"
 #include "role/sql_worker_internal.h"
 
@@ -82,6 +84,9 @@ static void sql_run_send(struct sql_run *run, const Wire__SqlTaskUpdate *update)
 /* Its last update; takes the run. */
 static void sql_run_end(struct sql_run *run, const Wire__SqlTaskUpdate *update)
 {
+    int code = update->done->error != NULL ? update->done->error->code : 0;
+    metric_series_add(metric_series(METRIC_SQL_TASKS, code == 0 ? "ok" : err_name(code)), 1);
+    metric_observe_since(METRIC_SQL_TASK, run->since_us);
     run->has_ended = true;
     run->job = NULL;
     sql_run_send(run, update);
@@ -210,6 +215,7 @@ static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage 
     struct sql_run *run = mem_zalloc(sizeof *run);
     run->worker = worker;
     run->key = key;
+    run->since_us = clock_mono_us();
     STAILQ_INIT(&run->held);
     loop_timer_init(&run->retry, node_loop(worker->node), sql_run_on_retry, run);
     HASH_ADD(hh, worker->runs, key, sizeof run->key, run);

@@ -36,6 +36,7 @@ struct sql_run {
     Wire__SqlRunTask *task;      /* while it waits */
     struct executor_job *job;    /* while it runs */
     bool has_ended;              /* its last update is held */
+    int64_t since_us;
     STAILQ_HEAD(, sql_run_held) held;
     struct loop_timer retry;
 };

@@ -8,8 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/state_internal.h"
 
 static const struct log_about state_log = {.role = "metadata"};
@@ -53,6 +55,7 @@ static int state_fsm_snapshot(struct raft_fsm *fsm, struct raft_buffer *bufs[], 
     if (raft_io_is_sending_snapshot(&state->io))
         return RAFT_BUSY;
     state_set_trailing(state);
+    metric_series_add(metric_series(METRIC_SNAPSHOTS, "taken"), 1);
     return raft_io_snapshot_bufs(bufs, n_bufs);
 }
 
@@ -63,9 +66,10 @@ static int state_fsm_restore(struct raft_fsm *fsm, struct raft_buffer *buf)
     if (raft_io_descriptor_parse(buf, &descriptor) < 0)
         return RAFT_MALFORMED;
     raft_free(buf->base);
-    if (descriptor.path[0] != '\0')
+    if (descriptor.path[0] != '\0') {
+        metric_series_add(metric_series(METRIC_SNAPSHOTS, "received"), 1);
         state_db_restore(state->db, descriptor.path);
-    else if (state_db_applied(state->db) < descriptor.index) {
+    } else if (state_db_applied(state->db) < descriptor.index) {
         log_error(&state_log,
                   "the state file is older than the log that goes with it: "
                   "remove %s to have this node fetch the state from the others",
@@ -109,6 +113,7 @@ static void state_end_proposal(struct state_proposal *proposal, int code,
                                const struct state_result *results, size_t n)
 {
     proposal->state->proposals--;
+    metric_series_add(metric_series(METRIC_RAFT_PROPOSALS, code == 0 ? "ok" : err_name(code)), 1);
     proposal->done(proposal->arg, code, results, n);
     free(proposal);
 }
@@ -124,10 +129,14 @@ static void state_on_raft_applied(struct raft_apply *req, int status, void *resu
 {
     struct state_proposal *proposal = req->data;
     (void)result;
-    if (status == 0)
-        STAILQ_INSERT_TAIL(&proposal->state->committed, proposal, link);
-    else
+    if (status != 0) {
         state_refuse(proposal->state, proposal, ERR_OUTCOME_UNKNOWN);
+        return;
+    }
+    int64_t now_us = clock_mono_us();
+    metric_observe(METRIC_RAFT_COMMIT, now_us - proposal->since_us);
+    proposal->since_us = now_us;
+    STAILQ_INSERT_TAIL(&proposal->state->committed, proposal, link);
 }
 
 void state_propose(struct state *state, const void *batch, size_t len, state_proposed_fn done,
@@ -138,6 +147,7 @@ void state_propose(struct state *state, const void *batch, size_t len, state_pro
     proposal->done = done;
     proposal->arg = arg;
     proposal->apply.data = proposal;
+    proposal->since_us = clock_mono_us();
     state->proposals++;
     assert(len > 0);
     if (state->failed || !state->active) {
@@ -171,6 +181,7 @@ static void state_on_db_applied(void *arg, uint64_t index, const struct state_re
     if (proposal == NULL || proposal->index != index)
         return;
     STAILQ_REMOVE_HEAD(&state->committed, link);
+    metric_observe_since(METRIC_RAFT_APPLY, proposal->since_us);
     state_end_proposal(proposal, 0, results, n);
 }
 
@@ -197,14 +208,29 @@ static void state_on_barrier(struct raft_barrier *req, int status)
     state_db_skip(state->db, req->index);
 }
 
+/* libraft tells nobody that it stands for election: terms in which it is found to, or leads. */
+static void state_count_election(struct state *state, bool won)
+{
+    uint64_t term = state->raft.current_term;
+    if (state->election_term < term)
+        metric_series_add(metric_series(METRIC_ELECTIONS_STARTED, "cluster"), 1);
+    state->election_term = term;
+    if (won)
+        metric_series_add(metric_series(METRIC_ELECTIONS_WON, "cluster"), 1);
+}
+
 static void state_announce_leader(struct state *state)
 {
     raft_id leader = 0;
     const char *address = NULL;
     raft_leader(&state->raft, &leader, &address);
     uint64_t term = state->raft.current_term;
+    if (raft_state(&state->raft) == RAFT_CANDIDATE)
+        state_count_election(state, false);
     if (leader == state->leader_id && term == state->term)
         return;
+    if (leader == state->options.id)
+        state_count_election(state, true);
     state_deactivate(state);
     state->leader_id = leader;
     state->term = term;
@@ -543,4 +569,16 @@ uint64_t state_commit(const struct state *state)
 uint64_t state_last_index(const struct state *state)
 {
     return raft_last_index((struct raft *)(uintptr_t)&state->raft);
+}
+
+void state_get_stats(const struct state *state, struct state_stats *out)
+{
+    *out = (struct state_stats){
+        .commit_index = state_commit(state),
+        .applied_index = state_applied(state),
+        .last_index = state_last_index(state),
+        .snapshot_index = raft_io_snapshot_index(&state->io),
+        .log_bytes = raft_io_log_bytes(&state->io),
+        .proposals = state->proposals,
+    };
 }

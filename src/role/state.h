@@ -73,6 +73,14 @@ uint64_t state_applied(const struct state *state);
 uint64_t state_commit(const struct state *state);
 uint64_t state_last_index(const struct state *state);
 
+struct state_stats {
+    uint64_t commit_index, applied_index, last_index, snapshot_index;
+    uint64_t log_bytes; /* of entries behind the last snapshot */
+    unsigned proposals; /* without an answer */
+};
+
+void state_get_stats(const struct state *state, struct state_stats *out);
+
 /* `results` (one a change) is valid during the call; none with a code: ERR_NOT_LEADER (certainly
  * not done), -ENOSPC (certainly not done), ERR_OUTCOME_UNKNOWN. */
 typedef void (*state_proposed_fn)(void *arg, int code, const struct state_result *results,

@@ -20,6 +20,7 @@ struct state_proposal {
     struct state *state;
     uint64_t index;
     int code;
+    int64_t since_us; /* proposed, then committed */
     state_proposed_fn done;
     void *arg;
 };
@@ -51,6 +52,7 @@ struct state {
 
     uint64_t leader_id;
     uint64_t term;
+    uint64_t election_term; /* of the last election that this node stood for */
     bool active;
     bool barrier_sent;
     struct raft_barrier barrier;

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/worker_internal.h"
 
 enum {
@@ -122,8 +123,23 @@ static void worker_report_keep(struct worker *worker, struct worker_task *task,
         loop_timer_start(&worker->resend_timer, WORKER_RESEND_MS);
 }
 
+static void worker_report_count(const Wire__TaskReport *report)
+{
+    static struct metric_series *good;
+    if (report->code == TASK_CODE_OK && good == NULL)
+        good = metric_series(METRIC_TASKS_ENDED, task_code_name(TASK_CODE_OK));
+    metric_series_add(report->code == TASK_CODE_OK
+                          ? good
+                          : metric_series(METRIC_TASKS_ENDED, task_code_name(report->code)),
+                      1);
+    if (report->started_ms > 0 && report->ended_ms >= report->started_ms)
+        metric_observe(METRIC_TASK_DURATION,
+                       (int64_t)(report->ended_ms - report->started_ms) * 1000);
+}
+
 void worker_report_end(struct worker *worker, struct worker_task *task, Wire__TaskReport *report)
 {
+    worker_report_count(report);
     worker_report_loud(worker, task);
     task_queue_end(&worker->queue, &task->item);
     wire__assign_task__free_unpacked(task->assign, NULL);

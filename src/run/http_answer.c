@@ -12,7 +12,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "run/http_conn.h"
 #include "run/http_tls.h"
 
@@ -66,6 +68,31 @@ static void http_answer_headers(struct MHD_Response *response, const struct http
         (void)MHD_add_response_header(response, "Content-Type", type);
     for (unsigned i = 0; i < req->headers_len; i++)
         (void)MHD_add_response_header(response, req->headers[i].name, req->headers[i].value);
+}
+
+static struct http_meter *http_answer_meter(struct http_server *server,
+                                            const struct http_route *route, unsigned status)
+{
+    uint64_t hash = ((uint64_t)(uintptr_t)route / sizeof *route * 31 + status) * 0x9e3779b97f4a7c15;
+    struct http_meter *meter = &server->meters[hash >> 56];
+    if (meter->requests != NULL && meter->route == route && meter->status == status)
+        return meter;
+    char code[16];
+    (void)snprintf(code, sizeof code, "%u", status);
+    const char *path = route != NULL ? route->path : "none";
+    const char *method = route != NULL ? route->method : "none";
+    *meter =
+        (struct http_meter){route, status, metric_series(METRIC_HTTP_REQUESTS, path, method, code),
+                            metric_series(METRIC_HTTP_REQUEST, path)};
+    return meter;
+}
+
+static void http_answer_count(const struct http_request *req, unsigned status, bool whole)
+{
+    const struct http_meter *meter = http_answer_meter(req->owner, req->route, status);
+    metric_series_add(meter->requests, 1);
+    if (whole && req->since_us > 0)
+        metric_series_observe(meter->seconds, clock_mono_us() - req->since_us);
 }
 
 /* The request leaves its handler: the connection goes on without it. */
@@ -161,6 +188,7 @@ static struct MHD_Response *http_answer_small(const struct http_whole *whole)
 static void http_answer_whole(struct http_request *req, const struct http_whole *whole)
 {
     struct http_conn *conn = req->conn;
+    http_answer_count(req, whole->status, true);
     if (conn != NULL) {
         struct MHD_Response *response = whole->body_len > HTTP_SMALL_BYTES_MAX
                                             ? http_answer_large(conn, whole)
@@ -177,6 +205,7 @@ static void http_answer_stream_begin(struct http_request *req, unsigned status, 
                                      uint64_t len)
 {
     struct http_conn *conn = req->conn;
+    http_answer_count(req, status, false);
     if (conn == NULL)
         return;
     struct http_stream *stream = mem_zalloc(sizeof *stream);

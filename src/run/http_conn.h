@@ -76,6 +76,15 @@ struct http_conn {
     TAILQ_ENTRY(http_conn) entry;
 };
 
+/* Where requests of a route with a status are counted. */
+struct http_meter {
+    const struct http_route *route;
+    unsigned status;
+    struct metric_series *requests, *seconds; /* NULL: not in use */
+};
+
+enum { HTTP_METERS_MAX = 256 };
+
 TAILQ_HEAD(http_conn_list, http_conn);
 TAILQ_HEAD(http_request_list, http_request);
 
@@ -97,6 +106,7 @@ struct http_server {
     uv_poll_t hangup_poll;
     int hangup_fd;
     struct http_server_stats stats;
+    struct http_meter meters[HTTP_METERS_MAX]; /* the last ones used, by a hash */
     bool closing;
     uint64_t closing_since_ms;
     void (*on_closed)(void *arg);

@@ -67,9 +67,10 @@ struct http_request {
     void *owner; /* the backend's own: server or dispatch */
     struct http_conn *conn;
     enum http_request_state state;
-    bool closed;   /* the client is gone */
-    bool told;     /* on_close was called */
-    bool draining; /* a write was told to wait */
+    int64_t since_us; /* when the handler got it; 0: not yet */
+    bool closed;      /* the client is gone */
+    bool told;        /* on_close was called */
+    bool draining;    /* a write was told to wait */
     char method[8];
     struct http_target target;
     const struct http_route *route;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "run/http_internal.h"
@@ -70,6 +71,7 @@ const char *http_request_text(struct http_request *req, const char *s)
 void http_request_handle(struct http_request *req)
 {
     http_request_set_state(req, HTTP_REQUEST_HANDLING);
+    req->since_us = clock_mono_us();
     req->route->handler(req, req->route_arg);
 }
 

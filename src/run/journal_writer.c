@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "run/journal_format.h"
 #include "run/journal_rewrite.h"
 
@@ -122,6 +123,11 @@ int journal_writer_init(struct journal_writer *writer, struct wal_dir *dir,
 {
     *writer = (struct journal_writer){
         .dir = dir, .table = table, .log = log, .segment_bytes = segment_bytes};
+    const char *slash = strrchr(dir->path, '/');
+    const char *name = slash != NULL ? slash + 1 : dir->path;
+    writer->sync = metric_series(METRIC_LOG_SYNC, name);
+    writer->batch = metric_series(METRIC_LOG_BATCH, name);
+    writer->bytes = metric_series(METRIC_LOG_BYTES, name);
     journal_file_init(&writer->file);
     journal_file_init(&writer->next);
     int rc =
@@ -152,9 +158,13 @@ static int write_lines(struct journal_writer *writer, const struct journal_op *o
     char name[JOURNAL_NAME_MAX];
     struct journal_segment *segment = writer->active;
     journal_name(name, segment->first);
+    int64_t since_us = clock_mono_us();
     rc = journal_file_write(writer->dir, &writer->file, name, op->text.data, op->text.len);
     if (rc < 0)
         return rc;
+    metric_series_observe(writer->sync, clock_mono_us() - since_us);
+    metric_series_observe(writer->batch, (int64_t)(op->last - op->first + 1));
+    metric_series_add(writer->bytes, op->text.len);
     lock(writer);
     journal_segment_note(segment, op->first, segment->bytes);
     segment->last = op->last;

@@ -47,6 +47,7 @@ struct journal_writer {
     struct journal_file file;       /* of `active` */
     struct journal_file next;       /* the reserve */
     bool next_ready;
+    struct metric_series *sync, *batch, *bytes;
 };
 
 /* Begins a new journal when the table is empty, else goes on with its last segment. */

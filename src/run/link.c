@@ -17,6 +17,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/str.h"
 #include "run/link_internal.h"
 
@@ -207,6 +208,16 @@ bool link_is_double(const struct link *link)
     return twin != NULL && link->peer->boot != twin->peer->boot && !link_is_silent(twin);
 }
 
+static void link_count_up(struct link *link)
+{
+    const char *name = link->node_id != 0 ? link->peer->name : "guest";
+    metric_series_add(metric_series(METRIC_LINK_CONNECTS, name), 1);
+    link->frames_in = metric_series(METRIC_LINK_FRAMES, name, "in");
+    link->frames_out = metric_series(METRIC_LINK_FRAMES, name, "out");
+    link->bytes_in = metric_series(METRIC_LINK_BYTES, name, "in");
+    link->bytes_out = metric_series(METRIC_LINK_BYTES, name, "out");
+}
+
 bool link_is_second(const struct link *link)
 {
     const struct link *twin = link_to(link->set, link->node_id);
@@ -233,6 +244,7 @@ void link_up(struct link *link)
     link->was_up = true;
     link->decoder.body_bytes_max = set->options.frame_bytes_max;
     link->stats.up_since_ms = loop_now_ms(set->loop);
+    link_count_up(link);
     set->stats.up++;
     if (link->node_id != 0)
         HASH_ADD(hh, set->by_node, node_id, sizeof link->node_id, link);
@@ -380,8 +392,7 @@ static int link_check_room(struct link *link, size_t body_len)
 static int link_sent(struct link *link, size_t body_len)
 {
     size_t queued = link_io_queued(link);
-    link->stats.frames_out++;
-    link->stats.bytes_out += FRAME_HEADER_BYTES + body_len;
+    link_io_count_out(link, FRAME_HEADER_BYTES + body_len);
     if (queued > link->stats.queued_bytes_max)
         link->stats.queued_bytes_max = queued;
     link_io_mark(link);

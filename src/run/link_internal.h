@@ -95,6 +95,7 @@ struct link {
     size_t writing_len;
 
     Wire__Hello *peer;
+    struct metric_series *frames_in, *frames_out, *bytes_in, *bytes_out; /* NULL before it is up */
     uint64_t node_id;
     uint8_t nonce[LINK_NONCE_BYTES];
     ProtobufCMessage *message; /* during its delivery */
@@ -211,6 +212,8 @@ void link_drop(struct link *link);
 
 void link_io_start(struct link *link);
 /* Queues a message of the link itself, past the bound of the queue. */
+/* A frame of so many bytes was queued. */
+void link_io_count_out(struct link *link, size_t bytes);
 void link_io_send(struct link *link, enum wire_type type, const ProtobufCMessage *message);
 void link_io_mark(struct link *link); /* has something to write at the end of the turn */
 void link_io_flush(struct link *link);

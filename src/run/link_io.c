@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/metric.h"
 #include "base/str.h"
 #include "run/link_internal.h"
 
@@ -40,11 +41,22 @@ void link_io_attend(struct link *link)
         loop_timer_start(&link->set->turn, 0);
 }
 
+void link_io_count_out(struct link *link, size_t bytes)
+{
+    link->stats.frames_out++;
+    link->stats.bytes_out += bytes;
+    if (link->frames_out == NULL)
+        return;
+    metric_series_add(link->frames_out, 1);
+    metric_series_add(link->bytes_out, bytes);
+}
+
 void link_io_send(struct link *link, enum wire_type type, const ProtobufCMessage *message)
 {
+    size_t before = link->out.len;
     if (wire_pack(&link->out, type, message) < 0)
         return;
-    link->stats.frames_out++;
+    link_io_count_out(link, link->out.len - before);
     link_io_mark(link);
 }
 
@@ -205,6 +217,10 @@ static void link_io_take_frame(struct link *link, const struct frame *frame)
 {
     link->stats.frames_in++;
     link->stats.bytes_in += FRAME_HEADER_BYTES + frame->len;
+    if (link->frames_in != NULL) {
+        metric_series_add(link->frames_in, 1);
+        metric_series_add(link->bytes_in, FRAME_HEADER_BYTES + frame->len);
+    }
     int err = wire_unpack(frame->type, frame->body, frame->len, &link->message);
     if (err < 0) {
         if (wire_descriptor(frame->type) == NULL)

@@ -17,6 +17,7 @@ struct object_call {
     char *path;       /* what follows: the place's rest and the key, without slashes at its ends */
     size_t place_len; /* of `path` up to where keys begin */
     struct loop_post post;
+    int64_t since_us;
     void *s3;    /* what object_s3.c keeps for it */
     bool remote; /* among the calls to buckets */
 

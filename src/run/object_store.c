@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "run/object_internal.h"
 #include "run/object_s3.h"
 
@@ -119,6 +121,25 @@ static void object_store_check_closed(struct object_store *store)
     loop_post(store->loop, &store->closed_post, object_store_on_all_done, store);
 }
 
+static const char *const object_verb_names[] = {
+    "put", "put_if_absent", "get", "stat", "list", "delete", "delete_prefix",
+};
+
+static void object_call_count(const struct object_call *call)
+{
+    const struct object_result *result = &call->result;
+    const char *verb = object_verb_names[call->request.verb];
+    metric_series_add(metric_series(METRIC_OBJECT_OPERATIONS, verb,
+                                    result->code == 0 ? "ok" : err_name(result->code)),
+                      1);
+    metric_series_observe(metric_series(METRIC_OBJECT_OPERATION, verb),
+                          clock_mono_us() - call->since_us);
+    if (result->code == 0 && call->request.verb <= OBJECT_PUT_IF_ABSENT)
+        metric_series_add(metric_series(METRIC_OBJECT_BYTES, "written"), result->size);
+    else if (result->code == 0 && call->request.verb == OBJECT_GET)
+        metric_series_add(metric_series(METRIC_OBJECT_BYTES, "read"), result->len);
+}
+
 void object_call_finish(struct object_call *call)
 {
     struct object_store *store = call->store;
@@ -138,6 +159,7 @@ void object_call_finish(struct object_call *call)
         store->stats.bytes_written += result->size;
     else if (call->request.verb == OBJECT_GET)
         store->stats.bytes_read += result->len;
+    object_call_count(call);
     if (call->request.on_done != NULL)
         call->request.on_done(call->request.arg, result);
     object_call_free(call);
@@ -298,6 +320,7 @@ int object_store_allow(struct object_store *store, const char *place, struct err
 void object_store_get_stats(const struct object_store *store, struct object_store_stats *stats)
 {
     *stats = store->stats;
+    stats->under_way = store->calls;
 }
 
 /* ---- calls ------------------------------------------------------------------------------------
@@ -366,6 +389,7 @@ struct object_call *object_store_call(struct object_store *store,
 {
     struct object_call *call = mem_zalloc(sizeof *call);
     call->store = store;
+    call->since_us = clock_mono_us();
     call->request = *request;
     call->request.place = mem_strdup(request->place);
     call->request.key = mem_strdup(request->key);

@@ -131,6 +131,7 @@ struct object_store_stats {
     uint64_t calls[OBJECT_DELETE_PREFIX + 1];
     uint64_t failures[OBJECT_DELETE_PREFIX + 1];
     uint64_t retries;
+    unsigned under_way;
     uint64_t bytes_read;
     uint64_t bytes_written;
 };

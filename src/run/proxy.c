@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/metric.h"
 #include "run/http_listen.h"
 #include "run/proxy_internal.h"
 
@@ -82,6 +83,7 @@ struct proxy_counters *proxy_core_counters(struct proxy_core *core, const char *
     counters = mem_zalloc(sizeof *counters);
     counters->service = mem_strdup(service);
     counters->model = mem_strdup(model);
+    counters->latency = metric_series(METRIC_DATA_REQUEST, service, model);
     counters->stats.service = counters->service;
     counters->stats.model = counters->model;
     TAILQ_INSERT_TAIL(&core->counters, counters, of_core);

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "base/str.h"
 #include "run/proxy_internal.h"
 
@@ -73,6 +74,18 @@ static void proxy_client_set(struct proxy_client *c, enum proxy_client_state sta
 
 /* ---- the end of a request -------------------------------------------------------------------- */
 
+static struct metric_series *proxy_client_requests(struct proxy_counters *counters, unsigned status)
+{
+    char code[16];
+    if (counters->requests != NULL && counters->code == status)
+        return counters->requests;
+    (void)snprintf(code, sizeof code, "%u", status);
+    counters->code = status;
+    counters->requests =
+        metric_series(METRIC_DATA_REQUESTS, counters->service, counters->model, code);
+    return counters->requests;
+}
+
 /* Lets go of the model. `status` of the answer; 0: there was none to count. */
 static void proxy_client_count(struct proxy_client *c, unsigned status)
 {
@@ -88,6 +101,8 @@ static void proxy_client_count(struct proxy_client *c, unsigned status)
     stats->errors += status >= 500;
     stats->latency_us += (uint64_t)took_us;
     stats->buckets[proxy_bucket_of((uint64_t)took_us)]++;
+    metric_series_observe(c->model->counters->latency, took_us);
+    metric_series_add(proxy_client_requests(c->model->counters, status), 1);
 }
 
 static void proxy_client_release(struct proxy_client *c)

@@ -69,6 +69,8 @@ struct proxy_counters {
     char *service;
     char *model;
     struct proxy_stats stats;
+    struct metric_series *latency, *requests; /* `requests`: of the status `code` */
+    unsigned code;
     unsigned refs; /* of models; 0: only its totals are kept */
     TAILQ_ENTRY(proxy_counters) of_core;
 };

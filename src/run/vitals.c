@@ -1,12 +1,15 @@
 #include "run/vitals.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/mem.h"
@@ -108,6 +111,75 @@ void vitals_sample(struct vitals_sampler *sampler, struct vitals *out)
         out->disk_total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
         out->disk_free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     }
+}
+
+static uint64_t vitals_count_fds(void)
+{
+    uint64_t n = 0;
+    const struct dirent *entry;
+
+    DIR *dir = opendir("/proc/self/fd");
+    if (!dir)
+        return 0;
+    while ((entry = readdir(dir)) != NULL)
+        n += entry->d_name[0] != '.';
+    closedir(dir);
+    return n > 0 ? n - 1 : 0; /* without the one that was just opened */
+}
+
+/* Field 22 of /proc/self/stat, behind the name in parentheses: the start in ticks since the boot.
+ */
+static double vitals_started_s(void)
+{
+    char line[VITALS_LINE_MAX] = "";
+    unsigned long long ticks = 0;
+    struct timespec wall, boot;
+
+    FILE *f = fopen("/proc/self/stat", "re");
+    if (!f)
+        return 0;
+    const char *end = fgets(line, sizeof line, f) ? strrchr(line, ')') : NULL;
+    fclose(f);
+    if (!end || sscanf(end + 1,
+                       " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+                       "%*d %llu",
+                       &ticks) != 1)
+        return 0;
+    clock_gettime(CLOCK_REALTIME, &wall);
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    double since_boot_s = (double)ticks / (double)sysconf(_SC_CLK_TCK);
+    return (double)(wall.tv_sec - boot.tv_sec) + (double)(wall.tv_nsec - boot.tv_nsec) / 1e9 +
+           since_boot_s;
+}
+
+static uint64_t vitals_time_us(const struct timeval *time)
+{
+    return (uint64_t)time->tv_sec * 1000000 + (uint64_t)time->tv_usec;
+}
+
+void vitals_sample_process(struct vitals_process *out)
+{
+    static double started_s;
+    uint64_t virtual_pages, pages;
+    struct rusage usage;
+    struct rlimit limit;
+
+    *out = (struct vitals_process){0};
+    FILE *f = fopen("/proc/self/statm", "re");
+    if (f && fscanf(f, "%" SCNu64 " %" SCNu64, &virtual_pages, &pages) == 2) {
+        out->virtual_bytes = virtual_pages * (uint64_t)sysconf(_SC_PAGESIZE);
+        out->resident_bytes = pages * (uint64_t)sysconf(_SC_PAGESIZE);
+    }
+    if (f)
+        fclose(f);
+    if (getrusage(RUSAGE_SELF, &usage) == 0)
+        out->cpu_us = vitals_time_us(&usage.ru_utime) + vitals_time_us(&usage.ru_stime);
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        out->max_fds = limit.rlim_cur;
+    out->open_fds = vitals_count_fds();
+    if (started_s == 0)
+        started_s = vitals_started_s();
+    out->started_s = started_s;
 }
 
 unsigned vitals_cpus(void)

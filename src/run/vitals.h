@@ -27,6 +27,19 @@ void vitals_done(struct vitals_sampler *sampler);
 /* What can't be read stays 0. Takes some tens of microseconds. */
 void vitals_sample(struct vitals_sampler *sampler, struct vitals *out);
 
+/* This process itself, as Prometheus' clients in all languages report it. */
+struct vitals_process {
+    uint64_t cpu_us; /* user and system */
+    uint64_t resident_bytes;
+    uint64_t virtual_bytes;
+    uint64_t open_fds;
+    uint64_t max_fds;
+    double started_s; /* since the epoch */
+};
+
+/* What can't be read stays 0. */
+void vitals_sample_process(struct vitals_process *out);
+
 /* Processors that this process may use, and memory of the machine; for the defaults of slots and
  * memory. */
 unsigned vitals_cpus(void);

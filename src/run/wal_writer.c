@@ -3,10 +3,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
+#include "base/metric.h"
 
 enum { PAGES_BYTES_MIN = 64 << 10, PAGES_BYTES_KEPT_MAX = 2 * WAL_BLOCK_BYTES_MAX };
 
@@ -37,9 +40,26 @@ static void make_room(struct wal_writer *writer, size_t bytes)
         resize(writer, cap);
 }
 
+/* A log is called after its directory; one in ".../raft/log" after the directory that holds it. */
+static void name_metrics(struct wal_writer *writer, const char *path)
+{
+    char name[METRIC_VALUE_MAX];
+    const char *end = path + strlen(path);
+    if (end - path > 4 && strcmp(end - 4, "/log") == 0)
+        end -= 4;
+    const char *begin = end;
+    while (begin > path && begin[-1] != '/')
+        begin--;
+    (void)snprintf(name, sizeof name, "%.*s", (int)(end - begin), begin);
+    writer->sync = metric_series(METRIC_LOG_SYNC, name);
+    writer->batch = metric_series(METRIC_LOG_BATCH, name);
+    writer->bytes = metric_series(METRIC_LOG_BYTES, name);
+}
+
 int wal_writer_init(struct wal_writer *writer, struct wal_store *store, struct error *e)
 {
     *writer = (struct wal_writer){.store = store};
+    name_metrics(writer, store->dir.path);
     resize(writer, PAGES_BYTES_MIN);
     size_t tail = store->offset % WAL_PAGE_BYTES;
     if (tail == 0)
@@ -70,10 +90,15 @@ static int write_block(struct wal_writer *writer, size_t begin)
                          store->offset);
     size_t bytes = round_up(writer->len);
     memset(writer->pages + writer->len, 0, bytes - writer->len);
+    int64_t since_us = clock_mono_us();
     int rc =
         wal_file_write(&store->dir, store->active, writer->pages, bytes, store->offset - begin);
     if (rc < 0)
         return rc;
+    metric_series_observe(writer->sync, clock_mono_us() - since_us);
+    metric_series_observe(writer->batch, writer->records);
+    metric_series_add(writer->bytes, bytes);
+    writer->records = 0;
     store->sequence++;
     store->offset += writer->len - begin;
     size_t tail = writer->len % WAL_PAGE_BYTES;
@@ -88,6 +113,7 @@ static void put_record(struct wal_writer *writer, enum wal_kind kind,
                        const struct wal_record *record)
 {
     make_room(writer, wal_format_record_bytes(record->len));
+    writer->records++;
     writer->len += wal_format_put_record(writer->pages + writer->len, kind, record);
 }
 

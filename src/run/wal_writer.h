@@ -16,7 +16,9 @@ struct wal_writer {
     struct wal_store *store; /* borrowed */
     uint8_t *pages;          /* what the next write sends, beginning with the page in progress */
     size_t cap;
-    size_t len; /* bytes in `pages` */
+    size_t len;       /* bytes in `pages` */
+    unsigned records; /* in the block in progress */
+    struct metric_series *sync, *batch, *bytes;
 };
 
 /* Reads the page in progress back from the disk. */

@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -50,6 +51,25 @@ static void what_can_not_be_read_is_zero(void **state)
     vitals_done(&sampler);
 }
 
+static void this_process_is_told_apart_from_the_machine(void **state)
+{
+    (void)state;
+    struct vitals_process before, after;
+    int fds[2];
+
+    vitals_sample_process(&before);
+    assert_int_equal(pipe(fds), 0);
+    do { /* the kernel counts in ticks */
+        vitals_sample_process(&after);
+    } while (after.cpu_us <= before.cpu_us);
+    assert_int_equal(after.open_fds, before.open_fds + 2);
+    assert_true(after.max_fds >= after.open_fds);
+    assert_true(after.resident_bytes > 100000 && after.resident_bytes < after.virtual_bytes);
+    assert_true(after.started_s > 1e9 && after.started_s < (double)time(NULL) + 1);
+    close(fds[0]);
+    close(fds[1]);
+}
+
 static void there_is_a_processor(void **state)
 {
     (void)state;
@@ -62,6 +82,7 @@ int main(void)
         cmocka_unit_test(a_sample_is_about_this_machine),
         cmocka_unit_test(a_busy_processor_shows),
         cmocka_unit_test(what_can_not_be_read_is_zero),
+        cmocka_unit_test(this_process_is_told_apart_from_the_machine),
         cmocka_unit_test(there_is_a_processor),
     };
 
