@@ -217,11 +217,25 @@ static void chat_on_members(void *self)
     chat_group_work(chat->group);
 }
 
+/* Which of two with one priority leads is up to their numbers in the cluster: nobody chose that. */
+static void look_for_twin(struct chat *chat, uint64_t id)
+{
+    if (chat->twin_said || id == chat->id || id >> ID_BITS != chat->id >> ID_BITS ||
+        id >> ID_BITS == 0)
+        return;
+    chat->twin_said = true;
+    log_warn(LOG_ABOUT(.role = "chat", .peer = chat_name(chat, id)),
+             "%s has the same chat.node_id %llu: the one that joined the cluster later goes "
+             "first; give each its own",
+             chat_name(chat, id), (unsigned long long)(id >> ID_BITS));
+}
+
 static void take_members(struct chat *chat)
 {
     struct order_peer_view members[ORDER_MEMBERS_MAX];
     size_t n = order_members(chat->order, members);
     for (size_t i = 0; i < n; i++) {
+        look_for_twin(chat, members[i].member.id);
         struct chat_peer *peer = find_peer(chat, chat_cluster_id(members[i].member.id));
         if (peer != NULL)
             rename_peer(chat, peer, members[i].member.id);

@@ -61,6 +61,7 @@ struct chat {
     struct loop_timer reopen;
     struct chat_peer *peers;
     bool members_changed;
+    bool twin_said; /* that another member has this node's priority */
     int disk_code;
     uint64_t trim_wanted; /* entries up to here are lost everywhere; 0: none */
     uint64_t trimmed;     /* and were given up for that */

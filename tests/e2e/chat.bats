@@ -201,6 +201,18 @@ gone_on() { api -n "$1" '/api/chat/messages?from=1&limit=1' | head -c 100 | grep
     [ "$status" = 3 ]
 }
 
+@test "two nodes with one chat.node_id are told, and have one leader all the same" {
+    start_cluster 3 -o chat.heartbeat_interval_ms=100 -o chat.node_id=7
+    wait_until 20 all_take_part
+    for node in n1 n2 n3; do
+        wait_until 10 grep -q 'has the same chat.node_id 7' "$CLUSTER_DIR/$node/clusterd.log"
+    done
+    [ "$(api -n n1 /api/chat/members | jq -c 'map(.id) | unique')" = '[7]' ]
+    wait_until 20 chat_leader_is n3
+    send n1 '{"text":"one order"}' >/dev/null
+    wait_until 10 all_have 1
+}
+
 @test "a node without the role says so" {
     start_cluster 1 -o node.roles=metadata,worker
     [ "$(api -o /dev/null -w '%{http_code}' /api/chat/members)" = 501 ]
