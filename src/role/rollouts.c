@@ -37,6 +37,7 @@ static void rollouts_on_timer(void *arg)
 }
 
 static void rollouts_settle(void *arg);
+static void rollouts_on_todo(void *arg);
 
 struct rollouts_entry *rollouts_entry_new(struct rollouts *rollouts, const struct rollout *r)
 {
@@ -47,6 +48,7 @@ struct rollouts_entry *rollouts_entry_new(struct rollouts *rollouts, const struc
     TAILQ_INIT(&entry->readings);
     loop_timer_init(&entry->timer, node_loop(rollouts->node), rollouts_on_timer, entry);
     loop_timer_init(&entry->settle_timer, node_loop(rollouts->node), rollouts_settle, entry);
+    loop_timer_init(&entry->todo_timer, node_loop(rollouts->node), rollouts_on_todo, entry);
     TAILQ_INSERT_TAIL(&rollouts->entries, entry, link);
     rollouts->active_n++;
     return entry;
@@ -63,6 +65,7 @@ static void rollouts_entry_free(struct rollouts_entry *entry)
     rollouts_stop_gates(entry);
     loop_timer_stop(&entry->timer);
     loop_timer_stop(&entry->settle_timer);
+    loop_timer_stop(&entry->todo_timer);
     TAILQ_REMOVE(&rollouts->entries, entry, link);
     if (entry->past)
         rollouts->past_n--;
@@ -328,18 +331,32 @@ static void rollouts_settle(void *arg)
  * --------------------------------------------------------------------------------------------------
  */
 
-static void rollouts_perform(struct rollouts_entry *entry, const struct rollout_update *update)
+static void rollouts_on_todo(void *arg)
 {
-    if (update->settle) {
+    struct rollouts_entry *entry = arg;
+    struct rollouts_todo todo = entry->todo;
+    entry->todo = (struct rollouts_todo){0};
+    if (todo.settle) {
         entry->settle_tries = 0;
         rollouts_settle(entry);
     }
-    if (update->run != 0)
-        rollouts_run_gates(entry, update->run);
-    if (update->measure)
+    if (todo.run != 0)
+        rollouts_run_gates(entry, todo.run);
+    if (todo.measure)
         rollouts_measure(entry);
-    if (update->begin && !rollout_is_ended(&entry->r))
+    if (todo.begin && !rollout_is_ended(&entry->r))
         rollouts_begin(entry);
+}
+
+static void rollouts_perform(struct rollouts_entry *entry, const struct rollout_update *update)
+{
+    struct rollouts_todo *todo = &entry->todo;
+    todo->settle = todo->settle || update->settle;
+    todo->run |= update->run;
+    todo->measure = todo->measure || update->measure;
+    todo->begin = todo->begin || update->begin;
+    if (todo->settle || todo->run != 0 || todo->measure || todo->begin)
+        loop_timer_start(&entry->todo_timer, 0);
 }
 
 static void rollouts_on_written(void *arg, int code, const struct state_result *result)
@@ -437,7 +454,6 @@ int rollouts_step(struct rollouts_entry *entry, struct rollout_event event,
         return err;
     if (update.note)
         rollouts_note(entry, &update, event.wall_ms);
-    /* before anything that may step it again from within, with a deadline of its own */
     if (update.next_ms == INT64_MAX) {
         loop_timer_stop(&entry->timer);
     } else {

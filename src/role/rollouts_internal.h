@@ -49,6 +49,14 @@ struct rollouts_gate_arg {
     size_t gate;
 };
 
+/* What a step asked for, done in a turn of its own: each of these may step the rollout again. */
+struct rollouts_todo {
+    uint32_t run; /* gates */
+    bool settle;
+    bool measure;
+    bool begin;
+};
+
 struct rollouts_entry {
     struct rollouts *rollouts;
     struct rollout r;
@@ -61,8 +69,10 @@ struct rollouts_entry {
     uint64_t gate_calls[ROLLOUT_GATES_MAX]; /* commands under way */
     struct http_call *gate_https[ROLLOUT_GATES_MAX];
     struct rollouts_gate_arg gate_args[ROLLOUT_GATES_MAX];
+    struct rollouts_todo todo;
     struct loop_timer timer;
     struct loop_timer settle_timer;
+    struct loop_timer todo_timer;
     TAILQ_HEAD(, rollouts_reading) readings;
     TAILQ_ENTRY(rollouts_entry) link;
 };
