@@ -1,6 +1,7 @@
 /* A simulated cluster around two-phase commit: nodes that crash at any record, disks that stall and
  * tear, links that lose, repeat, delay and reorder, partitions that may be one-way, detectors that
- * err, gates that are slow, operators that decide, a metadata group or none.
+ * err, gates that are slow, operators that decide, a metadata group or none, clocks that differ,
+ * run fast or slow, and are set while a node runs.
  *
  * One seed decides everything. After each step the machines check themselves; what becomes durable
  * or visible is checked against what every other node holds (txn_truth.c). When the trouble is over
@@ -62,6 +63,8 @@ enum {
     TXN_WORLD_TXNS_MAX = 10,
     TXN_WORLD_VERSIONS_MAX = 16,
     TXN_WORLD_HEAL_MS = 40000, /* everybody must agree so long after the trouble */
+    TXN_WORLD_SLOWEST = 980,   /* permille, of a clock */
+    TXN_WORLD_FASTEST = 1020,
 };
 
 struct txn_world;
@@ -97,7 +100,12 @@ struct txn_world_node {
     bool syncing;               /* a write is under way */
     struct txn_effect *effects; /* that wait */
     size_t effects_n, effects_cap;
-    int64_t tick_ms;                  /* of the tick that is due */
+    int64_t tick_ms;        /* of the tick that is due */
+    int64_t clock_ms;       /* its clock when it started, begins anew with each life */
+    int64_t clock_permille; /* its speed */
+    int64_t started_ms;
+    int64_t last_ms; /* of its clock: never goes back */
+    int64_t wall_off_ms;
     bool thinks[TXN_WORLD_NODES_MAX]; /* alive */
     uint64_t shown[TXN_WORLD_KEYS];   /* versions applied in this life */
     uint64_t served[TXN_WORLD_KEYS];  /* in any life */

@@ -187,10 +187,17 @@ static void txn_world_tick(struct txn_world *w, struct txn_world_event *event)
     (void)txn_world_step(w, node, (struct txn_event){.type = TXN_EVENT_TICK});
 }
 
+static int64_t txn_world_clock(const struct txn_world *w, struct txn_world_node *node)
+{
+    int64_t now_ms = node->clock_ms + (w->now_ms - node->started_ms) * node->clock_permille / 1000;
+    node->last_ms = now_ms > node->last_ms ? now_ms : node->last_ms;
+    return node->last_ms;
+}
+
 int txn_world_step(struct txn_world *w, struct txn_world_node *node, struct txn_event event)
 {
-    event.now_ms = w->now_ms;
-    event.wall_ms = w->now_ms;
+    event.now_ms = txn_world_clock(w, node);
+    event.wall_ms = w->now_ms + node->wall_off_ms;
     w->steps++;
     int err = txn_step(node->txn, &event, &node->update);
     txn_check(node->txn);
@@ -207,8 +214,11 @@ int txn_world_step(struct txn_world *w, struct txn_world_node *node, struct txn_
     update->effects_n = 0;
     if (event.type == TXN_EVENT_RESTORE)
         return err;
-    int64_t tick_ms =
-        update->next_deadline_ms > w->now_ms ? update->next_deadline_ms : w->now_ms + 1;
+    int64_t wait_ms = update->next_deadline_ms - event.now_ms;
+    if (wait_ms > TXN_WORLD_HEAL_MS)
+        wait_ms = TXN_WORLD_HEAL_MS; /* also when there is none */
+    wait_ms = wait_ms * 1000 / node->clock_permille;
+    int64_t tick_ms = w->now_ms + (wait_ms > 0 ? wait_ms : 1);
     if (node->tick_ms == 0 || tick_ms < node->tick_ms) {
         node->tick_ms = tick_ms;
         struct txn_world_event *tick = txn_world_at(w, tick_ms - w->now_ms, txn_world_tick);
@@ -267,6 +277,16 @@ void txn_world_think(struct txn_world *w, struct txn_world_node *node, unsigned 
         w, node, (struct txn_event){.type = TXN_EVENT_ALIVE, .peer = of + 1, .alive = alive});
 }
 
+static void txn_world_set_clock(struct txn_world *w, struct txn_world_node *node)
+{
+    node->started_ms = w->now_ms;
+    node->clock_ms = txn_world_ms(w, 0, 1000000);
+    node->clock_permille = txn_world_ms(w, TXN_WORLD_SLOWEST, TXN_WORLD_FASTEST);
+    node->last_ms = 0;
+    if (txn_world_chance(w, 30))
+        node->wall_off_ms = txn_world_ms(w, 0, 7200000) - 3600000;
+}
+
 void txn_world_start(struct txn_world *w, struct txn_world_node *node)
 {
     struct txn_config config;
@@ -275,6 +295,7 @@ void txn_world_start(struct txn_world *w, struct txn_world_node *node)
     node->boot++;
     node->durable = 0;
     node->tick_ms = 0;
+    txn_world_set_clock(w, node);
     memset(node->thinks, 0, sizeof node->thinks);
     memset(node->shown, 0, sizeof node->shown);
     node->txn = txn_new(&config);
