@@ -21,7 +21,6 @@ import (
 )
 
 const (
-	valueBytes     = 128
 	keys           = 100000
 	connectionsMax = 16
 )
@@ -56,10 +55,10 @@ type outcome struct {
 	errors      int
 }
 
-func put(client *clientv3.Client, seed int64, end time.Time) outcome {
+func put(client *clientv3.Client, seed int64, bytes int, end time.Time) outcome {
 	var out outcome
 	random := rand.New(rand.NewSource(seed))
-	value := strings.Repeat("x", valueBytes)
+	value := strings.Repeat("x", bytes)
 	for time.Now().Before(end) {
 		begin := time.Now()
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -77,6 +76,7 @@ func put(client *clientv3.Client, seed int64, end time.Time) outcome {
 func main() {
 	list := flag.String("endpoints", "", "client URLs, comma-separated")
 	clients := flag.Int("c", 1, "clients, each with one put in flight")
+	bytes := flag.Int("b", 128, "bytes of a value")
 	seconds := flag.Float64("t", 3, "how long")
 	flag.Parse()
 	leader := leaderOf(strings.Split(*list, ","))
@@ -92,7 +92,7 @@ func main() {
 		group.Add(1)
 		go func(i int) {
 			defer group.Done()
-			outcomes[i] = put(connections[i%len(connections)], int64(i), end)
+			outcomes[i] = put(connections[i%len(connections)], int64(i), *bytes, end)
 		}(i)
 	}
 	group.Wait()
