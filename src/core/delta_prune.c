@@ -23,6 +23,20 @@ struct delta_prune {
     size_t n;
 };
 
+static void delta_prune_add(struct delta_prune *prune, const struct delta_conjunct *from,
+                            const struct delta_type *type)
+{
+    struct delta_test *to = &prune->tests[prune->n++];
+    *to = (struct delta_test){.column = from->column, .op = from->op, .n = from->literals_n};
+    to->texts = mem_calloc(from->literals_n + 1, sizeof *to->texts);
+    to->values = mem_calloc(from->literals_n + 1, sizeof *to->values);
+    for (size_t j = 0; j < from->literals_n; j++) {
+        to->texts[j] = mem_strdup(from->literals[j]);
+        if (type->kind != DELTA_FLOAT) /* DuckDB may compare as FLOAT or as DOUBLE */
+            delta_value_parse(type, to->texts[j], strlen(to->texts[j]), &to->values[j]);
+    }
+}
+
 struct delta_prune *delta_prune_new(const struct delta_view *view,
                                     const struct delta_conjunct *conjuncts, size_t n)
 {
@@ -30,20 +44,18 @@ struct delta_prune *delta_prune_new(const struct delta_view *view,
     struct delta_prune *prune = mem_zalloc(sizeof *prune);
     prune->view = view;
     prune->tests = mem_calloc(n + 1, sizeof *prune->tests);
-    prune->n = n;
-    for (size_t i = 0; i < n; i++) {
-        const struct delta_conjunct *from = &conjuncts[i];
-        struct delta_test *to = &prune->tests[i];
-        *to = (struct delta_test){.column = from->column, .op = from->op, .n = from->literals_n};
-        to->texts = mem_calloc(from->literals_n + 1, sizeof *to->texts);
-        to->values = mem_calloc(from->literals_n + 1, sizeof *to->values);
-        for (size_t j = 0; j < from->literals_n; j++) {
-            to->texts[j] = mem_strdup(from->literals[j]);
-            const struct delta_type *type = &metadata->schema.fields[from->column].type;
-            if (type->kind != DELTA_FLOAT) /* DuckDB may compare as FLOAT or as DOUBLE */
-                delta_value_parse(type, to->texts[j], strlen(to->texts[j]), &to->values[j]);
-        }
-    }
+    for (size_t i = 0; i < n; i++)
+        delta_prune_add(prune, &conjuncts[i], &metadata->schema.fields[conjuncts[i].column].type);
+    return prune;
+}
+
+struct delta_prune *delta_prune_new_typed(const struct delta_type *types,
+                                          const struct delta_conjunct *conjuncts, size_t n)
+{
+    struct delta_prune *prune = mem_zalloc(sizeof *prune);
+    prune->tests = mem_calloc(n + 1, sizeof *prune->tests);
+    for (size_t i = 0; i < n; i++)
+        delta_prune_add(prune, &conjuncts[i], &types[conjuncts[i].column]);
     return prune;
 }
 
@@ -135,26 +147,35 @@ static enum delta_verdict delta_judge_in(const struct delta_test *test,
     return delta_verdict_of(some, !all, nulls);
 }
 
-static enum delta_verdict delta_judge(const struct delta_prune *prune,
-                                      const struct delta_test *test, const struct delta_file *file)
+static enum delta_verdict delta_judge_test(const struct delta_test *test,
+                                           const struct delta_range *range, bool all_null)
 {
-    struct delta_range range;
-    delta_file_range(prune->view, file, test->column, &range);
-    bool counted = range.nulls != UINT64_MAX;
-    size_t partition = delta_metadata_partition(delta_view_metadata(prune->view), test->column);
-    bool all_null =
-        partition != SIZE_MAX
-            ? delta_file_partition(prune->view, file, partition) == NULL
-            : counted && file->rows != UINT64_MAX && range.nulls >= file->rows && file->rows > 0;
-    bool some_null = all_null || !counted || range.nulls > 0;
+    bool some_null = all_null || range->nulls == UINT64_MAX || range->nulls > 0;
     if (test->op == DELTA_OP_IS_NULL)
         return delta_verdict_of(some_null, !all_null, false);
     if (test->op == DELTA_OP_IS_NOT_NULL)
         return delta_verdict_of(!all_null, some_null, false);
     if (all_null)
         return DELTA_NONE_MATCH;
-    return test->op == DELTA_OP_IN ? delta_judge_in(test, &range, some_null)
-                                   : delta_judge_compare(test, &range, some_null);
+    return test->op == DELTA_OP_IN ? delta_judge_in(test, range, some_null)
+                                   : delta_judge_compare(test, range, some_null);
+}
+
+static bool delta_all_null(const struct delta_range *range, uint64_t rows)
+{
+    return range->nulls != UINT64_MAX && rows != UINT64_MAX && range->nulls >= rows && rows > 0;
+}
+
+static enum delta_verdict delta_judge(const struct delta_prune *prune,
+                                      const struct delta_test *test, const struct delta_file *file)
+{
+    struct delta_range range;
+    delta_file_range(prune->view, file, test->column, &range);
+    size_t partition = delta_metadata_partition(delta_view_metadata(prune->view), test->column);
+    bool all_null = partition != SIZE_MAX
+                        ? delta_file_partition(prune->view, file, partition) == NULL
+                        : delta_all_null(&range, file->rows);
+    return delta_judge_test(test, &range, all_null);
 }
 
 enum delta_verdict delta_prune_judge(const struct delta_prune *prune, const struct delta_file *file)
@@ -162,6 +183,20 @@ enum delta_verdict delta_prune_judge(const struct delta_prune *prune, const stru
     enum delta_verdict verdict = file->rows == 0 ? DELTA_NONE_MATCH : DELTA_ALL_MATCH;
     for (size_t i = 0; i < prune->n && verdict != DELTA_NONE_MATCH; i++) {
         enum delta_verdict one = delta_judge(prune, &prune->tests[i], file);
+        if (one < verdict)
+            verdict = one;
+    }
+    return verdict;
+}
+
+enum delta_verdict delta_prune_judge_ranges(const struct delta_prune *prune, uint64_t rows,
+                                            const struct delta_range *ranges)
+{
+    enum delta_verdict verdict = rows == 0 ? DELTA_NONE_MATCH : DELTA_ALL_MATCH;
+    for (size_t i = 0; i < prune->n && verdict != DELTA_NONE_MATCH; i++) {
+        const struct delta_range *range = &ranges[prune->tests[i].column];
+        enum delta_verdict one =
+            delta_judge_test(&prune->tests[i], range, delta_all_null(range, rows));
         if (one < verdict)
             verdict = one;
     }

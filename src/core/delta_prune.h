@@ -38,6 +38,10 @@ struct delta_prune;
 /* Copies what it needs of `conjuncts`; the view is borrowed. */
 struct delta_prune *delta_prune_new(const struct delta_view *view,
                                     const struct delta_conjunct *conjuncts, size_t n);
+/* The same for rows that no log tells of, say a part of a file: `column` of a conjunct is a place
+ * in `types`. */
+struct delta_prune *delta_prune_new_typed(const struct delta_type *types,
+                                          const struct delta_conjunct *conjuncts, size_t n);
 void delta_prune_free(struct delta_prune *prune);
 
 enum delta_verdict {
@@ -48,6 +52,10 @@ enum delta_verdict {
 
 enum delta_verdict delta_prune_judge(const struct delta_prune *prune,
                                      const struct delta_file *file);
+
+/* Of `rows` rows (UINT64_MAX: not known) whose columns have these ranges, by place in the types. */
+enum delta_verdict delta_prune_judge_ranges(const struct delta_prune *prune, uint64_t rows,
+                                            const struct delta_range *ranges);
 
 /* What aggregates without GROUP BY come to under the conjuncts, from the log alone. */
 enum delta_aggregate {

@@ -102,6 +102,9 @@ tests_unit_sql_plan_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/sql_text_test
 tests_unit_sql_text_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 if HAVE_DUCKDB
+unit_tests += tests/unit/parquet_footer_test
+tests_unit_parquet_footer_test_SOURCES = tests/unit/parquet_footer_test.c tests/lib/sql_oracle.c tests/lib/sql_oracle.h
+tests_unit_parquet_footer_test_LDADD = $(core_libs) $(CMOCKA_LIBS) $(DUCKDB_LIBS) -lm
 unit_tests += tests/unit/sql_oracle_test
 tests_unit_sql_oracle_test_SOURCES = tests/unit/sql_oracle_test.c tests/lib/sql_oracle.c tests/lib/sql_oracle.h
 tests_unit_sql_oracle_test_LDADD = $(core_libs) $(CMOCKA_LIBS) $(DUCKDB_LIBS) -lm
