@@ -24,6 +24,7 @@ struct object_call {
     struct error error;
     struct object_result result;
     struct buf data;
+    char *etag;
     struct object_entry *entries;
     size_t entries_n, entries_cap;
 };

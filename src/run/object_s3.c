@@ -463,6 +463,8 @@ static void s3_on_got(void *arg, const struct s3_answer *answer)
     }
     call->result.size = s3_size(http);
     call->result.modified_ms = s3_http_date(http_answer_header(http, "Last-Modified"));
+    free(call->etag);
+    call->etag = mem_strdup(http_answer_header(http, "ETag"));
     if (!behind && s3_is_damaged(op, http)) {
         (void)object_call_fail(call, ERR_CORRUPT, "its checksum is not that of its bytes");
         s3_op_end(op);

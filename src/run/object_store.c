@@ -80,6 +80,7 @@ static void object_call_free(struct object_call *call)
     free((char *)(uintptr_t)call->request.key);
     free((char *)(uintptr_t)call->request.after);
     free((void *)(uintptr_t)call->request.body);
+    free(call->etag);
     free(call->root);
     free(call->path);
     free(call);
@@ -151,6 +152,7 @@ void object_call_finish(struct object_call *call)
         result->data = (const uint8_t *)buf_cstr(&call->data);
         result->len = call->data.len;
     }
+    result->etag = call->etag != NULL ? call->etag : "";
     result->entries = call->entries;
     result->entries_n = call->entries_n;
     if (result->code < 0 && result->code != ERR_EXISTS && result->code != ERR_NOT_FOUND)

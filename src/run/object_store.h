@@ -89,6 +89,7 @@ struct object_result {
     size_t len;
     uint64_t size;                      /* GET, STAT: of the whole object; PUT: what was written */
     int64_t modified_ms;                /* STAT, GET */
+    const char *etag;                   /* GET: of buckets, else "" */
     const struct object_entry *entries; /* LIST: by key, bytewise */
     size_t entries_n;
     bool more; /* LIST: there are keys behind the last one given */

@@ -6,19 +6,21 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <xxhash.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
 #include "run/sigv4.h"
 #include "tests/lib/fake_api.h"
 
-enum { S3_SKEW_S = 900, S3_PAGE_MAX = 1000 };
+enum { S3_SKEW_S = 900, S3_PAGE_MAX = 1000, S3_ASKED_MAX = 4096 };
 
 struct s3_object {
     char *key;
     char *data;
     size_t len;
     char *sum; /* the metadata that is kept */
+    char etag[32];
     struct s3_object *next;
 };
 
@@ -30,6 +32,12 @@ struct s3_upload {
     struct s3_upload *next;
 };
 
+/* A GET that was answered. */
+struct s3_ask {
+    char key[160];
+    size_t from, len;
+};
+
 struct s3_server {
     struct fake_api *api;
     char *endpoint;
@@ -39,8 +47,12 @@ struct s3_server {
     unsigned uploads_made;
     enum s3_fault fault;
     unsigned fault_skip, fault_n;
-    unsigned refused;
+    unsigned refused, gets;
     size_t bytes_sent;
+    const char *counted; /* only of objects whose key has this in it */
+    char counted_text[64];
+    struct s3_ask asked[S3_ASKED_MAX];
+    size_t asked_n;
 };
 
 static char *decode(const char *text)
@@ -164,6 +176,8 @@ static void put_object(struct s3_server *s, const char *key, const char *data, s
     object->data = mem_dup(data, len + 1);
     object->len = len;
     object->sum = mem_strdup(sum);
+    snprintf(object->etag, sizeof object->etag, "\"%016llx\"",
+             (unsigned long long)XXH3_64bits(data, len));
     object->next = *slot;
     if (*slot != NULL && strcmp((*slot)->key, key) == 0) {
         object->next = (*slot)->next;
@@ -203,6 +217,20 @@ static void send_bytes(struct fake_conn *conn, unsigned status, const char *data
     free(copy);
 }
 
+static void count_get(struct s3_server *s, const char *key, size_t from, size_t len)
+{
+    if (s->counted[0] != '\0' && strstr(key, s->counted) == NULL)
+        return;
+    s->gets++;
+    s->bytes_sent += len;
+    if (s->asked_n == S3_ASKED_MAX)
+        return;
+    struct s3_ask *ask = &s->asked[s->asked_n++];
+    snprintf(ask->key, sizeof ask->key, "%s", key);
+    ask->from = from;
+    ask->len = len;
+}
+
 static void get_object(struct s3_server *s, struct fake_conn *conn,
                        const struct fake_request *request, const char *key, enum s3_fault fault)
 {
@@ -217,6 +245,8 @@ static void get_object(struct s3_server *s, struct fake_conn *conn,
     int n = sscanf(range, "bytes=%llu-%llu", &from, &to);
     size_t len = object->len;
     fake_set_header(conn, "Last-Modified: Fri, 24 May 2013 00:00:00 GMT");
+    snprintf(line, sizeof line, "ETag: %s", object->etag);
+    fake_set_header(conn, line);
     if (object->sum[0] != '\0') {
         snprintf(line, sizeof line, "x-amz-meta-clusterd-xxh3: %s", object->sum);
         fake_set_header(conn, line);
@@ -234,7 +264,8 @@ static void get_object(struct s3_server *s, struct fake_conn *conn,
         fake_set_header(conn, line);
     }
     size_t count = len > 0 ? (size_t)(to - from + 1) : 0;
-    s->bytes_sent += count;
+    if (strcmp(request->method, "GET") == 0)
+        count_get(s, key, (size_t)from, count);
     send_bytes(conn, n >= 1 ? 206 : 200, object->data + from, count, fault);
 }
 
@@ -419,11 +450,57 @@ static void route(struct s3_server *s, struct fake_conn *conn, const struct fake
     free(id);
 }
 
+/* For tests in other processes: /control/fail?fault=503&skip=2&n=5, /control/reset?counted=TEXT,
+ * /control/stats, /control/asked. */
+static void control(struct s3_server *s, struct fake_conn *conn, const struct fake_request *request)
+{
+    static const char *const faults[] = {"none",      "403",      "500",  "503", "cut",
+                                         "cut_after", "cut_body", "flip", "slow"};
+    struct buf b;
+    buf_init(&b, 4 << 20);
+    if (strcmp(request->path, "/control/fail") == 0) {
+        char *name = mem_strdup(fake_param(request, "fault"));
+        for (unsigned i = 0; i < MEM_COUNT(faults); i++)
+            if (strcmp(faults[i], name) == 0)
+                s->fault = (enum s3_fault)i;
+        s->fault_skip = (unsigned)atoi(fake_param(request, "skip"));
+        s->fault_n = (unsigned)atoi(fake_param(request, "n"));
+        free(name);
+    } else if (strcmp(request->path, "/control/reset") == 0) {
+        snprintf(s->counted_text, sizeof s->counted_text, "%s", fake_param(request, "counted"));
+        s->counted = s->counted_text;
+        s->gets = 0;
+        s->bytes_sent = 0;
+        s->asked_n = 0;
+    } else if (strcmp(request->path, "/control/asked") == 0) {
+        for (size_t i = 0; i < s->asked_n; i++)
+            (void)buf_printf(&b, "%s %zu %zu\n", s->asked[i].key, s->asked[i].from,
+                             s->asked[i].len);
+    } else {
+        unsigned objects = 0, uploads = 0;
+        for (const struct s3_object *o = s->objects; o != NULL; o = o->next)
+            objects++;
+        for (const struct s3_upload *u = s->uploads; u != NULL; u = u->next)
+            uploads++;
+        (void)buf_printf(&b,
+                         "{\"gets\":%u,\"bytes\":%zu,\"objects\":%u,\"uploads\":%u,"
+                         "\"refused\":%u}\n",
+                         s->gets, s->bytes_sent, objects, uploads, s->refused);
+    }
+    fake_answer(conn, 200, "application/json", buf_cstr(&b), b.len);
+    buf_done(&b);
+}
+
 static void on_request(void *arg, struct fake_conn *conn, const struct fake_request *request)
 {
     struct s3_server *s = arg;
     enum s3_fault fault = S3_FAULT_NONE;
     pthread_mutex_lock(&s->lock);
+    if (strncmp(request->path, "/control/", 9) == 0) {
+        control(s, conn, request);
+        pthread_mutex_unlock(&s->lock);
+        return;
+    }
     const char *wrong = check_signature(request);
     if (s->fault_skip > 0) {
         s->fault_skip--;
@@ -456,6 +533,7 @@ struct s3_server *s3_server_new(void)
 {
     struct s3_server *s = mem_zalloc(sizeof *s);
     pthread_mutex_init(&s->lock, NULL);
+    s->counted = "";
     s->api = fake_api_new(NULL, on_request, s);
     s->endpoint = mem_strdup(fake_api_endpoint(s->api));
     return s;
