@@ -42,6 +42,10 @@ bench_programs += bench/bin/submit_latency
 bench_bin_submit_latency_SOURCES = bench/submit_latency.c
 bench_bin_submit_latency_LDADD = $(base_libs) $(JANSSON_LIBS)
 
+bench_programs += bench/bin/txn_bench
+bench_bin_txn_bench_SOURCES = bench/txn_bench.c
+bench_bin_txn_bench_LDADD = $(core_libs)
+
 bench_programs += bench/bin/worker_load
 bench_bin_worker_load_SOURCES = bench/worker_load.c
 bench_bin_worker_load_LDADD = $(run_libs)
