@@ -7,8 +7,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/mdoc.h"
 #include "base/mem.h"
 #include "shell/command_help.h"
+#include "shell/command_man.h"
+#include "shell/complete_program.h"
 #include "shell/interrupt.h"
 #include "shell/program.h"
 #include "shell/repl.h"
@@ -136,19 +139,23 @@ static int clustersh_dump(void (*print)(const struct command *, struct buf *))
     return fflush(stdout) == 0 ? SHELL_STATUS_OK : SHELL_STATUS_USAGE;
 }
 
-static void clustersh_connection(const struct command_call *call, struct client_options *options)
+static int clustersh_dump_man(struct shell *shell, const char *page)
 {
-    const struct command_value *retry = command_option(call, "retry");
-    options->endpoints = command_option_text(call, "server");
-    options->token_file = command_option_text(call, "token-file");
-    options->ca_file = command_option_text(call, "ca");
-    options->cert_file = command_option_text(call, "cert");
-    options->key_file = command_option_text(call, "key");
-    if (retry != NULL) {
-        options->retry_ms = retry->number < UINT32_MAX ? (unsigned)retry->number : UINT32_MAX;
-        options->retry_ms += options->retry_ms == 0;
-        options->retry_first = true;
+    struct buf b;
+    int rc = 0;
+    buf_init(&b, MDOC_BYTES_MAX);
+    if (strcmp(page, "list") == 0)
+        command_man_list(&b);
+    else
+        rc = command_man_page(&program_row, page, &b);
+    (void)fwrite(b.data, 1, b.len, stdout);
+    buf_done(&b);
+    if (rc != 0) {
+        shell_error(shell, "there is no page %s", page);
+        shell_hint(shell, "clustersh --dump-man list names them");
+        return SHELL_STATUS_USAGE;
     }
+    return fflush(stdout) == 0 ? SHELL_STATUS_OK : SHELL_STATUS_USAGE;
 }
 
 int main(int argc, char **argv)
@@ -160,11 +167,15 @@ int main(int argc, char **argv)
     int status;
     (void)setlocale(LC_ALL, "");
     text_set_locale();
+    if (argc > 1 && strcmp(argv[1], "--complete") == 0) {
+        complete_program((const char *const *)argv + 2, (size_t)argc - 2, stdout);
+        return SHELL_STATUS_OK;
+    }
     interrupt_init();
     int rc = command_parse(&program_row, (const char *const *)argv + 1,
                            argc > 0 ? (size_t)argc - 1 : 0, NULL, &call, &e);
     if (rc == 0)
-        clustersh_connection(&call, &connection);
+        program_connection(&call, &connection);
     shell_init(&shell, &connection);
     if (rc != 0) {
         shell_error(&shell, "%s", e.text);
@@ -177,6 +188,8 @@ int main(int argc, char **argv)
             printf("clustersh %s\n", PACKAGE_VERSION) > 0 ? SHELL_STATUS_OK : SHELL_STATUS_USAGE;
     } else if (command_option_given(&call, "dump-commands")) {
         status = clustersh_dump(command_docs_json);
+    } else if (command_option_given(&call, "dump-man")) {
+        status = clustersh_dump_man(&shell, command_option_text(&call, "dump-man"));
     } else if (command_option_given(&call, "dump-markdown")) {
         status = clustersh_dump(command_docs_markdown);
     } else {

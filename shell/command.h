@@ -72,6 +72,12 @@ struct command_example {
     const char *what;
 };
 
+/* A name and what it means: an exit status, a variable, a file. */
+struct command_note {
+    const char *name; /* NULL ends a list */
+    const char *help;
+};
+
 struct command {
     const char *name;    /* "job submit"; meta-commands begin with a backslash */
     const char *summary; /* one line, no full stop */
@@ -81,6 +87,9 @@ struct command {
     bool is_bare; /* does not take the common options (-o, --help) */
     struct command_argument arguments[COMMAND_ARGUMENTS_MAX];
     struct command_example examples[COMMAND_EXAMPLES_MAX];
+    const struct command_note *statuses;    /* of exit, where they are its own; may be NULL */
+    const struct command_note *environment; /* may be NULL */
+    const struct command_note *files;       /* may be NULL */
     /* Returns an exit status: enum shell_status, or what the command it ran gave. */
     int (*run)(struct shell *shell, const struct command_call *call);
 };

@@ -152,6 +152,9 @@ static void command_docs_section(const struct command *command, struct buf *b)
     }
     for (size_t i = 0; i < n_options; i++)
         command_docs_option_row(command_option_at(command, i), b);
+    for (size_t i = 0; command->statuses != NULL && command->statuses[i].name != NULL; i++)
+        (void)buf_printf(b, "%s| %s | %s |\n", i == 0 ? "\n| exit status | |\n|---|---|\n" : "",
+                         command->statuses[i].name, command->statuses[i].help);
     for (size_t i = 0; i < COMMAND_EXAMPLES_MAX && command->examples[i].line != NULL; i++)
         (void)buf_printf(b, "%s    %s  # %s\n", i == 0 ? "\n" : "", command->examples[i].line,
                          command->examples[i].what);

@@ -6,8 +6,10 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "shell/command_group.h"
 #include "shell/shell.h"
 #include "shell/text.h"
+#include "shell/topic.h"
 
 static void command_help_argument(const struct command_argument *argument, struct buf *b)
 {
@@ -40,9 +42,8 @@ void command_help_usage(const struct command *command, struct buf *b)
         command_help_argument(&command->arguments[i], b);
 }
 
-/* "  -f, --follow     what it does", the text in a column of its own. */
-static void command_help_row(const char *left, const char *right, size_t column, size_t width,
-                             struct buf *b)
+void command_help_row(const char *left, const char *right, size_t column, size_t width,
+                      struct buf *b)
 {
     struct buf text;
     buf_init(&text, COMMAND_HELP_BYTES_MAX);
@@ -95,6 +96,10 @@ void command_help_text(const struct command *command, size_t width, struct buf *
         for (size_t i = 0; (option = command_option_at(command, i)) != NULL; i++)
             command_help_option(option, width, b);
     }
+    for (size_t i = 0; command->statuses != NULL && command->statuses[i].name != NULL; i++) {
+        (void)buf_append_str(b, i == 0 ? "\nexit status:\n" : "");
+        command_help_row(command->statuses[i].name, command->statuses[i].help, 10, width, b);
+    }
     if (command->examples[0].line != NULL)
         (void)buf_append_str(b, "\nexamples:\n");
     for (size_t i = 0; i < COMMAND_EXAMPLES_MAX && command->examples[i].line != NULL; i++) {
@@ -146,10 +151,54 @@ int command_help_all(struct shell *shell)
     struct buf b;
     buf_init(&b, COMMAND_HELP_BYTES_MAX);
     command_help_list("", command_help_width(shell), &b);
-    text_append_wrapped(&b,
-                        "\nA unique beginning of a word is enough: no l for node list. "
-                        "help COMMAND tells more.\n",
-                        0, command_help_width(shell));
+    text_append_wrapped(
+        &b,
+        "\nA unique beginning of a word is enough: no l for node list. "
+        "help COMMAND tells more, help -m COMMAND opens its manual page, help topics lists "
+        "what else there is.\n",
+        0, command_help_width(shell));
+    return command_help_print(shell, &b);
+}
+
+/* A group's row and its commands. */
+static int command_help_of_group(struct shell *shell, const char *name)
+{
+    struct buf b;
+    size_t width = command_help_width(shell);
+    const struct command_group *group = command_group_find(name);
+    char *prefix = mem_printf("%s ", name);
+    buf_init(&b, COMMAND_HELP_BYTES_MAX);
+    if (group != NULL) {
+        (void)buf_printf(&b, "%s: %s\n\n", group->name, group->summary);
+        text_append_wrapped(&b, group->text, 0, width);
+        (void)buf_append_byte(&b, '\n');
+    }
+    size_t len = b.len;
+    command_help_list(prefix, width, &b);
+    free(prefix);
+    if (b.len > len)
+        return command_help_print(shell, &b);
+    buf_done(&b);
+    return -1;
+}
+
+/* Topics and statements of SQL; -1 when there is none of that name. */
+static int command_help_topic(struct shell *shell, const char *const *words, size_t n)
+{
+    struct buf b;
+    size_t width = command_help_width(shell);
+    bool wants_topics = n == 1 && strcmp(words[0], "topics") == 0;
+    bool wants_sql = n == 1 && strcmp(words[0], "sql") == 0;
+    const struct topic *topic = topic_find(words, n);
+    if (topic == NULL && !wants_topics && !wants_sql)
+        return -1;
+    buf_init(&b, COMMAND_HELP_BYTES_MAX);
+    if (wants_topics)
+        topic_list(topic_shell, width, &b);
+    if (wants_topics || wants_sql)
+        topic_list(topic_sql, width, &b);
+    else
+        topic_help(topic, width, &b);
     return command_help_print(shell, &b);
 }
 
@@ -170,17 +219,12 @@ int command_help_group(struct shell *shell, const char *const *words, size_t n)
             return command_help_one(shell, command);
         rc = ERR_NOT_FOUND;
     }
-    if (rc == ERR_INVALID && n == 1) {
-        struct buf b;
-        char *prefix = mem_printf("%s ", words[0]);
-        buf_init(&b, COMMAND_HELP_BYTES_MAX);
-        command_help_list(prefix, command_help_width(shell), &b);
-        free(prefix);
-        if (b.len > 0)
-            return command_help_print(shell, &b);
-        buf_done(&b);
-    }
+    int status = rc == ERR_INVALID && n == 1 ? command_help_of_group(shell, words[0]) : -1;
+    if (status < 0)
+        status = command_help_topic(shell, words, n);
+    if (status >= 0)
+        return status;
     shell_error(shell, "%s", e.text[0] != '\0' ? e.text : "no such command");
-    shell_hint(shell, "help lists the commands");
+    shell_hint(shell, "help lists the commands, help topics what else there is");
     return SHELL_STATUS_USAGE;
 }

@@ -2,7 +2,8 @@
  * the last one say what that is: part of a command's name, an option, an option's value, an
  * argument.
  *
- * complete.c finds out what is wanted; complete_values.c lists it. */
+ * complete.c finds out what is wanted, complete_words.c from the arguments of a program;
+ * complete_values.c lists it. */
 #include "shell/complete.h"
 
 #include <assert.h>
@@ -13,6 +14,8 @@
 #include "base/sql_lex.h"
 #include "base/str.h"
 #include "shell/command.h"
+#include "shell/command_group.h"
+#include "shell/complete_place.h"
 #include "shell/complete_sql.h"
 #include "shell/complete_values.h"
 #include "shell/statement.h"
@@ -59,7 +62,7 @@ static int complete_compare(const void *a, const void *b)
     return strcmp(((const struct complete_item *)a)->text, ((const struct complete_item *)b)->text);
 }
 
-static void complete_sort(struct complete *complete)
+void complete_sort(struct complete *complete)
 {
     size_t to = 0;
     if (complete->n > 0)
@@ -96,7 +99,7 @@ static bool complete_next_name_word(const struct command *command, const char *c
     return true;
 }
 
-static void complete_command_names(struct complete *complete, const char *const *words, size_t n)
+void complete_command_names(struct complete *complete, const char *const *words, size_t n)
 {
     bool wants_meta = complete->prefix[0] == '\\';
     for (size_t i = 0; command_table[i] != NULL; i++) {
@@ -106,22 +109,16 @@ static void complete_command_names(struct complete *complete, const char *const 
             !complete_next_name_word(command_table[i], words, n, &word, &len))
             continue;
         char *text = mem_strndup(word, len);
-        bool is_whole = word[len] == '\0';
-        complete_add(complete, text, is_whole ? command_table[i]->summary : NULL);
+        const struct command_group *group = n == 0 ? command_group_find(text) : NULL;
+        const char *about = word[len] == '\0' ? command_table[i]->summary
+                            : group != NULL   ? group->summary
+                                              : NULL;
+        complete_add(complete, text, about);
         free(text);
     }
 }
 
 /* Options and arguments */
-
-/* Where the words in front of the cursor leave the parser. */
-struct complete_place {
-    const struct command *command;
-    const struct command_option *value_of; /* the word is this option's value */
-    bool options_over;
-    size_t argument;
-    bool given[COMMAND_OPTIONS_MAX];
-};
 
 static const struct command_option *complete_find_option(const struct command *command,
                                                          const char *word, size_t *index)
@@ -155,7 +152,7 @@ static void complete_pass_argument(struct complete_place *place)
         place->argument++;
 }
 
-static void complete_pass(struct complete_place *place, const char *word)
+void complete_pass(struct complete_place *place, const char *word)
 {
     size_t index;
     if (place->value_of != NULL) {
@@ -175,7 +172,7 @@ static void complete_pass(struct complete_place *place, const char *word)
     }
 }
 
-static void complete_options(struct complete *complete, const struct complete_place *place)
+void complete_options(struct complete *complete, const struct complete_place *place)
 {
     const struct command_option *option;
     for (size_t i = 0; (option = command_option_at(place->command, i)) != NULL; i++) {
@@ -188,8 +185,8 @@ static void complete_options(struct complete *complete, const struct complete_pl
 }
 
 /* "--name=val": the items are whole words again. */
-static void complete_attached(struct complete *complete, const struct command *command,
-                              complete_names_fn names, void *arg)
+void complete_attached(struct complete *complete, const struct command *command,
+                       complete_names_fn names, void *arg)
 {
     size_t index;
     const struct command_option *option = complete_find_option(command, complete->prefix, &index);
@@ -207,9 +204,8 @@ static void complete_attached(struct complete *complete, const struct command *c
     complete_done(&values);
 }
 
-static void complete_in_command(struct complete *complete, const struct command *command,
-                                const char *const *words, size_t n, complete_names_fn names,
-                                void *arg)
+void complete_in_command(struct complete *complete, const struct command *command,
+                         const char *const *words, size_t n, complete_names_fn names, void *arg)
 {
     struct complete_place place = {.command = command, .options_over = command_is_meta(command)};
     for (size_t i = 0; i < n; i++)

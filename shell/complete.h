@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+struct command;
+
 enum { COMPLETE_ITEMS_MAX = 1000 };
 
 enum complete_names {
@@ -30,6 +32,8 @@ struct complete {
     bool is_open; /* more may follow without a space: a folder, a set of nodes, an option's '=' */
     char *prefix; /* unquoted text of that word, which every item begins with */
     bool is_sql;  /* items stand as they are, quotes included */
+    bool leaves_files; /* files are not listed, but asked for: whoever shows the items lists them */
+    bool wants_files;  /* a file may stand here, which was left out */
     const char *of;
 };
 
@@ -40,6 +44,10 @@ typedef void (*complete_names_fn)(void *arg, enum complete_names kind, struct co
  * Release with complete_done. */
 void complete_line(struct complete *complete, const char *text, size_t point,
                    complete_names_fn names, void *arg);
+/* Completes the last of n > 0 words, the arguments of the program whose row is `program`: its
+ * options, then a command. The items begin with the last word. */
+void complete_words(struct complete *complete, const struct command *program,
+                    const char *const *words, size_t n, complete_names_fn names, void *arg);
 void complete_done(struct complete *complete);
 
 /* For complete_names_fn: adds a name that begins with the prefix. */

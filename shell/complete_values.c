@@ -88,7 +88,10 @@ void complete_values(struct complete *complete, enum command_type type, const ch
         names(arg, COMPLETE_NAMES_KEYS, complete);
         break;
     case COMMAND_TYPE_FILE:
-        complete_files(complete);
+        if (complete->leaves_files)
+            complete->wants_files = true;
+        else
+            complete_files(complete);
         break;
     default:
         complete_choices(complete, choices);

@@ -1,5 +1,34 @@
 #include "shell/program.h"
 
+static const struct command_note program_statuses[] = {
+    {"0", "done"},
+    {"1", "an error of its own, such as a wrong option"},
+    {"2", "no connection, or it was lost"},
+    {"3", "a statement failed; of several the first that fails gives the status and ends the run"},
+    {"130", "interrupted by Ctrl-C"},
+    {"other", "of what it ran: exec and job run end with that"},
+    {.name = NULL},
+};
+
+static const struct command_note program_environment[] = {
+    {"CLUSTERSH_ENDPOINT", "where the cluster is, unless -s says it"},
+    {"CLUSTERSH_TOKEN", "the token for TCP"},
+    {"CLUSTERSH_TOKEN_FILE", "a file with the token for TCP"},
+    {"CLUSTERSH_HISTORY", "the file of the prompt's history; empty: none"},
+    {"CLUSTERSH_PAGER", "what shows long output, before PAGER; empty: nothing. Default less -FRSX"},
+    {"NO_COLOR", "no colours, unless --color=always is given"},
+    {"XDG_CONFIG_HOME", "where clustersh/rc is, instead of ~/.config"},
+    {"XDG_STATE_HOME", "where clustersh/history is, instead of ~/.local/state"},
+    {.name = NULL},
+};
+
+static const struct command_note program_files[] = {
+    {"~/.config/clustersh/rc", "statements that the prompt runs first"},
+    {"~/.local/state/clustersh/history", "what was typed at the prompt, by all shells of the user"},
+    {"/run/clusterd/clusterd.sock", "the socket of the node of this machine"},
+    {.name = NULL},
+};
+
 const struct command program_row = {
     .name = "clustersh",
     .summary = "The console of a cluster: one command, a script, or a prompt",
@@ -9,14 +38,7 @@ const struct command program_row = {
             "terminal.\n\n"
             "Without -s it talks to $CLUSTERSH_ENDPOINT, else to the first socket there is of "
             "$XDG_RUNTIME_DIR/clusterd/clusterd.sock, /run/clusterd/clusterd.sock and your own "
-            "below ./.quickstart or ./clusterd-dev.\n\n"
-            "Exit status: 0 done; 1 an error of its own, such as a wrong option; 2 no connection, "
-            "or it "
-            "was lost; 3 a statement failed; 130 interrupted. exec and job run end with the exit "
-            "status "
-            "of what they ran. Of several statements the first that fails gives the status and "
-            "ends the "
-            "run.",
+            "below ./.quickstart or ./clusterd-dev.",
     .options =
         {
             {"server", 's', COMMAND_TYPE_TEXT, "ENDPOINT", NULL, false,
@@ -48,13 +70,33 @@ const struct command program_row = {
              "print the table of commands as JSON"},
             {"dump-markdown", 0, COMMAND_TYPE_FLAG, NULL, NULL, false,
              "print the table of commands as Markdown"},
+            {"dump-man", 0, COMMAND_TYPE_TEXT, "PAGE", NULL, false,
+             "print a manual page as mdoc; list names the pages"},
             {"version", 'V', COMMAND_TYPE_FLAG, NULL, NULL, false, "print the version"},
             {"help", 'h', COMMAND_TYPE_FLAG, NULL, NULL, false, "show this help"},
         },
     .is_bare = true,
     .arguments = {{"COMMAND", COMMAND_TYPE_COMMAND, COMMAND_COUNT_ARGV_OPTIONAL, NULL,
                    "a command and its arguments, as on the prompt"}},
+    .statuses = program_statuses,
+    .environment = program_environment,
+    .files = program_files,
     .examples = {{"clustersh job list", "one command"},
                  {"clustersh -o json node list | jq '.[].name'", "for programs"},
                  {"clustersh -f nightly.csh -k", "a script, to its end"}},
 };
+
+void program_connection(const struct command_call *call, struct client_options *options)
+{
+    const struct command_value *retry = command_option(call, "retry");
+    options->endpoints = command_option_text(call, "server");
+    options->token_file = command_option_text(call, "token-file");
+    options->ca_file = command_option_text(call, "ca");
+    options->cert_file = command_option_text(call, "cert");
+    options->key_file = command_option_text(call, "key");
+    if (retry != NULL) {
+        options->retry_ms = retry->number < UINT32_MAX ? (unsigned)retry->number : UINT32_MAX;
+        options->retry_ms += options->retry_ms == 0;
+        options->retry_first = true;
+    }
+}

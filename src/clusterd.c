@@ -7,9 +7,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mdoc.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/str.h"
+#include "clusterd_cli.h"
 #include "config.h"
 #include "daemon.h"
 #include "dev.h"
@@ -31,15 +33,6 @@ struct clusterd_options {
     int args_n;
 };
 
-struct clusterd_command {
-    const char *name;
-    const char *synopsis;
-    const char *help;
-    const char *options; /* letters of those that it takes, besides -h */
-    int args_max;
-    int (*run)(const struct clusterd_options *options);
-};
-
 static int clusterd_run(const struct clusterd_options *options);
 static int clusterd_dev(const struct clusterd_options *options);
 static int clusterd_init(const struct clusterd_options *options);
@@ -48,18 +41,13 @@ static int clusterd_metrics(const struct clusterd_options *options);
 static int clusterd_version(const struct clusterd_options *options);
 static int clusterd_help(const struct clusterd_options *options);
 
-static const struct clusterd_command clusterd_commands[] = {
-    {"run", "--config FILE [-o KEY=VALUE]...", "run the node that FILE describes", "cao", 0,
-     clusterd_run},
-    {"dev", "[--nodes N] [--data DIR] [--no-restart] [-o KEY=VALUE]...",
-     "run a cluster of N nodes on this machine", "dnRo", 0, clusterd_dev},
-    {"init", "DIR [-o KEY=VALUE]...", "write a configuration for a node with its data in DIR", "o",
-     1, clusterd_init},
-    {"config", "check FILE | show FILE | reference", "check or print a configuration", "", 2,
-     clusterd_config},
-    {"metrics", "", "print a table of the metrics that nodes expose", "", 0, clusterd_metrics},
-    {"version", "", "print the version", "", 0, clusterd_version},
-    {"help", "", "print this", "", 0, clusterd_help},
+static const struct {
+    const char *name; /* as in cli_commands */
+    int (*run)(const struct clusterd_options *options);
+} clusterd_runs[] = {
+    {"run", clusterd_run},       {"dev", clusterd_dev},         {"init", clusterd_init},
+    {"config", clusterd_config}, {"metrics", clusterd_metrics}, {"version", clusterd_version},
+    {"help", clusterd_help},
 };
 
 static int clusterd_usage_error(const char *text, const char *what)
@@ -77,12 +65,7 @@ static int clusterd_fail(const struct error *e)
 static int clusterd_help(const struct clusterd_options *options)
 {
     (void)options;
-    printf("clusterd makes one cluster of a few machines.\n\n");
-    for (unsigned i = 0; i < MEM_COUNT(clusterd_commands); i++)
-        printf("  clusterd %s %s\n      %s\n", clusterd_commands[i].name,
-               clusterd_commands[i].synopsis, clusterd_commands[i].help);
-    printf("\nKEY is SECTION.KEY of the configuration: clusterd config reference.\n"
-           "clustersh is where you give the cluster work.\n");
+    cli_help(stdout);
     return 0;
 }
 
@@ -238,7 +221,7 @@ static int clusterd_init(const struct clusterd_options *options)
 }
 
 /* Takes one option; 0, or the exit status of what was wrong. */
-static int clusterd_take(const struct clusterd_command *command, int option,
+static int clusterd_take(const struct cli_command *command, int option,
                          struct clusterd_options *options)
 {
     uint64_t nodes;
@@ -274,20 +257,33 @@ static int clusterd_take(const struct clusterd_command *command, int option,
     return 0;
 }
 
-static int clusterd_parse(const struct clusterd_command *command, int argc, char **argv,
+/* getopt's form of cli_options. */
+static void clusterd_getopt(struct option *long_options, char *letters)
+{
+    *letters++ = ':';
+    for (const struct cli_option *o = cli_options; o->name != NULL; o++) {
+        bool has_value = o->type != CLI_FLAG;
+        *long_options++ = (struct option){o->name, has_value, NULL, o->letter};
+        if (o->is_short)
+            *letters++ = (char)o->letter;
+        if (o->is_short && has_value)
+            *letters++ = ':';
+    }
+    *long_options = (struct option){NULL, 0, NULL, 0};
+    *letters = '\0';
+}
+
+static int clusterd_parse(const struct cli_command *command, int argc, char **argv,
                           struct clusterd_options *options)
 {
-    static const struct option long_options[] = {
-        {"config", required_argument, NULL, 'c'}, {"data", required_argument, NULL, 'd'},
-        {"nodes", required_argument, NULL, 'n'},  {"announce", no_argument, NULL, 'a'},
-        {"no-restart", no_argument, NULL, 'R'},   {"option", required_argument, NULL, 'o'},
-        {"help", no_argument, NULL, 'h'},         {NULL, 0, NULL, 0},
-    };
+    struct option long_options[CLI_OPTIONS_MAX + 1];
+    char letters[2 * CLI_OPTIONS_MAX + 2];
     int option;
     opterr = 0;
-    while ((option = getopt_long(argc, argv, ":c:d:n:o:h", long_options, NULL)) != -1) {
+    clusterd_getopt(long_options, letters);
+    while ((option = getopt_long(argc, argv, letters, long_options, NULL)) != -1) {
         if (option == 'h') {
-            (void)clusterd_help(options);
+            cli_help_one(command, stdout);
             exit(0);
         }
         if (option == ':')
@@ -305,6 +301,20 @@ static int clusterd_parse(const struct clusterd_command *command, int argc, char
     return 0;
 }
 
+static int clusterd_man(const char *page)
+{
+    struct buf b;
+    int err = 0;
+    buf_init(&b, MDOC_BYTES_MAX);
+    if (strcmp(page, "list") == 0)
+        cli_man_list(&b);
+    else
+        err = cli_man_page(page, &b);
+    (void)fwrite(b.data, 1, b.len, stdout);
+    buf_done(&b);
+    return err == 0 ? 0 : clusterd_usage_error("there is no page ", page);
+}
+
 int main(int argc, char **argv)
 {
     if (argc > 1 && strcmp(argv[1], "spawner") == 0)
@@ -314,15 +324,21 @@ int main(int argc, char **argv)
     if (argc < 2)
         return clusterd_usage_error("a command is missing", "");
     const char *name = argv[1];
+    if (strcmp(name, "--complete") == 0) {
+        cli_complete((const char *const *)argv + 2, (size_t)argc - 2, stdout);
+        return 0;
+    }
+    if (strcmp(name, "--dump-man") == 0)
+        return clusterd_man(argc > 2 ? argv[2] : "list");
     if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
         name = "help";
     if (strcmp(name, "--version") == 0)
         name = "version";
     struct clusterd_options options = {.nodes = 1, .restart = true};
-    for (unsigned i = 0; i < MEM_COUNT(clusterd_commands); i++)
-        if (strcmp(clusterd_commands[i].name, name) == 0) {
-            int status = clusterd_parse(&clusterd_commands[i], argc - 1, argv + 1, &options);
-            return status != 0 ? status : clusterd_commands[i].run(&options);
+    for (unsigned i = 0; i < MEM_COUNT(clusterd_runs); i++)
+        if (strcmp(clusterd_runs[i].name, name) == 0) {
+            int status = clusterd_parse(cli_find(name), argc - 1, argv + 1, &options);
+            return status != 0 ? status : clusterd_runs[i].run(&options);
         }
     return clusterd_usage_error("unknown command ", name);
 }

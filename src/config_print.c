@@ -76,7 +76,7 @@ char *config_value_text(const struct config *config, const struct config_row *ro
     return out;
 }
 
-static const char *config_type_text(enum config_type type)
+const char *config_type_text(enum config_type type)
 {
     static const char *const names[] = {
         [CONFIG_TEXT] = "text",

@@ -54,6 +54,9 @@ int config_set_row(struct config *config, const struct config_row *row, const ch
 /* malloc'ed: the row's form of a number. */
 char *config_number_text(const struct config_row *row, uint64_t value);
 
+/* "HOST:PORT", "duration", ... */
+const char *config_type_text(enum config_type type);
+
 /* malloc'ed: a value as people read it; secrets are hidden. */
 char *config_value_text(const struct config *config, const struct config_row *row);
 

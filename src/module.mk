@@ -3,8 +3,11 @@
 bin_PROGRAMS += clusterd
 clusterd_SOURCES =
 clusterd_SOURCES += src/clusterd.c
+clusterd_SOURCES += src/clusterd_cli.c
+clusterd_SOURCES += src/clusterd_cli.h
 clusterd_SOURCES += src/config.c
 clusterd_SOURCES += src/config.h
+clusterd_SOURCES += src/config_man.c
 clusterd_SOURCES += src/config_print.c
 clusterd_SOURCES += src/config_rows.h
 clusterd_SOURCES += src/config_yaml.c

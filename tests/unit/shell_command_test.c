@@ -11,11 +11,14 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "shell/command.h"
+#include "shell/command_group.h"
 #include "shell/command_help.h"
+#include "shell/command_man.h"
 #include "shell/commands.h"
 #include "shell/program.h"
 #include "shell/statement.h"
 #include "shell/text.h"
+#include "shell/topic.h"
 
 static char hint[COMMAND_HINT_MAX];
 static struct error error;
@@ -306,6 +309,106 @@ static void the_reference_is_what_the_rows_say(void **state)
     free(path);
 }
 
+static void every_group_has_a_row_and_a_page(void **state)
+{
+    (void)state;
+    for (size_t i = 0; command_table[i] != NULL; i++) {
+        const char *name = command_table[i]->name;
+        char *first = mem_strndup(name, strcspn(name, " "));
+        bool is_own =
+            strcmp(first, "help") == 0 || strcmp(first, "quit") == 0 || strcmp(first, "exit") == 0;
+        const struct command_group *group = command_group_find(first);
+        if (!command_is_meta(command_table[i]) && !is_own && group == NULL)
+            fail_msg("%s has no row in command_group.c", first);
+        if (group != NULL)
+            assert_true(command_group_has(group, command_table[i]));
+        free(first);
+    }
+    for (const struct command_group *group = command_groups; group->name != NULL; group++) {
+        bool is_used = false;
+        for (size_t i = 0; command_table[i] != NULL; i++)
+            is_used = is_used || command_group_has(group, command_table[i]);
+        if (!is_used)
+            fail_msg("no command belongs to the group %s", group->name);
+    }
+}
+
+static void every_page_of_the_list_can_be_printed(void **state)
+{
+    (void)state;
+    struct buf list;
+    buf_init(&list, COMMAND_HELP_BYTES_MAX);
+    command_man_list(&list);
+    for (const char *line = buf_cstr(&list); *line != '\0';) {
+        size_t len = strcspn(line, "\n");
+        size_t page_len = strcspn(line, " \n");
+        char *target = page_len < len ? mem_strndup(line + page_len + 1, len - page_len - 1)
+                                      : mem_strndup(line, len);
+        struct buf page;
+        buf_init(&page, COMMAND_HELP_BYTES_MAX);
+        assert_int_equal(command_man_page(&program_row, target, &page), 0);
+        assert_non_null(strstr(buf_cstr(&page), ".Sh NAME"));
+        buf_done(&page);
+        free(target);
+        line += len + 1;
+    }
+    struct buf none;
+    buf_init(&none, COMMAND_HELP_BYTES_MAX);
+    assert_int_equal(command_man_page(&program_row, "clustersh-nothing.1", &none), ERR_NOT_FOUND);
+    assert_int_equal(command_man_page(&program_row, ".1", &none), ERR_NOT_FOUND);
+    assert_int_equal(command_man_page(&program_row, "clustersh-.1", &none), ERR_NOT_FOUND);
+    buf_done(&none);
+    buf_done(&list);
+}
+
+static void assert_page(const char *page, size_t n, const char *const *words)
+{
+    char *found = command_man_of(words, n);
+    if (page == NULL)
+        assert_null(found);
+    else
+        assert_string_equal(found != NULL ? found : "(none)", page);
+    free(found);
+}
+
+static void words_lead_to_the_page_about_them(void **state)
+{
+    (void)state;
+    assert_page("clustersh.1", 0, NULL);
+    assert_page("clustersh-job.1", 1, (const char *const[]){"job"});
+    assert_page("clustersh-job.1", 2, (const char *const[]){"job", "sub"});
+    assert_page("clustersh.1", 1, (const char *const[]){"\\watch"});
+    assert_page("clustersh.1", 1, (const char *const[]){"statements"});
+    assert_page("clustersh-sql.7", 1, (const char *const[]){"sql"});
+    assert_page("clustersh-sql.7", 2, (const char *const[]){"create", "table"});
+    assert_page(NULL, 1, (const char *const[]){"nonsense"});
+}
+
+static void topics_are_found_by_a_unique_beginning(void **state)
+{
+    (void)state;
+    assert_string_equal(topic_find((const char *const[]){"drop"}, 1)->name, "DROP TABLE");
+    assert_string_equal(topic_find((const char *const[]){"Describe"}, 1)->name, "DESCRIBE");
+    assert_string_equal(topic_find((const char *const[]){"describe", "h"}, 2)->name,
+                        "DESCRIBE HISTORY");
+    assert_null(topic_find((const char *const[]){"de"}, 1));
+    assert_null(topic_find((const char *const[]){"zz"}, 1));
+}
+
+static void every_example_of_sql_is_sql(void **state)
+{
+    (void)state;
+    for (const struct topic *topic = topic_sql; topic->name != NULL; topic++) {
+        for (size_t i = 0; i < COMMAND_EXAMPLES_MAX && topic->examples[i].line != NULL; i++) {
+            const char *line = topic->examples[i].line;
+            size_t len, from, sql_len;
+            if (statement_next(line, &len) != STATEMENT_END_COMPLETE || line[len] != '\0' ||
+                !statement_is_sql(line, len, &from, &sql_len))
+                fail_msg("%s: %s", topic->name, line);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -321,6 +424,11 @@ int main(void)
         cmocka_unit_test(every_row_is_sound_and_found_by_its_name),
         cmocka_unit_test(every_example_parses),
         cmocka_unit_test(every_help_fits_eighty_columns),
+        cmocka_unit_test(every_group_has_a_row_and_a_page),
+        cmocka_unit_test(every_page_of_the_list_can_be_printed),
+        cmocka_unit_test(words_lead_to_the_page_about_them),
+        cmocka_unit_test(topics_are_found_by_a_unique_beginning),
+        cmocka_unit_test(every_example_of_sql_is_sql),
         cmocka_unit_test(the_json_dump_has_every_command),
         cmocka_unit_test(the_reference_is_what_the_rows_say),
     };

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "shell/complete.h"
+#include "shell/program.h"
 
 static void names(void *arg, enum complete_names kind, struct complete *complete)
 {
@@ -205,6 +206,60 @@ static void sql_looks_at_tables_behind_the_cursor(void **state)
     complete_done(&c);
 }
 
+/* What the last word may become, as the arguments of clustersh: NULL ends them; 'f' and '+' as
+ * marks. */
+static void assert_words(const char *expected, const char *const *words)
+{
+    struct complete c;
+    size_t n = 0;
+    while (words[n] != NULL)
+        n++;
+    complete_words(&c, &program_row, words, n, names, NULL);
+    char *out = mem_strdup("");
+    for (size_t i = 0; i < c.n; i++) {
+        char *longer = mem_printf("%s%s%s", out, i > 0 ? " " : "", c.items[i].text);
+        free(out);
+        out = longer;
+    }
+    char *marked = mem_printf("%s%s%s", out, c.wants_files ? "f" : "", c.is_open ? "+" : "");
+    if (strcmp(marked, expected) != 0)
+        fail_msg("%s: got \"%s\", expected \"%s\"", words[n - 1], marked, expected);
+    free(marked);
+    free(out);
+    complete_done(&c);
+}
+#define ASSERT_WORDS(expected, ...) assert_words(expected, (const char *const[]){__VA_ARGS__, NULL})
+
+static void words_of_a_shell_are_options_then_a_command(void **state)
+{
+    (void)state;
+    ASSERT_WORDS("raft rollout routing", "r");
+    ASSERT_WORDS("--server", "--se");
+    ASSERT_WORDS("node", "--server", "unix:/x", "no");
+    ASSERT_WORDS("", "--server", "no");
+    ASSERT_WORDS("node", "-s", "unix:/x", "-t", "no");
+    ASSERT_WORDS("csv", "-o", "c");
+    ASSERT_WORDS("--output=csv", "--output=c");
+    ASSERT_WORDS("f", "-f", "");
+    ASSERT_WORDS("drain", "-t", "node", "dr");
+    ASSERT_WORDS("n1 n2", "n", "sh", "n");
+    ASSERT_WORDS("--all", "job", "list", "--al");
+    ASSERT_WORDS("failed", "job", "list", "--state", "f");
+    ASSERT_WORDS("4f120001", "-t", "--", "job", "show", "4");
+    ASSERT_WORDS("f", "exec", "@all", "--", "");
+    ASSERT_WORDS("submit", "help", "job", "sub");
+    ASSERT_WORDS("", "no", "such", "thing", "");
+}
+
+static void a_statement_behind_c_is_completed_whole(void **state)
+{
+    (void)state;
+    ASSERT_WORDS("job list+", "-c", "job li");
+    ASSERT_WORDS("node list; node show n1 node list; node show n2+", "-c",
+                 "node list; node show n");
+    ASSERT_WORDS("select * from trips+", "-c", "select * from tr");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -217,6 +272,8 @@ int main(void)
         cmocka_unit_test(the_word_that_is_replaced_is_told_by_its_place),
         cmocka_unit_test(sql_knows_tables_columns_and_key_words),
         cmocka_unit_test(sql_looks_at_tables_behind_the_cursor),
+        cmocka_unit_test(words_of_a_shell_are_options_then_a_command),
+        cmocka_unit_test(a_statement_behind_c_is_completed_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,121 @@
+#include "shell/complete_live.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/sql_lex.h"
+#include "shell/jobs.h"
+#include "shell/shell.h"
+
+enum { COMPLETE_LIVE_ID_BYTES = 8 };
+
+static void complete_live_add_groups(const json_t *nodes, struct complete *complete)
+{
+    size_t i;
+    size_t k;
+    json_t *node;
+    json_t *item;
+    complete_add(complete, "@all", "every node");
+    complete_add(complete, "@online", "nodes that are up");
+    json_array_foreach(nodes, i, node)
+    {
+        json_array_foreach(json_object_get(node, "roles"), k, item)
+        {
+            char *text = mem_printf("@%s", json_is_string(item) ? json_string_value(item) : "");
+            complete_add(complete, text, "role");
+            free(text);
+        }
+        json_array_foreach(json_object_get(node, "labels"), k, item)
+        {
+            char *text =
+                mem_printf("@label=%s", json_is_string(item) ? json_string_value(item) : "");
+            complete_add(complete, text, "label");
+            free(text);
+        }
+    }
+}
+
+static void complete_live_add_jobs(const json_t *jobs, struct complete *complete)
+{
+    size_t i;
+    json_t *job;
+    complete_add(complete, "last", "the job that you submitted last");
+    json_array_foreach(jobs, i, job)
+    {
+        const char *id = jobs_text(job, "id");
+        bool is_long = strlen(complete->prefix) > COMPLETE_LIVE_ID_BYTES;
+        char *text = is_long ? mem_strdup(id) : mem_printf("%.*s", COMPLETE_LIVE_ID_BYTES, id);
+        char *about =
+            mem_printf("%s%s%s", jobs_text(job, "name"),
+                       jobs_text(job, "name")[0] != '\0' ? " " : "", jobs_text(job, "state"));
+        complete_add(complete, text, about);
+        free(about);
+        free(text);
+    }
+}
+
+/* Tables as SQL writes them. */
+static void complete_live_add_table(struct complete *complete, const char *name, const char *about)
+{
+    char *shown = NULL;
+    bool plain = name[0] != '\0' && !isdigit((unsigned char)name[0]);
+    for (const char *c = name; *c != '\0'; c++)
+        plain = plain && (isalnum((unsigned char)*c) || *c == '_' || *c == '.');
+    shown = plain ? mem_strdup(name) : sql_quote_name(name);
+    complete_add(complete, shown, about);
+    free(shown);
+}
+
+static void complete_live_add_sql(struct shell *shell, enum complete_names kind,
+                                  struct complete *complete)
+{
+    static const char *const state[] = {"cluster.nodes",   "cluster.jobs",    "cluster.tasks",
+                                        "cluster.tables",  "cluster.commits", "cluster.metrics",
+                                        "cluster.settings"};
+    size_t i;
+    json_t *row;
+    bool is_table = kind == COMPLETE_NAMES_TABLES;
+    const json_t *rows =
+        is_table ? live_get(&shell->live, LIVE_TABLES, LIVE_WAIT_MS)
+                 : json_object_get(live_get_columns(&shell->live, complete->of, LIVE_WAIT_MS),
+                                   "columns");
+    json_array_foreach(rows, i, row)
+    {
+        complete_live_add_table(complete, jobs_text(row, "name"),
+                                is_table ? NULL : jobs_text(row, "type"));
+    }
+    for (i = 0; is_table && i < MEM_COUNT(state); i++)
+        complete_add(complete, state[i], NULL);
+}
+
+void complete_live_names(void *arg, enum complete_names kind, struct complete *complete)
+{
+    struct shell *shell = arg;
+    size_t i;
+    json_t *row;
+    if (kind == COMPLETE_NAMES_TABLES || kind == COMPLETE_NAMES_COLUMNS) {
+        complete_live_add_sql(shell, kind, complete);
+        return;
+    }
+    static const enum live_kind kinds[] = {
+        [COMPLETE_NAMES_NODES] = LIVE_NODES,
+        [COMPLETE_NAMES_GROUPS] = LIVE_NODES,
+        [COMPLETE_NAMES_JOBS] = LIVE_JOBS,
+        [COMPLETE_NAMES_KEYS] = LIVE_KEYS,
+    };
+    const json_t *rows = live_get(&shell->live, kinds[kind], LIVE_WAIT_MS);
+    if (kind == COMPLETE_NAMES_GROUPS) {
+        complete_live_add_groups(rows, complete);
+    } else if (kind == COMPLETE_NAMES_JOBS) {
+        complete_live_add_jobs(rows, complete);
+    } else {
+        json_array_foreach(rows, i, row)
+        {
+            bool is_node = kind == COMPLETE_NAMES_NODES;
+            complete_add(complete, jobs_text(row, is_node ? "name" : "key"),
+                         is_node ? jobs_text(row, "state") : NULL);
+        }
+    }
+}
