@@ -2,6 +2,7 @@
 # A full disk: what changes is refused with the right status, what reads goes on, and so does all when there is room.
 
 load ../lib/cluster.bash
+load ../lib/chat.bash
 
 setup() {
     DISK=$(mktemp -d /tmp/clusterd-disk.XXXXXX)
@@ -84,4 +85,46 @@ has_caught_up() {
     [ "$(node_pid n3)" = "$pid" ]
     [ "$(api -n n3 -f '/api/kv/other?consistency=stale')" = through ]
     wait_until 30 all_vote
+}
+
+chat_state_is() {
+    [ "$(api -n n1 /api/chat/members | jq -r --arg n "$1" '.[] | select(.name == $n) | .state')" = "$2" ]
+}
+
+# A bulk of messages, some of which may be refused; those that are acknowledged are counted.
+send_many() {
+    api -n n1 -m 20 -H 'Content-Type: application/x-ndjson' --data-binary "@$CLUSTER_DIR/many" /api/chat/messages |
+        grep '"seq"' >>"$CLUSTER_DIR/acknowledged"
+}
+
+leads_no_more() {
+    send_many
+    chat_has_leader && ! chat_leader_is "$1"
+}
+
+acknowledged_are_in() {
+    log_of "$1" | jq '.[0]' | sort >"$CLUSTER_DIR/seqs"
+    [ -z "$(jq .seq "$CLUSTER_DIR/acknowledged" | sort | comm -23 - "$CLUSTER_DIR/seqs")" ]
+}
+
+@test "a chat leader whose disk is full gives up the lead, stays readable, and leads again when there is room" {
+    unset TMPDIR_CLUSTER
+    start_chat
+    give_own_disk n3
+    wait_until 30 chat_leader_is n3
+    wait_until 30 all_take_part
+    send n1 '{"text":"before"}' >"$CLUSTER_DIR/acknowledged"
+    text=$(head -c 4000 /dev/zero | tr '\0' x)
+    for ((i = 0; i < 250; i++)); do echo "{\"text\":\"$text\"}"; done >"$CLUSTER_DIR/many"
+    pid=$(node_pid n3)
+    dd if=/dev/zero of="$FOLLOWER_DISK/fill" bs=64k 2>/dev/null || true
+    wait_until 60 leads_no_more n3
+    [ "$(api -n n3 '/api/chat/messages?from=0&limit=1' | jq -r .text)" = before ]
+    [ "$(node_pid n3)" = "$pid" ]
+    rm "$FOLLOWER_DISK/fill"
+    wait_until 60 chat_leader_is n3
+    wait_until 30 chat_state_is n3 online
+    send n3 '{"text":"after"}' >>"$CLUSTER_DIR/acknowledged"
+    wait_until 30 all_agree
+    for node in n1 n2 n3; do acknowledged_are_in "$node"; done
 }
