@@ -179,6 +179,16 @@ const struct config_row config_rows[] = {
      "Most bytes of messages that are kept, 0: any; the oldest files go first. That a message was "
      "there is remembered for ever."},
 
+    {CONFIG_AT(events, enabled), CONFIG_BOOL, CONFIG_IN(events, enabled), "true", 0, 0, NULL,
+     "Tell and keep what happens: /api/events, clustertop and its history, reports."},
+    {CONFIG_AT(events, log_level), CONFIG_CHOICE, CONFIG_IN(events, log_level), "info", 0, 0,
+     "debug|info|warn|error|none", "Least level of log records that are events too."},
+    {CONFIG_AT(events, keep), CONFIG_DURATION, CONFIG_IN(events, keep), "24h", 60000,
+     365 * CONFIG_DAY_MS, NULL, "How long events are kept."},
+    {CONFIG_AT(events, bytes_max), CONFIG_BYTES, CONFIG_IN(events, bytes_max), "256M", 1 << 20,
+     1024 * CONFIG_GIB, NULL,
+     "Most bytes of events and vitals on this node's disk; the oldest go."},
+
     {CONFIG_AT(log, level), CONFIG_CHOICE, CONFIG_IN(log, level), "info", 0, 0,
      "debug|info|warn|error", "Least level that is written."},
     {CONFIG_AT(log, format), CONFIG_CHOICE, CONFIG_IN(log, format), "auto", 0, 0, "auto|text|json",

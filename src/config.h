@@ -108,6 +108,12 @@ struct config {
         uint64_t keep_bytes;
     } chat;
     struct {
+        bool enabled;
+        char *log_level;
+        uint64_t keep;
+        uint64_t bytes_max;
+    } events;
+    struct {
         char *level;
         char *format;
         char *path;

@@ -22,6 +22,7 @@
 #include "role/chat.h"
 #include "role/coordinator.h"
 #include "role/data_plane.h"
+#include "role/events.h"
 #include "role/files_index.h"
 #include "role/gateway.h"
 #include "role/heartbeat.h"
@@ -407,6 +408,13 @@ static uint32_t daemon_roles(const struct config *config)
     return roles;
 }
 
+/* Which records of the log are events; -1: none. */
+static int daemon_event_level(const struct config *config)
+{
+    enum log_level level = LOG_LEVEL_INFO;
+    return log_parse_level(config->events.log_level, &level) == 0 ? (int)level : -1;
+}
+
 static void daemon_describe(struct daemon *d)
 {
     const struct config *config = d->config;
@@ -471,6 +479,10 @@ static void daemon_describe(struct daemon *d)
         .sql_paths = (const char *const *)config->sql.paths.items,
         .sql_paths_n = config->sql.paths.n,
         .sql_split_bytes = config->sql.split_bytes,
+        .events = {.enabled = config->events.enabled,
+                   .log_level = daemon_event_level(config),
+                   .keep_ms = config->events.keep,
+                   .bytes_max = config->events.bytes_max},
         .bootstrap = config->cluster.bootstrap,
         .lake_place = config->sql.store,
         .s3_endpoint = config->sql.s3_endpoint,
@@ -516,6 +528,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
     if (!chats)
         chat_api_refuse(d->node);
     const struct role *roles[] = {
+        d->node_options.events.enabled ? &events_role : NULL,
         metadata ? &metadata_role : &join_relay_role,
         &api_server_role,
         &metrics_role,

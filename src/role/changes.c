@@ -29,6 +29,8 @@ struct changes_batch {
 };
 
 struct changes {
+    changes_audit_fn on_audit; /* NULL: nobody */
+    void *on_audit_arg;
     struct state *state;
     struct loop_hook hook;
     struct changes_batch *open;
@@ -174,6 +176,14 @@ void changes_audit(struct changes *changes, const char *user, const char *action
     changes_add(changes, &change, NULL, NULL);
     log_info(LOG_ABOUT(.role = "audit"), "%s: %s %s%s%s", user, action, object, *detail ? ": " : "",
              detail);
+    if (changes->on_audit != NULL)
+        changes->on_audit(changes->on_audit_arg, user, action, object, detail);
+}
+
+void changes_on_audit(struct changes *changes, changes_audit_fn fn, void *arg)
+{
+    changes->on_audit = fn;
+    changes->on_audit_arg = arg;
 }
 
 void changes_add_source(struct changes *changes, changes_source_fn fn, void *arg)

@@ -36,6 +36,11 @@ void changes_add(struct changes *changes, const Wire__Change *change, changes_do
 void changes_audit(struct changes *changes, const char *user, const char *action,
                    const char *object, const char *detail);
 
+/* Called with each line of the audit trail when it is added. */
+typedef void (*changes_audit_fn)(void *arg, const char *user, const char *action,
+                                 const char *object, const char *detail);
+void changes_on_audit(struct changes *changes, changes_audit_fn fn, void *arg);
+
 void changes_add_source(struct changes *changes, changes_source_fn fn, void *arg);
 /* A batch is being filled: what is added now goes with it. */
 bool changes_has_open(const struct changes *changes);

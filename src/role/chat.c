@@ -525,6 +525,7 @@ static void note_change(struct chat *chat, const struct order_change *change)
              order_state_name(change->to), (unsigned long long)change->term,
              change->leader != 0 ? ", leader " : "",
              change->leader != 0 ? chat_name(chat, change->leader) : "", change->reason);
+    chat_api_tell_change(chat->api, change);
 }
 
 static void send_all(struct chat *chat)

@@ -512,6 +512,7 @@ struct chat_api *chat_api_new(struct chat *chat)
     buf_init(&api->scratch, SIZE_MAX / 4);
     http_router_add(node_router(chat->node), chat_routes, MEM_COUNT(chat_routes), api);
     node_set_election(chat->node, chat_api_describe, api);
+    chat_api_add_source(api);
     return api;
 }
 

@@ -56,6 +56,7 @@ void chat_api_tails_stop(struct chat_api *api);
 void chat_api_tails_disk_gone(struct chat_api *api);
 
 void chat_api_get_members(struct http_request *req, void *arg);
+void chat_api_add_source(struct chat_api *api); /* of frames */
 void chat_api_transfer(struct http_request *req, void *arg);
 /* For /api/elections. */
 void chat_api_describe(void *arg, struct node_election *out);

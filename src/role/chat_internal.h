@@ -116,6 +116,8 @@ void chat_api_stop(struct chat_api *api);
 unsigned chat_api_tails(const struct chat_api *api); /* clients that read */
 void chat_api_free(struct chat_api *api);
 /* There is something new to read. */
+/* Tells that the machine is in another state. */
+void chat_api_tell_change(struct chat_api *api, const struct order_change *change);
 void chat_api_delivered(struct chat_api *api);
 /* The disk is about to be closed. */
 void chat_api_disk_gone(struct chat_api *api);

@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "role/api_json.h"
 #include "role/chat_api.h"
+#include "role/events.h"
+#include "role/status_api.h"
 
 static json_t *seq_or_null(bool known, uint64_t seq)
 {
@@ -79,6 +81,71 @@ void chat_api_describe(void *arg, struct node_election *out)
     size_t n = order_members(chat->order, members);
     for (size_t i = 0; i < n; i++)
         out->members += members[i].member.voter;
+}
+
+/* ---- what is told of it ---------------------------------------------------------------------- */
+
+void chat_api_tell_change(struct chat_api *api, const struct order_change *change)
+{
+    struct chat *chat = api->chat;
+    struct node *node = chat->node;
+    const char *name = node_options(node)->name;
+    unsigned long long term = change->term;
+    if (change->to == ORDER_STATE_LEADING) {
+        struct node_election election;
+        chat_api_describe(api, &election);
+        event_emit(node, EVENT_CHAT_LEAD,
+                   EVENT_ABOUT(.node = name, .key = "chat", .cause = change->reason,
+                               .more = json_pack("{s:I}", "term", (json_int_t)term),
+                               .row = status_election_json(node, &election)),
+                   "%s leads the chat in term %llu: %s", name, term, change->reason);
+    } else if (change->from == ORDER_STATE_LEADING) {
+        event_emit(node, EVENT_CHAT_LOST, EVENT_ABOUT(.node = name, .cause = change->reason),
+                   "%s leads the chat no longer: %s", name, change->reason);
+    } else if (change->to == ORDER_STATE_POLLING || change->to == ORDER_STATE_CLAIMING) {
+        event_emit(node, EVENT_CHAT_ELECTION,
+                   EVENT_ABOUT(.node = name, .cause = change->reason,
+                               .more = json_pack("{s:I, s:s}", "term", (json_int_t)term, "state",
+                                                 order_state_name(change->to))),
+                   "%s is %s in term %llu: %s", name, order_state_name(change->to), term,
+                   change->reason);
+    } else {
+        event_emit(node, EVENT_CHAT_TERM,
+                   EVENT_ABOUT(.node = name, .cause = change->reason,
+                               .more = json_pack("{s:I, s:s}", "term", (json_int_t)term, "state",
+                                                 order_state_name(change->to))),
+                   "%s is %s of the chat in term %llu%s%s: %s", name, order_state_name(change->to),
+                   term, change->leader != 0 ? ", led by " : "",
+                   change->leader != 0 ? chat_name(chat, change->leader) : "", change->reason);
+    }
+}
+
+/* Rows of the members as this node sees them, without what changes with each message. */
+static void chat_member_rows(void *arg, struct event_rows *rows, unsigned slice)
+{
+    static const char *const moving[] = {"durable_seq", "delivered_seq", "lag"};
+    const struct chat_api *api = arg;
+    const struct chat *chat = api->chat;
+    struct order_peer_view members[ORDER_MEMBERS_MAX];
+    struct order_view view;
+    (void)slice;
+    if (chat->order == NULL)
+        return;
+    order_view(chat->order, &view);
+    size_t n = order_members(chat->order, members);
+    for (size_t i = 0; i < n; i++) {
+        json_t *row = member_row(chat, &view, &members[i]);
+        for (unsigned k = 0; k < MEM_COUNT(moving); k++)
+            (void)json_object_del(row, moving[k]);
+        event_rows_add(rows, chat_name(chat, members[i].member.id), row);
+    }
+}
+
+void chat_api_add_source(struct chat_api *api)
+{
+    events_add_source(
+        api->chat->node,
+        &(struct event_source){.table = "chat", .whole = true, .fn = chat_member_rows, .arg = api});
 }
 
 /* ---- transfer -------------------------------------------------------------------------------- */

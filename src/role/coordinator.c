@@ -74,6 +74,9 @@ static void coordinator_turn_free(struct coordinator_turn *turn)
 {
     free(turn->sends);
     free(turn->replies);
+    for (size_t i = 0; i < turn->drafts_n; i++)
+        event_draft_free(turn->drafts[i]);
+    free(turn->drafts);
     free(turn->ended);
     free(turn);
 }
@@ -157,6 +160,9 @@ static void coordinator_release(struct coordinator *c, struct coordinator_turn *
         struct sched_event applied = {.type = SCHED_EVENT_APPLIED, .turn = turn->turn};
         (void)coordinator_step(c, &applied);
     }
+    for (size_t i = 0; turn->code == 0 && i < turn->drafts_n; i++)
+        event_publish(c->node, turn->drafts[i]);
+    turn->drafts_n = turn->code == 0 ? 0 : turn->drafts_n;
     for (size_t i = 0; i < turn->replies_n; i++)
         turn->replies[i].fn(turn->replies[i].arg, turn->code);
     for (size_t i = 0; current && turn->code == 0 && i < turn->ended_n; i++) {
@@ -188,8 +194,8 @@ static void coordinator_on_turn(void *arg, int code, const struct state_result *
     coordinator_release_ready(c);
 }
 
-static void coordinator_fill_job(struct coordinator *c, const struct sched_job_record *record,
-                                 Wire__JobRow *row, Wire__ElementSet *cancelled)
+void coordinator_fill_job(struct coordinator *c, const struct sched_job_record *record,
+                          Wire__JobRow *row, Wire__ElementSet *cancelled)
 {
     struct coordinator_job *job = record->created ? coordinator_job_get(c, record->seq) : NULL;
     row->seq = record->seq;
@@ -361,6 +367,7 @@ static void coordinator_on_source(void *arg)
     c->replies_n = 0;
     coordinator_collect_ended(c, turn);
     coordinator_count(update);
+    coordinator_tell_records(c, turn);
     STAILQ_INSERT_TAIL(&c->turns, turn, link);
     coordinator_add_records(c, turn);
     sched_update_clear(update);
@@ -485,6 +492,7 @@ static void coordinator_on_restored(struct coordinator *c, void *arg, int code)
     }
     c->active = true;
     coordinator_sync_nodes(c); /* who came or went meanwhile */
+    coordinator_events_active(c);
     coordinator_on_timer(c);
     struct sched_stats stats;
     sched_stats(c->sched, &stats);
@@ -548,6 +556,7 @@ static void coordinator_on_inactive(void *self)
     coordinator_restores_clear(c);
     coordinator_submits_clear(c, ERR_NOT_LEADER);
     coordinator_waits_clear(c);
+    coordinator_events_inactive(c);
     size_t n = c->replies_n;
     c->replies_n = 0;
     for (size_t i = 0; i < n; i++) /* in no batch yet: certainly not done */
@@ -604,6 +613,7 @@ static int coordinator_start(struct node *node, void **self, struct error *e)
     loop_timer_init(&c->timer, node_loop(node), coordinator_on_timer, c);
     loop_timer_init(&c->retention_timer, node_loop(node), coordinator_on_retention, c);
     loop_timer_init(&c->linger_timer, node_loop(node), coordinator_on_linger, c);
+    coordinator_events_start(c);
     struct http_router *router = node_router(node);
     http_router_add(router, coordinator_job_routes, coordinator_job_routes_n, c);
     http_router_add(router, coordinator_node_routes, coordinator_node_routes_n, c);
@@ -631,6 +641,7 @@ static void coordinator_free(void *self)
         STAILQ_REMOVE_HEAD(&c->turns, link);
         coordinator_turn_free(turn);
     }
+    coordinator_events_free(c);
     free(c->replies);
     free(c->kept);
     free(c);

@@ -8,6 +8,7 @@
 #include "core/detector.h"
 #include "core/scheduler.h"
 #include "role/changes.h"
+#include "role/events.h"
 #include "role/members.h"
 #include "role/node.h"
 #include "role/state.h"
@@ -54,9 +55,12 @@ struct coordinator_turn {
     size_t replies_n;
     uint64_t *ended; /* seqs of jobs that ended */
     size_t ended_n;
+    struct event_draft **drafts; /* to be told with it */
+    size_t drafts_n, drafts_cap;
     STAILQ_ENTRY(coordinator_turn) link;
 };
 
+struct coordinator_events;
 struct coordinator_submit;
 struct coordinator_wait;
 struct coordinator_restore;
@@ -93,6 +97,7 @@ struct coordinator {
     struct loop_timer wait_timer;
     struct loop_timer retention_timer;
     bool forgetting;
+    struct coordinator_events *events;
 };
 
 /* ---- coordinator.c --------------------------------------------------------------------------- */
@@ -111,6 +116,9 @@ void coordinator_job_put(struct coordinator *c, uint64_t seq, const struct uuid 
 struct coordinator_job *coordinator_job_get(struct coordinator *c, uint64_t seq);
 void coordinator_job_drop(struct coordinator *c, uint64_t seq);
 struct coordinator_node *coordinator_node_get(struct coordinator *c, uint64_t id);
+/* Borrows from `record` and the job. */
+void coordinator_fill_job(struct coordinator *c, const struct sched_job_record *record,
+                          Wire__JobRow *row, Wire__ElementSet *cancelled);
 
 /* ---- coordinator_restore.c ------------------------------------------------------------------- */
 
@@ -134,6 +142,26 @@ void coordinator_on_heartbeat(void *self, uint64_t from, const ProtobufCMessage 
 void coordinator_on_task_update(void *self, uint64_t from, const ProtobufCMessage *message);
 void coordinator_on_leave(void *self, uint64_t from, const ProtobufCMessage *message);
 const char *coordinator_node_state(struct coordinator *c, const Wire__Node *row);
+
+/* ---- coordinator_events.c: what is told of all this -------------------------------------------
+ */
+
+void coordinator_events_start(struct coordinator *c);
+void coordinator_events_free(struct coordinator *c);
+/* The state is restored: tells the frames' first rows. */
+void coordinator_events_active(struct coordinator *c);
+void coordinator_events_inactive(struct coordinator *c);
+/* What goes into the log with `turn`. */
+void coordinator_tell_records(struct coordinator *c, struct coordinator_turn *turn);
+void coordinator_tell_health(struct coordinator *c, const struct detector_change *change,
+                             bool left);
+void coordinator_tell_node(struct coordinator *c, const Wire__Node *before, const Wire__Node *row);
+void coordinator_tell_removed(struct coordinator *c, const Wire__Node *row);
+
+/* ---- coordinator_nodes_api.c ----------------------------------------------------------------- */
+
+/* A node's row without what its heartbeats say. */
+json_t *coordinator_node_row(struct coordinator *c, const Wire__Node *row);
 
 /* ---- API ------------------------------------------------------------------------------------- */
 

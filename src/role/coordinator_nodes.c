@@ -50,7 +50,8 @@ static enum sched_health coordinator_health(enum detector_state state)
     }
 }
 
-static void coordinator_on_change(struct coordinator *c, const struct detector_change *change)
+static void coordinator_on_change(struct coordinator *c, const struct detector_change *change,
+                                  bool left)
 {
     const char *name = node_member_name(c->node, change->node);
     enum log_level level = change->to == DETECTOR_STATE_ALIVE ? LOG_LEVEL_INFO : LOG_LEVEL_WARN;
@@ -61,6 +62,7 @@ static void coordinator_on_change(struct coordinator *c, const struct detector_c
                                 .node = change->node,
                                 .health = coordinator_health(change->to)};
     (void)coordinator_step(c, &event);
+    coordinator_tell_health(c, change, left);
 }
 
 void coordinator_detect(struct coordinator *c, enum detector_event_type type, uint64_t node)
@@ -77,12 +79,17 @@ void coordinator_detect(struct coordinator *c, enum detector_event_type type, ui
     }
     (void)detector_step(c->detector, &event, &c->detected);
     c->detector_due_ms = c->detected.next_deadline_ms;
-    if (c->detected.stalled_ms > 0)
+    if (c->detected.stalled_ms > 0) {
         log_warn(LOG_ABOUT(.role = "coordinator"),
                  "this process stood still for %lld ms; nobody is blamed for it",
                  (long long)c->detected.stalled_ms);
+        event_emit(c->node, EVENT_NODE_STALL, EVENT_ABOUT(.node = node_options(c->node)->name),
+                   "%s stood still for %lld ms; nobody is blamed for it",
+                   node_options(c->node)->name, (long long)c->detected.stalled_ms);
+    }
     for (size_t i = 0; i < c->detected.n; i++)
-        coordinator_on_change(c, &c->detected.changes[i]);
+        coordinator_on_change(c, &c->detected.changes[i],
+                              type == DETECTOR_EVENT_LEFT && c->detected.changes[i].node == node);
     coordinator_arm_timer(c);
 }
 
@@ -135,6 +142,7 @@ static void coordinator_drain_node(struct coordinator *c, const Wire__Node *row)
 static void coordinator_remove_node(struct coordinator *c, struct coordinator_node *known)
 {
     struct sched_event event = {.type = SCHED_EVENT_NODE_REMOVE, .node = known->id};
+    coordinator_tell_removed(c, known->row);
     (void)coordinator_step(c, &event);
     coordinator_detect(c, DETECTOR_EVENT_FORGET, known->id);
     coordinator_node_drop(c, known);
@@ -159,14 +167,16 @@ static void coordinator_sync_node(struct coordinator *c, const Wire__Node *row)
     bool drain = fresh ? row->draining
                        : row->draining != known->row->draining ||
                              row->drain_deadline_ms != known->row->drain_deadline_ms;
-    if (!fresh)
-        wire__node__free_unpacked(known->row, NULL);
+    Wire__Node *before = known->row;
     known->row = members_copy(row);
     coordinator_put_node(c, row);
     if (drain)
         coordinator_drain_node(c, row);
     if (fresh)
         coordinator_detect(c, DETECTOR_EVENT_WATCH, row->id);
+    coordinator_tell_node(c, before, row);
+    if (before != NULL)
+        wire__node__free_unpacked(before, NULL);
 }
 
 void coordinator_sync_nodes(struct coordinator *c)
@@ -280,6 +290,7 @@ void coordinator_on_heartbeat(void *self, uint64_t from, const ProtobufCMessage 
         return;
     coordinator_count_heartbeat(c, known);
     coordinator_detect(c, DETECTOR_EVENT_HEARD, from);
+    events_heard(c->node, from, heartbeat->vitals);
     coordinator_take_vitals(c, known, heartbeat->vitals);
     if (heartbeat->full) {
         Wire__Heartbeat *copy = (Wire__Heartbeat *)coordinator_dup(message);

@@ -40,20 +40,27 @@ static void coordinator_set_vitals(json_t *object, const Wire__Vitals *vitals)
     const Wire__Vitals *v = vitals != NULL ? vitals : &none;
     coordinator_set(object, "cpu_percent", json_real(v->cpu_permille / 10.0));
     coordinator_set(object, "load", json_real(v->load_milli / 1000.0));
-    coordinator_set(object, "memory_total_bytes", json_integer((json_int_t)v->memory_total_bytes));
     coordinator_set(object, "memory_available_bytes",
                     json_integer((json_int_t)v->memory_available_bytes));
-    coordinator_set(object, "disk_total_bytes", json_integer((json_int_t)v->disk_total_bytes));
     coordinator_set(object, "disk_free_bytes", json_integer((json_int_t)v->disk_free_bytes));
     coordinator_set(object, "rss_bytes", json_integer((json_int_t)v->rss_bytes));
     coordinator_set(object, "tasks_running", json_integer(v->tasks_running));
     coordinator_set(object, "tasks_queued", json_integer(v->tasks_queued));
     coordinator_set(object, "rtt_ms", json_real(v->rtt_us / 1000.0));
     coordinator_set(object, "uptime_ms", json_integer((json_int_t)v->uptime_ms));
+}
+
+/* What its heartbeats say and does not change from one to the next. */
+static void coordinator_set_machine(json_t *object, const Wire__Vitals *vitals)
+{
+    static const Wire__Vitals none = WIRE__VITALS__INIT;
+    const Wire__Vitals *v = vitals != NULL ? vitals : &none;
+    coordinator_set(object, "memory_total_bytes", json_integer((json_int_t)v->memory_total_bytes));
+    coordinator_set(object, "disk_total_bytes", json_integer((json_int_t)v->disk_total_bytes));
     coordinator_set(object, "pid", v->pid > 0 ? json_integer((json_int_t)v->pid) : json_null());
 }
 
-static json_t *coordinator_node_json(struct coordinator *c, const Wire__Node *row)
+json_t *coordinator_node_row(struct coordinator *c, const Wire__Node *row)
 {
     const struct coordinator_node *known = coordinator_node_get(c, row->id);
     struct sched_node_view view = {0};
@@ -72,14 +79,22 @@ static json_t *coordinator_node_json(struct coordinator *c, const Wire__Node *ro
     coordinator_set(object, "api_address", json_string(row->api_address));
     coordinator_set(object, "slots", json_integer(row->slots));
     coordinator_set(object, "slots_used", json_integer(view.slots_used));
-    coordinator_set_vitals(object, known != NULL ? known->vitals : NULL);
     coordinator_set(object, "labels", labels);
     coordinator_set(object, "draining", json_boolean(row->draining));
     coordinator_set(object, "drain_reason", api_json_text(row->drain_reason));
-    coordinator_set(object, "last_seen",
-                    api_json_time(known != NULL ? (uint64_t)known->heard_wall_ms : 0));
+    coordinator_set_machine(object, known != NULL ? known->vitals : NULL);
     coordinator_set(object, "joined_at", api_json_time(row->joined_ms));
     coordinator_set(object, "version", json_string(row->version));
+    return object;
+}
+
+static json_t *coordinator_node_json(struct coordinator *c, const Wire__Node *row)
+{
+    const struct coordinator_node *known = coordinator_node_get(c, row->id);
+    json_t *object = coordinator_node_row(c, row);
+    coordinator_set_vitals(object, known != NULL ? known->vitals : NULL);
+    coordinator_set(object, "last_seen",
+                    api_json_time(known != NULL ? (uint64_t)known->heard_wall_ms : 0));
     return object;
 }
 

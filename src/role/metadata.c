@@ -12,12 +12,15 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "role/api_json.h"
 #include "role/changes.h"
+#include "role/events.h"
 #include "role/join.h"
 #include "role/join_relay.h"
 #include "role/members.h"
 #include "role/node.h"
 #include "role/state.h"
+#include "role/status_api.h"
 #include "run/state_query.h"
 
 enum { METADATA_RECONCILE_MS = 200 };
@@ -65,6 +68,17 @@ static void metadata_on_leader(void *arg, uint64_t leader, uint64_t term)
     node_set_leader(metadata->node, leader, term);
 }
 
+static void metadata_on_candidate(void *arg, uint64_t term, bool pre_vote)
+{
+    struct metadata *metadata = arg;
+    const char *name = node_options(metadata->node)->name;
+    event_emit(metadata->node, pre_vote ? EVENT_RAFT_PREVOTE : EVENT_RAFT_ELECTION,
+               EVENT_ABOUT(.node = name, .more = json_pack("{s:I}", "term", (json_int_t)term)),
+               "%s %s term %llu", name,
+               pre_vote ? "asks whether it would be elected in" : "asks for the lead in",
+               (unsigned long long)term);
+}
+
 static void metadata_on_members_ready(void *arg);
 
 static void metadata_on_founded(void *arg, int code, const struct state_result *result)
@@ -95,6 +109,21 @@ static void metadata_found(struct metadata *metadata)
     changes_add(metadata->replica.changes, &change, metadata_on_founded, metadata);
 }
 
+static void metadata_tell_lead(struct metadata *metadata)
+{
+    struct node *node = metadata->node;
+    const char *name = node_options(node)->name;
+    struct node_election election;
+    if (!node_election(node, 0, &election) || !events_enabled(node))
+        return;
+    event_emit(node, EVENT_RAFT_LEAD,
+               EVENT_ABOUT(.node = name, .key = election.group, .cause = election.reason,
+                           .more = json_pack("{s:I}", "term", (json_int_t)election.term),
+                           .row = status_election_json(node, &election)),
+               "%s leads the cluster in term %llu: %s", name, (unsigned long long)election.term,
+               election.reason);
+}
+
 static void metadata_on_members_ready(void *arg)
 {
     struct metadata *metadata = arg;
@@ -104,6 +133,7 @@ static void metadata_on_members_ready(void *arg)
         return;
     }
     node_set_active(metadata->node, true);
+    metadata_tell_lead(metadata);
     loop_timer_start(&metadata->timer, 0);
 }
 
@@ -117,6 +147,10 @@ static void metadata_on_active(void *arg, uint64_t term)
 static void metadata_on_inactive(void *arg)
 {
     struct metadata *metadata = arg;
+    const char *name = node_options(metadata->node)->name;
+    if (node_is_active(metadata->node))
+        event_emit(metadata->node, EVENT_RAFT_LOST, EVENT_ABOUT(.node = name),
+                   "%s leads the cluster no longer", name);
     loop_timer_stop(&metadata->timer);
     changes_reset(metadata->replica.changes);
     members_deactivate(metadata->replica.members);
@@ -132,6 +166,10 @@ static void metadata_on_applied(void *arg, uint64_t index)
 static void metadata_on_full(void *arg, bool full)
 {
     struct metadata *metadata = arg;
+    const char *name = node_options(metadata->node)->name;
+    const char *what = full ? "is full: it takes no changes" : "has room again";
+    event_emit(metadata->node, full ? EVENT_DISK_FULL : EVENT_DISK_ROOM, EVENT_ABOUT(.node = name),
+               "the disk of %s %s", name, what);
     if (!full && metadata->replica.changes != NULL)
         changes_wake(metadata->replica.changes);
 }
@@ -185,6 +223,20 @@ static void metadata_check_cluster(struct metadata *metadata)
                look);
 }
 
+/* A person changed something. */
+static void metadata_on_audit(void *arg, const char *user, const char *action, const char *object,
+                              const char *detail)
+{
+    struct metadata *metadata = arg;
+    event_emit(
+        metadata->node, EVENT_OPERATOR_COMMAND,
+        EVENT_ABOUT(.by = user,
+                    .node = node_member_named(metadata->node, object) != NULL ? object : NULL,
+                    .more = json_pack("{s:s, s:o, s:o}", "action", action, "object",
+                                      api_json_text(object), "detail", api_json_text(detail))),
+        "%s: %s %s%s%s", user, action, object, *detail ? ": " : "", detail);
+}
+
 static int metadata_open(struct metadata *metadata, struct error *e)
 {
     struct node *node = metadata->node;
@@ -203,6 +255,7 @@ static int metadata_open(struct metadata *metadata, struct error *e)
         .send_raft = metadata_send_raft,
         .send_confirm = metadata_send_confirm,
         .leader = metadata_on_leader,
+        .candidate = metadata_on_candidate,
         .active = metadata_on_active,
         .inactive = metadata_on_inactive,
         .applied = metadata_on_applied,
@@ -215,6 +268,7 @@ static int metadata_open(struct metadata *metadata, struct error *e)
     if (err < 0)
         return err;
     replica->changes = changes_new(node_loop(node), replica->state);
+    changes_on_audit(replica->changes, metadata_on_audit, metadata);
     replica->members = members_new(node, replica->state, replica->changes);
     node_set_replica(node, replica);
     metadata_check_cluster(metadata);

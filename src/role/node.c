@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/str.h"
+#include "role/events.h"
 #include "role/node_internal.h"
 #include "role/routing_table.h"
 #include "run/data_dir.h"
@@ -218,6 +219,16 @@ struct lake *node_lake(struct node *node)
     return &node->lake;
 }
 
+void node_set_events(struct node *node, struct events *events)
+{
+    node->events = events;
+}
+
+struct events *node_events(const struct node *node)
+{
+    return node->events;
+}
+
 void node_set_work(struct node *node, const struct node_work *work)
 {
     node->work = *work;
@@ -364,6 +375,10 @@ static void node_on_up(void *arg, struct link *link)
     peer->session = ++node->sessions + 1;
     HASH_ADD(hh, node->peers, id, sizeof peer->id, peer);
     link_set_data(link, peer);
+    event_emit(node, EVENT_LINK_UP,
+               EVENT_ABOUT(.node = node->options.name,
+                           .more = json_pack("{s:s}", "peer", link_peer(link)->name)),
+               "%s is linked to %s", node->options.name, link_peer(link)->name);
     node_tell_link(node, peer->id, peer->session);
 }
 
@@ -409,6 +424,11 @@ static void node_on_down(void *arg, struct link *link, int code, const char *rea
     HASH_DEL(node->peers, peer);
     log_info(LOG_ABOUT(.role = "node", .peer = link_peer(link)->name, .code = code),
              "link to %s is down: %s", link_peer(link)->name, reason);
+    event_emit(node, EVENT_LINK_DOWN,
+               EVENT_ABOUT(.node = node->options.name, .cause = reason,
+                           .more = json_pack("{s:s}", "peer", link_peer(link)->name)),
+               "the link of %s to %s is down: %s", node->options.name, link_peer(link)->name,
+               reason);
     node_calls_lost(node, peer->id);
     node_tell_link(node, peer->id, 0);
     free(peer);
@@ -566,6 +586,20 @@ const char *node_member_name(const struct node *node, uint64_t id)
     return unknown;
 }
 
+static void node_tell_leader(struct node *node)
+{
+    const char *name = node->options.name;
+    unsigned long long term = node->term;
+    if (node->leader == 0)
+        event_emit(node, EVENT_RAFT_NONE,
+                   EVENT_ABOUT(.node = name, .more = json_pack("{s:I}", "term", (json_int_t)term)),
+                   "%s knows no leader of the cluster (term %llu)", name, term);
+    else
+        event_emit(node, EVENT_RAFT_TERM,
+                   EVENT_ABOUT(.node = name, .more = json_pack("{s:I}", "term", (json_int_t)term)),
+                   "%s follows %s in term %llu", name, node_member_name(node, node->leader), term);
+}
+
 void node_set_leader(struct node *node, uint64_t leader, uint64_t term)
 {
     if (term < node->term || (leader == node->leader && term == node->term))
@@ -582,6 +616,7 @@ void node_set_leader(struct node *node, uint64_t leader, uint64_t term)
                  (unsigned long long)term);
     else
         log_info(&node_log, "no leader is known");
+    node_tell_leader(node);
     for (unsigned i = 0; i < node->roles_n; i++)
         if (node->roles[i].role->on_leader != NULL)
             node->roles[i].role->on_leader(node->roles[i].self, leader, term);

@@ -18,6 +18,7 @@
 #include "wire/message.h"
 
 struct changes;
+struct events;
 struct http_client;
 struct members;
 struct routing_table;
@@ -91,6 +92,12 @@ struct node_options {
     const char *const *sql_paths; /* directories that COPY may use */
     size_t sql_paths_n;
     uint64_t sql_split_bytes; /* of files that are worth a task */
+    struct {
+        bool enabled;
+        int log_level; /* records from this level on are events; -1: none */
+        uint64_t keep_ms;
+        uint64_t bytes_max;
+    } events;
     bool bootstrap;
     const char *lake_place; /* URL of the store; "": DATA/lake */
     const char *s3_endpoint, *s3_region, *s3_credentials, *s3_access_key, *s3_secret_key;
@@ -211,6 +218,12 @@ const struct node_work *node_work(const struct node *node); /* NULL where nothin
 /* This node begins or ceases to act as the leader; roles hear of it. */
 void node_set_active(struct node *node, bool active);
 bool node_is_active(const struct node *node);
+
+/* ---- what the node tells (role/events.h); NULL while nothing is ---------------------------------
+ */
+
+void node_set_events(struct node *node, struct events *events);
+struct events *node_events(const struct node *node);
 
 /* ---- messages -------------------------------------------------------------------------------- */
 

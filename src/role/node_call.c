@@ -101,6 +101,7 @@ static bool node_call_is_reply(enum wire_type type)
     case WIRE_FILE_COPIED:
     case WIRE_SQL_TASK_UPDATE:
     case WIRE_CATALOG_REPLY:
+    case WIRE_EVENT_CHUNK:
         return true;
     default:
         return false;

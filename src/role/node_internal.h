@@ -71,6 +71,7 @@ struct node {
     struct replica replica;
     struct lake lake;
     struct node_work work;
+    struct events *events;
     bool active;
 
     struct node_peer *peers;

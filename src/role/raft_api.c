@@ -41,7 +41,7 @@ static json_t *raft_api_member(const struct node *node, const struct state_membe
         (json_int_t)(last > match ? last - match : 0), "state", up ? "online" : "offline");
 }
 
-static json_t *raft_api_members(const struct node *node)
+json_t *raft_api_members(const struct node *node)
 {
     struct state_member members[STATE_MEMBERS_MAX];
     unsigned n = state_members(node_replica(node)->state, members);

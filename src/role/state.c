@@ -237,6 +237,23 @@ static void state_announce_leader(struct state *state)
     state->callbacks.leader(state->callbacks.arg, leader, term);
 }
 
+static void state_announce_candidate(struct state *state)
+{
+    const struct raft *raft = &state->raft;
+    if (raft->state != RAFT_CANDIDATE) {
+        state->candidate_term = 0;
+        return;
+    }
+    bool pre_vote = raft->candidate_state.in_pre_vote;
+    uint64_t term = raft->current_term + pre_vote;
+    if (term == state->candidate_term && pre_vote == state->candidate_pre_vote)
+        return;
+    state->candidate_term = term;
+    state->candidate_pre_vote = pre_vote;
+    if (state->callbacks.candidate != NULL)
+        state->callbacks.candidate(state->callbacks.arg, term, pre_vote);
+}
+
 /* A new leader first has everything before its own term applied, which one barrier shows. */
 static void state_check_lead(struct state *state)
 {
@@ -294,6 +311,7 @@ static void state_check(struct state *state)
     if (state->give_up_lead && state->active)
         state_give_up_lead(state);
     if (!state->closing && !state->failed) {
+        state_announce_candidate(state);
         state_announce_leader(state);
         state_check_lead(state);
         raft_set_snapshot_threshold(&state->raft,
@@ -431,6 +449,8 @@ static void state_on_stalled(void *arg, int code)
 static int state_send(void *arg, uint64_t server_id, const Wire__RaftMessage *message)
 {
     struct state *state = arg;
+    if (message->kind_case == WIRE__RAFT_MESSAGE__KIND_REQUEST_VOTE)
+        state_wake(state); /* an election began */
     return state->callbacks.send_raft(state->callbacks.arg, server_id, message);
 }
 

@@ -43,6 +43,9 @@ struct state_callbacks {
     int (*send_confirm)(void *arg, uint64_t to, const Wire__ReadConfirm *message);
     /* Another leader (0: none known) or another term. */
     void (*leader)(void *arg, uint64_t leader_id, uint64_t term);
+    /* This replica asks for the lead in `term`, or whether it would get it (`pre_vote`). NULL
+     * allowed. */
+    void (*candidate)(void *arg, uint64_t term, bool pre_vote);
     /* This node leads and its state holds everything that was ever acknowledged. */
     void (*active)(void *arg, uint64_t term);
     /* Undoes `active`. Outstanding proposals end after this call. */

@@ -52,7 +52,9 @@ struct state {
 
     uint64_t leader_id;
     uint64_t term;
-    uint64_t election_term; /* of the last election that this node stood for */
+    uint64_t election_term;  /* of the last election that this node stood for */
+    uint64_t candidate_term; /* of the election that was told last; 0: none is under way */
+    bool candidate_pre_vote;
     bool active;
     bool barrier_sent;
     struct raft_barrier barrier;

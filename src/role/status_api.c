@@ -65,21 +65,23 @@ static void status_show(struct http_request *req, void *arg)
             (json_int_t)vitals.rss_bytes, "api", api, "peer", options->peer_address));
 }
 
+json_t *status_election_json(const struct node *node, const struct node_election *election)
+{
+    return json_pack(
+        "{s:s, s:o, s:I, s:o, s:s, s:s, s:I, s:I}", "group", election->group, "leader",
+        election->leader != 0 ? json_string(node_member_name(node, election->leader)) : json_null(),
+        "term", (json_int_t)election->term, "since", api_json_time((uint64_t)election->since_ms),
+        "state", election->state, "reason", election->reason, "elections",
+        (json_int_t)election->elections, "members", (json_int_t)election->members);
+}
+
 static void status_elections(struct http_request *req, void *arg)
 {
     struct node *node = arg;
     struct node_election election;
     json_t *rows = json_array();
     for (unsigned i = 0; node_election(node, i, &election); i++)
-        json_array_append_new(
-            rows,
-            json_pack("{s:s, s:o, s:I, s:o, s:s, s:s, s:I, s:I}", "group", election.group, "leader",
-                      election.leader != 0 ? json_string(node_member_name(node, election.leader))
-                                           : json_null(),
-                      "term", (json_int_t)election.term, "since",
-                      api_json_time((uint64_t)election.since_ms), "state", election.state, "reason",
-                      election.reason, "elections", (json_int_t)election.elections, "members",
-                      (json_int_t)election.members));
+        json_array_append_new(rows, status_election_json(node, &election));
     http_reply_json(req, 200, rows);
 }
 

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "wire/chat.pb-c.h"
 #include "wire/cluster.pb-c.h"
+#include "wire/event.pb-c.h"
 #include "wire/lake.pb-c.h"
 #include "wire/raft.pb-c.h"
 #include "wire/sql.pb-c.h"
@@ -75,7 +76,13 @@ enum { WIRE_PROTOCOL = 1 };
     X(WIRE_SQL_SETUP, 94, sql_setup)                                                               \
     X(WIRE_SQL_READY, 95, sql_ready)                                                               \
     X(WIRE_CATALOG_REQUEST, 100, catalog_request)                                                  \
-    X(WIRE_CATALOG_REPLY, 101, catalog_reply)
+    X(WIRE_CATALOG_REPLY, 101, catalog_reply)                                                      \
+    X(WIRE_EVENT_BATCH, 110, event_batch)                                                          \
+    X(WIRE_EVENT_ACK, 111, event_ack)                                                              \
+    X(WIRE_EVENT_READ, 112, event_read)                                                            \
+    X(WIRE_EVENT_CHUNK, 113, event_chunk)                                                          \
+    X(WIRE_EVENT_CREDIT, 114, event_credit)                                                        \
+    X(WIRE_EVENT_READ_CANCEL, 115, event_read_cancel)
 
 enum wire_type {
 #define WIRE_MESSAGE_ENUM(symbol, number, name) symbol = (number),

@@ -5,6 +5,7 @@
 noinst_LIBRARIES += libwire.a
 
 libwire_a_SOURCES =
+libwire_a_SOURCES += src/wire/event_state.c src/wire/event_state.h
 libwire_a_SOURCES += src/wire/frame.c src/wire/frame.h
 libwire_a_SOURCES += src/wire/lake_path.c src/wire/lake_path.h
 libwire_a_SOURCES += src/wire/message.c src/wire/message.h
@@ -14,6 +15,7 @@ libwire_a_SOURCES += src/wire/task_key.c src/wire/task_key.h
 wire_protos =
 wire_protos += src/wire/chat.proto
 wire_protos += src/wire/cluster.proto
+wire_protos += src/wire/event.proto
 wire_protos += src/wire/lake.proto
 wire_protos += src/wire/raft.proto
 wire_protos += src/wire/sql.proto

@@ -47,6 +47,8 @@ tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 
 unit_tests += tests/unit/exec_line_test
 tests_unit_exec_line_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/event_state_test
+tests_unit_event_state_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/frame_test
 tests_unit_frame_test_LDADD = $(wire_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/lake_path_test
@@ -64,6 +66,8 @@ unit_tests += tests/unit/delta_value_test
 tests_unit_delta_value_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/detector_test
 tests_unit_detector_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/event_test
+tests_unit_event_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/job_test
 tests_unit_job_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/order_entry_test

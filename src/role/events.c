@@ -1,0 +1,373 @@
+/* Happy path: an event gets its number and its line and goes into this node's ring; at the end of
+ * the turn what is new is sent to the collector, or collected here.
+ *
+ * How it fails: an event that is too long is told without its row; a ring that is full loses its
+ * oldest, which the hole in the numbers shows to the collector. */
+#include "role/events.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json_text.h"
+#include "base/mem.h"
+#include "role/events_internal.h"
+#include "role/raft_api.h"
+#include "role/status_api.h"
+
+struct event_draft {
+    enum event_kind kind;
+    char *about;
+    char *table;
+    char *rest;
+    size_t rest_len;
+};
+
+struct events *events_of(const struct node *node)
+{
+    return node_events(node);
+}
+
+bool events_enabled(const struct node *node)
+{
+    return node_events(node) != NULL;
+}
+
+/* ---- the line -------------------------------------------------------------------------------- */
+
+static int events_put_text(struct buf *out, const char *key, const char *text)
+{
+    if (text == NULL || *text == '\0')
+        return 0;
+    int err = buf_printf(out, ",\"%s\":", key);
+    size_t len = strnlen(text, EVENT_TEXT_MAX);
+    return err < 0 ? err : json_text_append(out, text, len);
+}
+
+/* `value` as `"key":{...}`, or its members when `key` is NULL. */
+static int events_put_json(struct buf *out, const char *key, const json_t *value)
+{
+    if (value == NULL || json_object_size(value) == 0)
+        return 0;
+    char *text = json_dumps(value, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    if (text == NULL)
+        return 0;
+    size_t len = strlen(text);
+    int err = key != NULL ? buf_printf(out, ",\"%s\":", key) : buf_append_byte(out, ',');
+    if (err == 0)
+        err = key != NULL ? buf_append(out, text, len) : buf_append(out, text + 1, len - 2);
+    free(text);
+    return err;
+}
+
+static int events_put_patch(struct buf *out, const struct event_about *about, const char *table,
+                            bool with_row)
+{
+    if (about->key == NULL || *table == '\0')
+        return 0;
+    int err = buf_printf(out, ",\"table\":\"%s\"", table);
+    if (err == 0)
+        err = events_put_text(out, "key", about->key);
+    if (err == 0 && about->gone)
+        err = buf_append_str(out, ",\"gone\":true");
+    else if (err == 0 && with_row)
+        err = events_put_json(out, "row", about->row);
+    return err;
+}
+
+static int events_put_rest(struct buf *out, const struct event_kind_row *kind,
+                           const struct event_about *about, const char *table, const char *text,
+                           bool with_row)
+{
+    buf_clear(out);
+    int err = buf_printf(out, "\"kind\":\"%s\",\"level\":\"%s\",\"text\":", kind->name,
+                         log_level_name(kind->level));
+    if (err == 0)
+        err = json_text_append(out, text, strlen(text));
+    if (err == 0)
+        err = events_put_text(out, "node", about->node);
+    if (err == 0)
+        err = events_put_text(out, "by", about->by);
+    if (err == 0)
+        err = events_put_text(out, "cause", about->cause);
+    if (err == 0 && with_row)
+        err = events_put_json(out, NULL, about->more);
+    if (err == 0)
+        err = events_put_patch(out, about, table, with_row);
+    return err < 0 ? err : buf_append_byte(out, '}');
+}
+
+static struct event_draft *events_vdraft(enum event_kind kind, const struct event_about *about,
+                                         const char *fmt, va_list args)
+{
+    const struct event_kind_row *row = event_kind_row(kind);
+    struct event_draft *draft = mem_zalloc(sizeof *draft);
+    const char *table = about->table != NULL ? about->table : row->table;
+    char text[EVENT_TEXT_MAX];
+    struct buf out;
+    buf_init(&out, EVENT_JSON_MAX - 256);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    if (events_put_rest(&out, row, about, table, text, true) < 0)
+        (void)events_put_rest(&out, row, about, table, text, false);
+    draft->kind = kind;
+    draft->about = mem_strndup(about->node != NULL ? about->node : "", EVENT_NAME_MAX);
+    draft->table = mem_strdup(about->key != NULL ? table : "");
+    draft->rest = buf_steal(&out, &draft->rest_len);
+    return draft;
+}
+
+static void events_about_done(const struct event_about *about)
+{
+    json_decref(about->row);
+    json_decref(about->more);
+}
+
+/* ---- telling --------------------------------------------------------------------------------- */
+
+void events_say(struct events *events, int64_t at_ms, const struct event *event, const char *rest,
+                size_t rest_len)
+{
+    char at[CLOCK_RFC3339_MAX];
+    struct event said = *event;
+    struct buf line;
+    buf_init(&line, EVENT_JSON_MAX);
+    said.node = node_id(events->node);
+    said.seq = ++events->seq;
+    said.at_ms = at_ms;
+    (void)buf_printf(&line, "{\"id\":\"%s:%" PRIu64 "\",\"at\":\"%s\",", events->name, said.seq,
+                     clock_format_rfc3339(at_ms, at));
+    (void)buf_append(&line, rest, rest_len);
+    said.json = buf_cstr(&line);
+    said.json_len = line.len;
+    event_ring_push(&events->own, event_new(&said));
+    buf_done(&line);
+    loop_hook_arm(&events->hook);
+}
+
+struct event_draft *event_draft(struct node *node, enum event_kind kind,
+                                const struct event_about *about, const char *fmt, ...)
+{
+    static const struct event_about nothing;
+    struct event_draft *draft = NULL;
+    about = about != NULL ? about : &nothing;
+    if (events_of(node) != NULL) {
+        va_list args;
+        va_start(args, fmt);
+        draft = events_vdraft(kind, about, fmt, args);
+        va_end(args);
+    }
+    events_about_done(about);
+    return draft;
+}
+
+void event_draft_free(struct event_draft *draft)
+{
+    if (draft == NULL)
+        return;
+    free(draft->about);
+    free(draft->table);
+    free(draft->rest);
+    free(draft);
+}
+
+void event_publish(struct node *node, struct event_draft *draft)
+{
+    struct events *events = events_of(node);
+    if (draft == NULL)
+        return;
+    const struct event_kind_row *row = event_kind_row(draft->kind);
+    struct event event = {
+        .kind = row->name, .level = row->level, .about = draft->about, .table = draft->table};
+    if (events != NULL)
+        events_say(events, loop_wall_ms(node_loop(node)), &event, draft->rest, draft->rest_len);
+    event_draft_free(draft);
+}
+
+void event_emit(struct node *node, enum event_kind kind, const struct event_about *about,
+                const char *fmt, ...)
+{
+    static const struct event_about nothing;
+    about = about != NULL ? about : &nothing;
+    if (events_of(node) != NULL) {
+        va_list args;
+        va_start(args, fmt);
+        event_publish(node, events_vdraft(kind, about, fmt, args));
+        va_end(args);
+    }
+    events_about_done(about);
+}
+
+static void events_on_hook(void *arg)
+{
+    struct events *events = arg;
+    if (events->collecting)
+        events_collect_own(events);
+    else
+        events_send(events);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+static void events_on_timer(void *arg)
+{
+    struct events *events = arg;
+    loop_timer_start(&events->timer, EVENTS_TICK_MS);
+    unsigned slice = events->slice;
+    events->slice = (slice + 1) % EVENT_SLICES;
+    if (events->begun)
+        events_frame_tick(events, slice);
+    if (slice != 0)
+        return;
+    if (events->collecting)
+        events_vitals_tick(events);
+    events_readers_tick(events);
+}
+
+static void events_election_rows(void *arg, struct event_rows *rows, unsigned slice)
+{
+    const struct node *node = arg;
+    struct node_election election;
+    (void)slice;
+    for (unsigned i = 0; node_election(node, i, &election); i++)
+        event_rows_add(rows, election.group, status_election_json(node, &election));
+}
+
+/* Members of the Raft group without what changes with each entry of the log. */
+static void events_raft_rows(void *arg, struct event_rows *rows, unsigned slice)
+{
+    enum { EVENTS_LAG_MIN = 64 };
+    static const char *const moving[] = {"match_index", "last_index", "applied_index"};
+    const struct node *node = arg;
+    (void)slice;
+    if (!node_is_active(node))
+        return;
+    json_t *members = raft_api_members(node);
+    for (size_t i = 0; i < json_array_size(members); i++) {
+        json_t *row = json_incref(json_array_get(members, i));
+        for (unsigned k = 0; k < MEM_COUNT(moving); k++)
+            (void)json_object_del(row, moving[k]);
+        if (json_integer_value(json_object_get(row, "lag")) < EVENTS_LAG_MIN)
+            (void)json_object_set_new(row, "lag", json_integer(0));
+        const char *name = json_string_value(json_object_get(row, "name"));
+        event_rows_add(rows, name != NULL ? name : "", row);
+    }
+    json_decref(members);
+}
+
+static void events_add_sources(struct node *node)
+{
+    events_add_source(node, &(struct event_source){
+                                .table = "elections", .fn = events_election_rows, .arg = node});
+    events_add_source(node,
+                      &(struct event_source){
+                          .table = "raft", .whole = true, .fn = events_raft_rows, .arg = node});
+}
+
+static int events_start(struct node *node, void **self, struct error *e)
+{
+    const struct node_options *options = node_options(node);
+    struct events *events = mem_zalloc(sizeof *events);
+    (void)e;
+    events->node = node;
+    events->name = mem_strdup(options->name);
+    events->log_level = options->events.log_level;
+    event_ring_init(&events->own, EVENTS_OWN_MAX, EVENTS_OWN_BYTES_MAX);
+    event_ring_init(&events->stream, EVENTS_STREAM_MAX, EVENTS_STREAM_BYTES_MAX);
+    vitals_ticks_init(&events->ticks, EVENTS_TICKS_MAX, EVENTS_TICKS_BYTES_MAX);
+    events->state = event_state_new();
+    TAILQ_INIT(&events->readers);
+    TAILQ_INIT(&events->relays);
+    loop_hook_init(&events->hook, node_loop(node), LOOP_PHASE_FLUSH, events_on_hook, events);
+    loop_timer_init(&events->timer, node_loop(node), events_on_timer, events);
+    loop_timer_start(&events->timer, EVENTS_TICK_MS);
+    node_set_events(node, events);
+    events_log_start(events);
+    events_add_sources(node);
+    events_api_add_routes(events);
+    event_emit(
+        node, EVENT_DAEMON_START,
+        EVENT_ABOUT(.node = options->name, .more = json_pack("{s:s}", "version", options->version)),
+        "clusterd %s has started on %s", options->version, options->name);
+    *self = events;
+    return 0;
+}
+
+static void events_stop(void *self)
+{
+    struct events *events = self;
+    events->stopping = true;
+    events_log_stop(events);
+    events_readers_end(events, ERR_CLOSED, "this node is being stopped");
+    loop_timer_stop(&events->timer);
+    node_role_stopped(events->node);
+}
+
+static void events_free(void *self)
+{
+    struct events *events = self;
+    node_set_events(events->node, NULL);
+    loop_hook_disarm(&events->hook);
+    loop_timer_stop(&events->timer);
+    events_collect_free(events);
+    event_ring_done(&events->own);
+    event_ring_done(&events->stream);
+    vitals_ticks_done(&events->ticks);
+    event_state_free(events->state);
+    (void)pthread_mutex_destroy(&events->log_mutex);
+    free(events->name);
+    free(events);
+}
+
+static void events_on_active(void *self)
+{
+    events_collect_begin(self);
+}
+
+static void events_on_inactive(void *self)
+{
+    events_collect_end(self);
+}
+
+static void events_on_link(void *self, uint64_t peer, uint64_t session)
+{
+    struct events *events = self;
+    if (session == 0) {
+        events_relays_lost(events, peer);
+        if (peer == events->asked_by)
+            events_send_lost(events);
+    } else if (events->collecting) {
+        events_collect_ask(events, peer);
+    }
+}
+
+static void events_on_leader(void *self, uint64_t leader, uint64_t term)
+{
+    struct events *events = self;
+    (void)term;
+    if (leader != events->asked_by)
+        events_send_lost(events);
+}
+
+static const struct role_handler events_handlers[] = {
+    {WIRE_EVENT_BATCH, events_on_batch},
+    {WIRE_EVENT_ACK, events_on_ack},
+    {WIRE_EVENT_READ, events_on_read},
+    {WIRE_EVENT_CREDIT, events_on_credit},
+    {WIRE_EVENT_READ_CANCEL, events_on_read_cancel},
+    {0, NULL},
+};
+
+const struct role events_role = {
+    .name = "events",
+    .start = events_start,
+    .stop = events_stop,
+    .free = events_free,
+    .on_leader = events_on_leader,
+    .on_link = events_on_link,
+    .on_active = events_on_active,
+    .on_inactive = events_on_inactive,
+    .handlers = events_handlers,
+};

@@ -1,0 +1,222 @@
+/* /api/events, /api/vitals, /api/frame (docs/events.md). The collector answers; any other node
+ * passes on what the collector streams, as fast as its client reads. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "role/api_json.h"
+#include "role/events_internal.h"
+
+enum {
+    EVENTS_WINDOW_BYTES = 128 << 10, /* that the collector may send ahead of the client */
+    EVENTS_PASS_TIMEOUT_MS = 15000,  /* a stream has a line each second */
+};
+
+/* A client of this node. */
+struct events_client {
+    struct events *events;
+    struct http_request *req;
+    struct events_reader *reader; /* of this node */
+    uint64_t call;                /* or of the collector; 0: none */
+    uint64_t collector;
+    uint64_t owed; /* bytes of credit that wait for the client */
+    bool full;
+};
+
+static void client_free(struct events_client *client)
+{
+    http_request_on_close(client->req, NULL, NULL);
+    http_stream_on_drain(client->req, NULL, NULL);
+    free(client);
+}
+
+/* The last line says why there will be no more; a stream that was complete ends without. */
+static void client_end(struct events_client *client, const struct error *e)
+{
+    struct http_request *req = client->req;
+    client_free(client);
+    if (e != NULL) {
+        json_t *json = json_pack("{s:{s:s, s:o}}", "error", "code", err_name(e->code), "message",
+                                 api_json_text(e->text));
+        char *text = json_dumps(json, JSON_COMPACT);
+        char *line = mem_printf("%s\n", text);
+        (void)http_stream_write(req, line, strlen(line));
+        free(line);
+        free(text);
+        json_decref(json);
+    }
+    http_stream_end(req);
+}
+
+static void client_on_close(struct http_request *req, void *arg)
+{
+    struct events_client *client = arg;
+    struct events *events = client->events;
+    if (client->reader != NULL)
+        events_reader_free(client->reader);
+    if (client->call != 0) {
+        Wire__EventReadCancel cancel = WIRE__EVENT_READ_CANCEL__INIT;
+        cancel.call = client->call;
+        (void)node_send(events->node, client->collector, WIRE_EVENT_READ_CANCEL, &cancel.base);
+        node_call_end(events->node, client->call);
+    }
+    client_free(client);
+    http_stream_abort(req);
+}
+
+/* ---- on the collector ------------------------------------------------------------------------ */
+
+static int client_write(void *arg, const void *data, size_t len)
+{
+    struct events_client *client = arg;
+    return http_stream_write(client->req, data, len);
+}
+
+static void client_on_end(void *arg, const struct error *e)
+{
+    struct events_client *client = arg;
+    client->reader = NULL;
+    client_end(client, e);
+}
+
+/* ---- elsewhere ------------------------------------------------------------------------------- */
+
+static void client_pay(struct events_client *client)
+{
+    Wire__EventCredit credit = WIRE__EVENT_CREDIT__INIT;
+    if (client->owed == 0 || client->full)
+        return;
+    credit.call = client->call;
+    credit.bytes = client->owed;
+    client->owed = 0;
+    (void)node_send(client->events->node, client->collector, WIRE_EVENT_CREDIT, &credit.base);
+}
+
+static void client_on_chunk(void *arg, int code, const ProtobufCMessage *message)
+{
+    struct events_client *client = arg;
+    const Wire__EventChunk *chunk = (const Wire__EventChunk *)message;
+    struct error e;
+    if (chunk == NULL) {
+        client->call = 0;
+        (void)error_set(&e, code, "the node that collects the events is lost: ask again");
+        client_end(client, &e);
+        return;
+    }
+    for (size_t at = 0; at < chunk->data.len; at += HTTP_STREAM_WRITE_MAX) {
+        size_t n = chunk->data.len - at;
+        n = n < HTTP_STREAM_WRITE_MAX ? n : HTTP_STREAM_WRITE_MAX;
+        client->full =
+            http_stream_write(client->req, chunk->data.data + at, n) == 1 || client->full;
+    }
+    client->owed += chunk->data.len;
+    if (chunk->eof) {
+        node_call_end(client->events->node, client->call);
+        client->call = 0;
+        if (chunk->code < 0)
+            (void)error_set(&e, chunk->code, "%s", chunk->text);
+        client_end(client, chunk->code < 0 ? &e : NULL);
+        return;
+    }
+    client_pay(client);
+}
+
+static void client_on_drain(struct http_request *req, void *arg)
+{
+    struct events_client *client = arg;
+    (void)req;
+    client->full = false;
+    if (client->reader != NULL)
+        events_reader_resume(client->reader);
+    else if (client->call != 0)
+        client_pay(client);
+}
+
+static void client_pass(struct events_client *client, bool follow)
+{
+    Wire__EventRead read = WIRE__EVENT_READ__INIT;
+    read.target = (char *)(uintptr_t)http_request_target(client->req);
+    read.user = (char *)(uintptr_t)http_request_user(client->req);
+    read.credit = EVENTS_WINDOW_BYTES;
+    (void)follow;
+    client->collector = node_leader(client->events->node);
+    client->call = node_call(client->events->node, client->collector, WIRE_EVENT_READ, &read.base,
+                             true, 0, client_on_chunk, client);
+}
+
+static void events_stream(struct events *events, struct http_request *req, bool vitals)
+{
+    struct events_query query;
+    struct error e = {0};
+    const char *hint = NULL;
+    if (events_query_parse(events, http_request_target(req), vitals, &query, &e) < 0) {
+        http_reply_failure(req, &e, "docs/events.md shows the parameters");
+        return;
+    }
+    if (events->stopping || events->readers_n >= EVENTS_READERS_MAX) {
+        (void)error_set(&e, ERR_BUSY, "%u clients read the events already", events->readers_n);
+    } else if (!events->collecting && node_leader(events->node) == 0) {
+        (void)error_set(&e, ERR_NO_LEADER, "%s", err_text(ERR_NO_LEADER));
+        hint = "events are collected by the node that leads: ask again in a moment";
+    }
+    if (e.code < 0) {
+        events_query_done(&query);
+        http_reply_failure(req, &e, hint);
+        return;
+    }
+    struct events_client *client = mem_zalloc(sizeof *client);
+    client->events = events;
+    client->req = req;
+    http_stream_begin(req, 200, "application/x-ndjson", HTTP_STREAM_CHUNKED);
+    http_request_on_close(req, client_on_close, client);
+    http_stream_on_drain(req, client_on_drain, client);
+    struct events_out out = {.write = client_write, .end = client_on_end, .arg = client};
+    if (events->collecting)
+        client->reader = events_reader_new(events, &query, &out);
+    else
+        client_pass(client, query.follow);
+    events_query_done(&query);
+}
+
+static void events_get_events(struct http_request *req, void *arg)
+{
+    events_stream(arg, req, false);
+}
+
+static void events_get_vitals(struct http_request *req, void *arg)
+{
+    events_stream(arg, req, true);
+}
+
+static void events_get_frame(struct http_request *req, void *arg)
+{
+    struct events *events = arg;
+    if (!node_serves(events->node, req, events_get_frame, arg))
+        return;
+    if (!events->begun) {
+        struct error e;
+        (void)error_set(&e, ERR_BUSY, "the node that leads still reads the state");
+        http_reply_failure(req, &e, "ask again in a moment");
+        return;
+    }
+    size_t len;
+    char *text = events_frame_text(events, &len);
+    http_reply_take(req, 200, "application/json", text, len);
+}
+
+static const struct http_route events_routes[] = {
+    {.method = "GET",
+     .path = "/api/events",
+     .flags = HTTP_ROUTE_STREAM,
+     .handler = events_get_events},
+    {.method = "GET",
+     .path = "/api/vitals",
+     .flags = HTTP_ROUTE_STREAM,
+     .handler = events_get_vitals},
+    {.method = "GET", .path = "/api/frame", .handler = events_get_frame},
+};
+
+void events_api_add_routes(struct events *events)
+{
+    http_router_add(node_router(events->node), events_routes, MEM_COUNT(events_routes), events);
+}

@@ -1,0 +1,166 @@
+/* Happy path: the node that leads tells every linked node what it has of it; batches come, each
+ * event gets its position in the stream, changes the state, and readers are woken.
+ *
+ * A number that is missing in a node's events is told as an event of its own. What comes twice is
+ * left out by its number. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json_scan.h"
+#include "base/mem.h"
+#include "role/events_internal.h"
+
+static struct events_mark *events_mark_get(struct events *events, uint64_t node)
+{
+    struct events_mark *mark = NULL;
+    HASH_FIND(hh, events->marks, &node, sizeof node, mark);
+    if (mark == NULL) {
+        mark = mem_zalloc(sizeof *mark);
+        mark->node = node;
+        HASH_ADD(hh, events->marks, node, sizeof mark->node, mark);
+    }
+    return mark;
+}
+
+/* A node that has never been heard may have had events before this collector's time; one that has
+ * skips numbers only when it lost what they stood for. */
+static void events_note_hole(struct events *events, struct events_mark *mark, uint64_t seq)
+{
+    if (seq == mark->seq + 1 || mark->seq == 0)
+        return;
+    uint64_t lost = seq - mark->seq - 1;
+    const char *name = node_member_name(events->node, mark->node);
+    mark->lost += lost;
+    event_emit(events->node, EVENT_DROPPED,
+               EVENT_ABOUT(.node = name, .more = json_pack("{s:I}", "lost", (json_int_t)lost)),
+               "%" PRIu64 " event%s of %s %s lost", lost, lost == 1 ? "" : "s", name,
+               lost == 1 ? "is" : "are");
+}
+
+/* Takes the reference. */
+static void events_collect(struct events *events, struct event *event)
+{
+    struct events_mark *mark = events_mark_get(events, event->node);
+    if (event->seq <= mark->seq) {
+        event_unref(event);
+        return;
+    }
+    events_note_hole(events, mark, event->seq);
+    mark->seq = event->seq;
+    event->position = ++events->position;
+    events_frame_apply(events, event);
+    event_ring_push(&events->stream, event);
+}
+
+void events_collect_own(struct events *events)
+{
+    uint64_t self = node_id(events->node);
+    uint64_t seen = events_mark_get(events, self)->seq;
+    size_t at = event_ring_after_seq(&events->own, seen);
+    while (at < events->own.n) { /* it may grow meanwhile */
+        struct event *event = event_ref(event_ring_at(&events->own, at++));
+        event->node = self;
+        events_collect(events, event);
+    }
+    events_readers_wake(events);
+}
+
+/* ---- from others ----------------------------------------------------------------------------- */
+
+/* What a node of the cluster sends is trusted to be of the form, but not to be JSON at all. */
+static bool events_is_line(const Wire__Event *row)
+{
+    struct json_scan scan;
+    if (row->json.len == 0 || row->json.len > EVENT_JSON_MAX || row->level > LOG_LEVEL_ERROR ||
+        strlen(row->kind) > EVENT_NAME_MAX || strlen(row->about) > EVENT_NAME_MAX ||
+        strlen(row->table) > EVENT_NAME_MAX ||
+        memchr(row->json.data, '\n', row->json.len) != NULL || row->json.data[0] != '{')
+        return false;
+    json_scan_init(&scan, (const char *)row->json.data, row->json.len);
+    bool good = json_scan_skip(&scan, NULL) && json_scan_end(&scan);
+    json_scan_done(&scan);
+    return good;
+}
+
+static void events_take(struct events *events, uint64_t from, const Wire__Event *row)
+{
+    if (!events_is_line(row))
+        return; /* its number is missing then */
+    struct event event = {.node = from,
+                          .seq = row->seq,
+                          .at_ms = (int64_t)row->at_ms,
+                          .level = (enum log_level)row->level,
+                          .kind = row->kind,
+                          .about = row->about,
+                          .table = row->table,
+                          .json = (const char *)row->json.data,
+                          .json_len = row->json.len};
+    events_collect(events, event_new(&event));
+}
+
+static void events_ack(struct events *events, uint64_t to, bool begin)
+{
+    Wire__EventAck ack = WIRE__EVENT_ACK__INIT;
+    ack.term = events->term;
+    ack.seq = events_mark_get(events, to)->seq;
+    ack.begin = begin;
+    (void)node_send(events->node, to, WIRE_EVENT_ACK, &ack.base);
+}
+
+void events_on_batch(void *self, uint64_t from, const ProtobufCMessage *message)
+{
+    struct events *events = self;
+    const Wire__EventBatch *batch = (const Wire__EventBatch *)message;
+    if (!events->collecting || batch->term != events->term)
+        return;
+    for (size_t i = 0; i < batch->n_events; i++)
+        events_take(events, from, batch->events[i]);
+    events_ack(events, from, false);
+    events_collect_own(events); /* and wakes readers */
+}
+
+void events_collect_ask(struct events *events, uint64_t node)
+{
+    if (node != node_id(events->node) && node_member(events->node, node) != NULL)
+        events_ack(events, node, true);
+}
+
+/* ---- life ------------------------------------------------------------------------------------ */
+
+void events_collect_begin(struct events *events)
+{
+    events->collecting = true;
+    events->begun = false;
+    events->term = node_term(events->node);
+    uint64_t start = events->term << EVENTS_TERM_SHIFT;
+    events->position = start > events->position ? start : events->position;
+    event_state_clear(events->state);
+    event_emit(events->node, EVENT_COLLECT_BEGIN, EVENT_ABOUT(.node = events->name),
+               "%s collects the events of the cluster since term %" PRIu64, events->name,
+               events->term);
+    const Wire__Members *members = node_members(events->node);
+    for (size_t i = 0; i < members->n_nodes; i++)
+        if (node_session(events->node, members->nodes[i]->id) != 0)
+            events_collect_ask(events, members->nodes[i]->id);
+}
+
+void events_collect_end(struct events *events)
+{
+    if (!events->collecting)
+        return;
+    events->collecting = false;
+    events->begun = false;
+    events_readers_end(events, ERR_NOT_LEADER, "another node collects the events now: ask again");
+}
+
+void events_collect_free(struct events *events)
+{
+    struct events_mark *mark;
+    struct events_mark *next;
+    HASH_ITER (hh, events->marks, mark, next) {
+        HASH_DEL(events->marks, mark);
+        free(mark);
+    }
+    events_vitals_clear(events);
+}

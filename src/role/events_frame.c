@@ -1,0 +1,159 @@
+/* The state of the cluster as the collector knows it: the rows that it found when it took the lead,
+ * the patches of the events that it collects, and about once a second a look at what the roles have
+ * now. What that look finds changed is told as an event, so that readers hear of it too. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "role/api_json.h"
+#include "role/events_internal.h"
+
+enum { EVENTS_FRAME_BYTES_MAX = EVENT_STATE_BYTES_MAX + (8 << 20) };
+
+struct event_seen {
+    char *key;
+    UT_hash_handle hh;
+};
+
+struct event_rows {
+    struct events *events;
+    const struct event_source *source;
+    struct event_seen *seen; /* of a whole table */
+};
+
+void events_frame_apply(struct events *events, const struct event *event)
+{
+    if (event->table[0] != '\0')
+        (void)event_state_apply(events->state, event->json, event->json_len);
+}
+
+/* The fields of `row` that differ from those of `before`; NULL when none does. */
+static json_t *event_rows_changed(const char *before, const json_t *row)
+{
+    json_t *old = json_loads(before, 0, NULL);
+    json_t *changed = json_object();
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)row, key, value)
+    {
+        if (!json_equal(json_object_get(old, key), value))
+            (void)json_object_set(changed, key, value);
+    }
+    json_decref(old);
+    if (json_object_size(changed) > 0)
+        return changed;
+    json_decref(changed);
+    return NULL;
+}
+
+static void event_rows_note(struct event_rows *rows, const char *key)
+{
+    struct event_seen *seen = mem_zalloc(sizeof *seen);
+    seen->key = mem_strdup(key);
+    HASH_ADD_KEYPTR(hh, rows->seen, seen->key, strlen(seen->key), seen);
+}
+
+void event_rows_add(struct event_rows *rows, const char *key, json_t *row)
+{
+    struct events *events = rows->events;
+    const char *table = rows->source->table;
+    const char *before = event_state_row(events->state, table, key);
+    if (rows->source->whole)
+        event_rows_note(rows, key);
+    if (before != NULL) {
+        char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        json_t *changed =
+            text != NULL && strcmp(text, before) == 0 ? NULL : event_rows_changed(before, row);
+        free(text);
+        json_decref(row);
+        row = changed;
+    }
+    if (row != NULL)
+        event_emit(events->node, EVENT_STATE_ROW,
+                   EVENT_ABOUT(.table = table, .key = key, .row = row), "%s %s", table, key);
+}
+
+static void event_rows_sweep(void *arg, const char *key, const char *row)
+{
+    struct event_rows *rows = arg;
+    struct event_seen *seen = NULL;
+    (void)row;
+    HASH_FIND_STR(rows->seen, key, seen);
+    if (seen == NULL)
+        event_emit(rows->events->node, EVENT_STATE_ROW,
+                   EVENT_ABOUT(.table = rows->source->table, .key = key, .gone = true),
+                   "%s %s is gone", rows->source->table, key);
+}
+
+static void events_ask_source(struct events *events, const struct event_source *source,
+                              unsigned slice)
+{
+    struct event_rows rows = {.events = events, .source = source};
+    source->fn(source->arg, &rows, slice);
+    if (!source->whole)
+        return;
+    event_state_each(events->state, source->table, event_rows_sweep, &rows);
+    struct event_seen *seen;
+    struct event_seen *next;
+    HASH_ITER (hh, rows.seen, seen, next) {
+        HASH_DEL(rows.seen, seen);
+        free(seen->key);
+        free(seen);
+    }
+}
+
+void events_frame_tick(struct events *events, unsigned slice)
+{
+    for (unsigned i = 0; i < events->sources_n; i++) {
+        const struct event_source *source = &events->sources[i];
+        if (source->sliced || i % EVENT_SLICES == slice)
+            events_ask_source(events, source, source->sliced ? slice : 0);
+    }
+}
+
+void events_add_source(struct node *node, const struct event_source *source)
+{
+    struct events *events = events_of(node);
+    if (events != NULL && events->sources_n < EVENT_SOURCES_MAX)
+        events->sources[events->sources_n++] = *source;
+}
+
+void events_begin(struct node *node)
+{
+    struct events *events = events_of(node);
+    if (events == NULL || !events->collecting)
+        return;
+    events->begun = true;
+    for (unsigned slice = 0; slice < EVENT_SLICES; slice++)
+        events_frame_tick(events, slice);
+    events_collect_own(events);
+}
+
+void events_found_row(struct node *node, const char *table, const char *key, json_t *row)
+{
+    struct events *events = events_of(node);
+    if (events != NULL && events->collecting && event_state_row(events->state, table, key) == NULL)
+        (void)event_state_patch(events->state, table, key, row, false);
+    json_decref(row);
+}
+
+static void events_frame_more(void *arg, const char *table, const char *key, struct buf *out)
+{
+    if (strcmp(table, "nodes") == 0)
+        events_vitals_print(arg, key, out);
+}
+
+char *events_frame_text(struct events *events, size_t *len)
+{
+    char at[CLOCK_RFC3339_MAX];
+    char cursor[EVENTS_CURSOR_MAX];
+    int64_t now_ms = loop_wall_ms(node_loop(events->node));
+    struct buf out;
+    buf_init(&out, EVENTS_FRAME_BYTES_MAX);
+    (void)buf_printf(&out, "{\"at\":\"%s\",\"cursor\":\"%s\",", clock_format_rfc3339(now_ms, at),
+                     events_cursor(events->position, now_ms, cursor));
+    (void)event_state_print(events->state, events_frame_more, events, &out);
+    (void)buf_append_str(&out, "}\n");
+    return buf_steal(&out, len);
+}

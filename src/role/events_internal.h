@@ -1,0 +1,210 @@
+/* What the parts of events share; nobody else includes it. */
+#ifndef ROLE_EVENTS_INTERNAL_H
+#define ROLE_EVENTS_INTERNAL_H
+
+#include <pthread.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "core/event.h"
+#include "core/vitals_tick.h"
+#include "role/events.h"
+#include "role/node.h"
+#include "run/http_target.h"
+#include "wire/event_state.h"
+
+enum {
+    EVENTS_OWN_MAX = 16384, /* events of this node in memory */
+    EVENTS_OWN_BYTES_MAX = 4 << 20,
+    EVENTS_STREAM_MAX = 65536, /* collected events in memory */
+    EVENTS_STREAM_BYTES_MAX = 16 << 20,
+    EVENTS_LOG_MAX = 4096, /* records of the log that wait for the loop */
+    EVENTS_BATCH_MAX = 1024,
+    EVENTS_BATCH_BYTES_MAX = 256 << 10,
+    EVENTS_TICK_MS = 1000 / EVENT_SLICES,
+    EVENTS_READERS_MAX = 256,
+    EVENTS_TICKS_MAX = 900, /* vitals in memory, one a second */
+    EVENTS_TICKS_BYTES_MAX = 8 << 20,
+};
+
+/* Positions in the collected stream: those of a later collector are greater. */
+#define EVENTS_TERM_SHIFT 40
+
+struct events_log_record {
+    enum log_level level;
+    int64_t at_ms;
+    char *text;
+    char *role, *job, *task, *peer; /* NULL: none */
+    int code;
+    STAILQ_ENTRY(events_log_record) link;
+};
+
+/* What the collector has of a node. */
+struct events_mark {
+    uint64_t node;
+    uint64_t seq;
+    uint64_t lost; /* holes in its numbers */
+    UT_hash_handle hh;
+};
+
+/* The latest heartbeats of a node. */
+struct events_pulse {
+    uint64_t node;
+    struct vitals_sample sample;
+    int64_t heard_ms; /* monotonic; 0: never */
+    bool fresh;       /* heard since the last tick */
+    UT_hash_handle hh;
+};
+
+struct events_reader;
+struct events_relay;
+TAILQ_HEAD(events_readers, events_reader);
+TAILQ_HEAD(events_relays, events_relay);
+
+struct events {
+    struct node *node;
+    char *name;    /* of this node, as JSON text without quotes */
+    int log_level; /* records from this level on; -1: none */
+    bool stopping;
+
+    /* this node's own events */
+    uint64_t seq; /* of the last */
+    struct event_ring own;
+    struct loop_hook hook; /* something to send or to collect */
+    uint64_t asked_by;     /* collector that takes them; 0: nobody has asked */
+    uint64_t asked_term;
+    uint64_t sent; /* seq */
+    bool in_flight;
+
+    /* records of the log, from any thread */
+    pthread_mutex_t log_mutex;
+    STAILQ_HEAD(, events_log_record) log;
+    unsigned log_n;
+    uint64_t log_lost;
+    bool log_posted;
+    struct loop_post log_post;
+
+    /* while this node collects */
+    bool collecting;
+    bool begun; /* frames can be answered */
+    uint64_t term;
+    struct event_ring stream;
+    uint64_t position; /* of the last */
+    struct events_mark *marks;
+    struct event_state *state;
+    struct event_source sources[EVENT_SOURCES_MAX];
+    unsigned sources_n;
+    struct loop_timer timer;
+    unsigned slice;
+
+    struct events_pulse *pulses;
+    struct vitals_ticks ticks;
+
+    struct events_readers readers;
+    struct events_relays relays;
+    unsigned readers_n; /* both */
+};
+
+/* ---- events.c ---- */
+
+/* NULL where events are switched off. */
+struct events *events_of(const struct node *node);
+/* Numbers and keeps an event with the kind, level, about and table of `event`, whose line, without
+ * its beginning, is `rest`. */
+void events_say(struct events *events, int64_t at_ms, const struct event *event, const char *rest,
+                size_t rest_len);
+
+/* ---- events_log.c: the log's records ---- */
+
+void events_log_start(struct events *events);
+void events_log_stop(struct events *events);
+
+/* ---- events_send.c: from this node to the collector ---- */
+
+void events_send(struct events *events);
+void events_on_ack(void *self, uint64_t from, const ProtobufCMessage *message);
+void events_send_lost(struct events *events); /* the collector, or the way to it */
+
+/* ---- events_collect.c ---- */
+
+void events_collect_begin(struct events *events);
+void events_collect_end(struct events *events);
+void events_collect_own(struct events *events);
+void events_collect_ask(struct events *events, uint64_t node);
+void events_on_batch(void *self, uint64_t from, const ProtobufCMessage *message);
+void events_collect_free(struct events *events);
+
+/* ---- events_frame.c: the state ---- */
+
+void events_frame_apply(struct events *events, const struct event *event);
+void events_frame_tick(struct events *events, unsigned slice);
+/* malloc'ed. */
+char *events_frame_text(struct events *events, size_t *len);
+
+/* ---- events_vitals.c ---- */
+
+void events_vitals_tick(struct events *events);
+/* Fields of a node's row that come from its heartbeats. */
+void events_vitals_print(struct events *events, const char *name, struct buf *out);
+void events_vitals_clear(struct events *events);
+/* One line. */
+int events_vitals_line(const struct events *events, const struct vitals_tick *tick,
+                       const struct nodeset *only, struct buf *out);
+
+/* ---- events_query.c: what a request asks for ---- */
+
+struct events_query {
+    bool vitals;
+    bool follow;
+    bool has_since, has_until, has_cursor;
+    int64_t since_ms, until_ms;
+    uint64_t cursor;
+    enum log_level level;                    /* this and worse */
+    char kinds[EVENT_PATTERN_BYTES_MAX + 1]; /* "": all */
+    char table[EVENT_NAME_MAX + 1];
+    bool has_nodes;
+    struct nodeset nodes;
+    uint64_t limit;
+    uint64_t step_ms;
+};
+
+/* ERR_INVALID with the reason. After success events_query_done(). */
+int events_query_parse(struct events *events, const char *target, bool vitals,
+                       struct events_query *query, struct error *e);
+void events_query_done(struct events_query *query);
+bool events_query_wants(const struct events_query *query, const struct event *event);
+
+enum { EVENTS_CURSOR_MAX = 48 };
+const char *events_cursor(uint64_t position, int64_t at_ms, char out[static EVENTS_CURSOR_MAX]);
+
+/* ---- events_read.c: readers, on the node that has what they read ---- */
+
+/* Where lines go. */
+struct events_out {
+    /* 0; 1: taken, but wait for events_reader_resume(); ERR_CLOSED: nobody reads any more. */
+    int (*write)(void *arg, const void *data, size_t len);
+    void (*end)(void *arg, const struct error *e); /* NULL: all was said. The reader is gone then */
+    void *arg;
+};
+
+/* Takes `query`. `out` is not called from within. */
+struct events_reader *events_reader_new(struct events *events, struct events_query *query,
+                                        const struct events_out *out);
+void events_reader_resume(struct events_reader *reader);
+void events_reader_free(struct events_reader *reader); /* without a word */
+void events_readers_wake(struct events *events);
+void events_readers_tick(struct events *events); /* each second */
+void events_readers_end(struct events *events, int code, const char *text);
+
+/* ---- events_relay.c: readers of other nodes' streams ---- */
+
+void events_on_read(void *self, uint64_t from, const ProtobufCMessage *message);
+void events_on_credit(void *self, uint64_t from, const ProtobufCMessage *message);
+void events_on_read_cancel(void *self, uint64_t from, const ProtobufCMessage *message);
+void events_relays_lost(struct events *events, uint64_t peer);
+
+/* ---- events_api.c ---- */
+
+void events_api_add_routes(struct events *events);
+
+#endif

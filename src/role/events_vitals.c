@@ -1,0 +1,170 @@
+/* How the nodes are, from their heartbeats: a tick each second while this node collects. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "role/events_internal.h"
+
+static struct events_pulse *events_pulse_get(struct events *events, uint64_t node)
+{
+    struct events_pulse *pulse = NULL;
+    HASH_FIND(hh, events->pulses, &node, sizeof node, pulse);
+    return pulse;
+}
+
+static uint16_t events_used(uint64_t free_bytes, uint64_t total_bytes)
+{
+    if (total_bytes == 0 || free_bytes > total_bytes)
+        return 0;
+    return vitals_clamp((total_bytes - free_bytes) * 1000 / total_bytes);
+}
+
+/* Mean and jitter as RFC 3550, 6.4.1 has them: each new value counts for a sixteenth. */
+static void events_take_beat(struct events *events, struct events_pulse *pulse)
+{
+    int64_t now_ms = loop_now_ms(node_loop(events->node));
+    int64_t usual_ms = (int64_t)node_options(events->node)->worker_heartbeat_ms;
+    uint16_t *values = pulse->sample.values;
+    int64_t gap_ms = now_ms - pulse->heard_ms;
+    if (pulse->heard_ms == 0) {
+        values[VITALS_BEAT] = vitals_clamp((uint64_t)usual_ms);
+        values[VITALS_JITTER] = 0;
+    } else {
+        int64_t off = gap_ms > usual_ms ? gap_ms - usual_ms : usual_ms - gap_ms;
+        int64_t jitter = values[VITALS_JITTER];
+        values[VITALS_BEAT] = vitals_clamp((uint64_t)gap_ms);
+        values[VITALS_JITTER] = vitals_clamp((uint64_t)(jitter + (off * 10 - jitter) / 16));
+        if (gap_ms > 2 * usual_ms)
+            event_emit(events->node, EVENT_NODE_LATE,
+                       EVENT_ABOUT(.node = node_member_name(events->node, pulse->node)),
+                       "a heartbeat of %s came after %lld ms",
+                       node_member_name(events->node, pulse->node), (long long)gap_ms);
+    }
+    pulse->heard_ms = now_ms;
+}
+
+void events_heard(struct node *node, uint64_t from, const Wire__Vitals *vitals)
+{
+    struct events *events = events_of(node);
+    if (events == NULL || !events->collecting || vitals == NULL)
+        return;
+    struct events_pulse *pulse = events_pulse_get(events, from);
+    if (pulse == NULL) {
+        pulse = mem_zalloc(sizeof *pulse);
+        pulse->node = from;
+        HASH_ADD(hh, events->pulses, node, sizeof pulse->node, pulse);
+    }
+    uint16_t *values = pulse->sample.values;
+    values[VITALS_CPU] = vitals_clamp(vitals->cpu_permille);
+    values[VITALS_LOAD] = vitals_clamp(vitals->load_milli / 10);
+    values[VITALS_MEMORY] = events_used(vitals->memory_available_bytes, vitals->memory_total_bytes);
+    values[VITALS_DISK] = events_used(vitals->disk_free_bytes, vitals->disk_total_bytes);
+    values[VITALS_TASKS] = vitals_clamp(vitals->tasks_running);
+    values[VITALS_RTT] = vitals_clamp(vitals->rtt_us / 10);
+    events_take_beat(events, pulse);
+    pulse->fresh = true;
+}
+
+static int events_pulse_compare(struct events_pulse *a, struct events_pulse *b)
+{
+    return a->node < b->node ? -1 : a->node > b->node;
+}
+
+void events_vitals_tick(struct events *events)
+{
+    HASH_SRT(hh, events->pulses, events_pulse_compare);
+    struct vitals_tick *tick =
+        vitals_tick_new(loop_wall_ms(node_loop(events->node)), 1000, HASH_COUNT(events->pulses));
+    struct events_pulse *pulse;
+    struct events_pulse *next;
+    uint32_t n = 0;
+    HASH_ITER (hh, events->pulses, pulse, next) {
+        const Wire__Node *member = node_member(events->node, pulse->node);
+        if (member == NULL || member->removed) {
+            HASH_DEL(events->pulses, pulse);
+            free(pulse);
+            continue;
+        }
+        struct vitals_node *row = &tick->nodes[n++];
+        row->node = (uint32_t)pulse->node;
+        row->sample = pulse->sample;
+        if (!pulse->fresh)
+            memset(row->sample.values, 0xff, sizeof row->sample.values);
+        pulse->fresh = false;
+    }
+    tick->n = n;
+    vitals_ticks_push(&events->ticks, tick);
+}
+
+void events_vitals_clear(struct events *events)
+{
+    struct events_pulse *pulse;
+    struct events_pulse *next;
+    HASH_ITER (hh, events->pulses, pulse, next) {
+        HASH_DEL(events->pulses, pulse);
+        free(pulse);
+    }
+}
+
+/* A value with as many digits as it has. */
+static void events_vitals_value(struct buf *out, enum vitals_column column, uint16_t raw)
+{
+    unsigned scale = vitals_columns[column].scale;
+    if (raw == VITALS_NONE)
+        (void)buf_append_str(out, "null");
+    else if (scale == 1)
+        (void)buf_printf(out, "%u", raw);
+    else
+        (void)buf_printf(out, "%u.%0*u", raw / scale, scale == 10 ? 1 : 2, raw % scale);
+}
+
+void events_vitals_print(struct events *events, const char *name, struct buf *out)
+{
+    static const enum vitals_column columns[] = {VITALS_CPU, VITALS_LOAD, VITALS_TASKS, VITALS_RTT};
+    const Wire__Node *member = node_member_named(events->node, name);
+    const struct events_pulse *pulse = member != NULL ? events_pulse_get(events, member->id) : NULL;
+    for (unsigned i = 0; pulse != NULL && i < MEM_COUNT(columns); i++) {
+        (void)buf_printf(out, ",\"%s\":", vitals_columns[columns[i]].name);
+        events_vitals_value(out, columns[i], pulse->sample.values[columns[i]]);
+    }
+}
+
+static bool vitals_is_silent(const struct vitals_sample *sample)
+{
+    for (unsigned i = 0; i < VITALS_COLUMNS; i++)
+        if (sample->values[i] != VITALS_NONE)
+            return false;
+    return true;
+}
+
+int events_vitals_line(const struct events *events, const struct vitals_tick *tick,
+                       const struct nodeset *only, struct buf *out)
+{
+    char at[CLOCK_RFC3339_MAX];
+    (void)buf_printf(out, "{\"at\":\"%s\",\"step_ms\":%u,\"columns\":[",
+                     clock_format_rfc3339(tick->at_ms, at), tick->step_ms);
+    for (unsigned i = 0; i < VITALS_COLUMNS; i++)
+        (void)buf_printf(out, "%s\"%s\"", i > 0 ? "," : "", vitals_columns[i].name);
+    (void)buf_append_str(out, "],\"nodes\":{");
+    bool first = true;
+    for (uint32_t i = 0; i < tick->n; i++) {
+        const char *name = node_member_name(events->node, tick->nodes[i].node);
+        const struct vitals_sample *sample = &tick->nodes[i].sample;
+        if (only != NULL && !nodeset_contains(only, name))
+            continue;
+        (void)buf_printf(out, "%s\"%s\":", first ? "" : ",", name);
+        first = false;
+        if (vitals_is_silent(sample)) {
+            (void)buf_append_str(out, "null");
+            continue;
+        }
+        for (unsigned c = 0; c < VITALS_COLUMNS; c++) {
+            (void)buf_append_byte(out, c == 0 ? '[' : ',');
+            events_vitals_value(out, (enum vitals_column)c, sample->values[c]);
+        }
+        (void)buf_append_byte(out, ']');
+    }
+    return buf_append_str(out, "}}\n");
+}

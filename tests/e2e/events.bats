@@ -1,0 +1,166 @@
+#!/usr/bin/env bats
+# What nodes tell: events, frames, vitals (docs/events.md).
+
+load ../lib/cluster.bash
+
+teardown() {
+    [ -z "${FOLLOWER:-}" ] || kill "$FOLLOWER" 2>/dev/null || true
+    FOLLOWER=
+    stop_cluster
+}
+
+# follow NODE QUERY: an endless stream of events into $CLUSTER_DIR/stream
+follow() {
+    curl -sSN --unix-socket "$(socket_of "$1")" "http://localhost/api/events?follow=true&$2" >"$CLUSTER_DIR/stream" 2>&1 3>&- &
+    FOLLOWER=$!
+    wait_until 20 grep -q '"cursor"' "$CLUSTER_DIR/stream"
+}
+
+stream_has() {
+    jq -se "map(select($1)) | length > 0" "$CLUSTER_DIR/stream"
+}
+
+ready_frame() { api -n "${1:-n1}" -f /api/frame; }
+
+# A frame without what changes by itself.
+still() {
+    jq -S 'del(.at, .cursor) | .nodes |= map(del(.cpu_percent, .load, .tasks_running, .rtt_ms, .memory_available_bytes,
+        .disk_free_bytes, .rss_bytes, .tasks_queued, .uptime_ms, .last_seen))'
+}
+
+@test "every node answers with the events of all nodes" {
+    start_cluster 3
+    for node in n1 n2 n3; do
+        events=$(api -n $node '/api/events?since=1h')
+        for other in n1 n2 n3; do
+            jq -se --arg n $other 'any(.kind == "daemon.start" and .node == $n)' <<<"$events"
+        done
+        tail -n 1 <<<"$events" | jq -e .cursor
+    done
+}
+
+@test "a following stream has what happens, at once, and through any node" {
+    start_cluster 3
+    follow n2 'kind=job.*,task.*'
+    id=$(submit '{"name":"told","commands":["true"],"array":"0-3"}')
+    wait_until 20 stream_has ".kind == \"job.state\" and .key == \"$id\" and .row.state == \"completed\""
+    stream_has ".kind == \"job.submit\" and .row.name == \"told\" and .row.elements == 4"
+    [ "$(jq -s --arg id "$id" 'map(select(.table == "tasks" and (.key | startswith($id)) and .row.state == "completed")) | length' \
+        "$CLUSTER_DIR/stream")" = 4 ]
+}
+
+@test "a failed element and a failed job are told with the reason" {
+    start_cluster 1
+    follow n1 level=warn
+    submit '{"name":"bad","commands":["exit 3"]}'
+    wait_until 20 stream_has '.kind == "task.fail" and .row.code == "exit_nonzero"'
+    wait_until 20 stream_has '.kind == "job.fail" and .row.state == "failed" and (.text | startswith("job bad is failed"))'
+}
+
+@test "a node that is killed is suspected, then offline, then online again" {
+    start_cluster 3
+    other=$(for n in n1 n2 n3; do [ $n = "$(leader)" ] || echo $n; done | head -n 1)
+    follow "$(leader)" "kind=node.*&node=$other"
+    kill_node "$other"
+    wait_until 30 stream_has '.kind == "node.suspect" and .row.state == "suspect"'
+    wait_until 60 stream_has '.kind == "node.offline" and .level == "error"'
+    start_node "$other"
+    wait_until 30 stream_has '.kind == "node.online" and .row.state == "online"'
+}
+
+@test "a change of the lead: elections are told, the next collector has what the others saw" {
+    start_cluster 3
+    wait_until 20 ready_frame
+    ready_frame | jq -e '.elections | map(.group) | sort == ["chat", "cluster"]'
+    ready_frame | jq -e '.raft | length == 3 and (map(select(.leader)) | length == 1)'
+    old=$(leader)
+    kill_node "$old"
+    has_lead() { api -n "$(up_node)" '/api/events?since=1m&kind=raft.lead,events.collector' | jq -se --arg old "$old" 'map(.kind) | index("raft.lead") and index("events.collector")'; }
+    wait_until 30 has_lead
+    events=$(api -n "$(up_node)" '/api/events?since=1h')
+    for n in n1 n2 n3; do
+        [ $n = "$old" ] || jq -se --arg n $n 'any(.kind == "daemon.start" and .node == $n)' <<<"$events"
+    done
+    jq -se 'any(.kind == "raft.election")' <<<"$events"
+    is_new() { ready_frame "$(up_node)" | jq -e --arg old "$old" '.elections[] | select(.group == "cluster") | .leader != $old and .leader != null'; }
+    wait_until 20 is_new
+}
+
+@test "what a person does is told with who did it" {
+    start_cluster 1
+    api -X POST -d '{}' /api/nodes/n1/drain >/dev/null
+    told() { api '/api/events?since=1h&kind=operator.command' | jq -se --arg u "$(id -un)" 'any(.by == $u and .action == "node.drain" and .object == "n1")'; }
+    wait_until 20 told
+}
+
+@test "a frame and the patches behind its cursor are the next frame" {
+    start_cluster 3
+    wait_until 20 ready_frame n2
+    ready_frame n2 >"$CLUSTER_DIR/before"
+    id=$(submit '{"name":"a","commands":["true"],"array":"0-9"}')
+    job_end "$id"
+    api -X POST -d '{"reason":"new disk"}' /api/nodes/n2/drain >/dev/null
+    node_is_drained() { ready_frame | jq -e '.nodes[] | select(.name == "n2") | .state == "drained" and .drain_reason == "new disk"'; }
+    wait_until 20 node_is_drained
+    ready_frame n3 >"$CLUSTER_DIR/after"
+    api -n n3 "/api/events?since=$(jq -r .cursor "$CLUSTER_DIR/before")" >"$CLUSTER_DIR/between"
+    # The reader's part of the contract, in jq: patches of tables that frames have, in order, up to the frame.
+    jq -n --slurpfile f "$CLUSTER_DIR/before" --slurpfile e "$CLUSTER_DIR/between" --slurpfile g "$CLUSTER_DIR/after" '
+        {nodes: "name", jobs: "id"} as $keys
+        | reduce ($e[] | select(.table != null and $keys[.table] != null)) as $p ($f[0];
+            .[$p.table] |= ((map(select(.[$keys[$p.table]] == $p.key))[0] // {($keys[$p.table]): $p.key}) as $row
+                | map(select(.[$keys[$p.table]] != $p.key)) + (if $p.gone then [] else [$row + $p.row] end)
+                | sort_by(.[$keys[$p.table]])))
+        | {nodes, jobs}' >"$CLUSTER_DIR/made"
+    diff <(jq '{nodes, jobs, at: 0, cursor: 0}' "$CLUSTER_DIR/made" | still) <(jq '{nodes, jobs, at: 0, cursor: 0}' "$CLUSTER_DIR/after" | still)
+}
+
+@test "vitals of every node each second, null for one that is silent" {
+    start_cluster 3
+    has_three() { api -n n2 '/api/vitals?since=20s' | tail -n 1 | jq -e '.nodes | (.n1, .n2, .n3) | length == 8'; }
+    wait_until 20 has_three
+    other=$(for n in n1 n2 n3; do [ $n = "$(leader)" ] || echo $n; done | head -n 1)
+    kill_node "$other"
+    is_silent() { api -n "$(leader)" '/api/vitals?since=20s' | tail -n 1 | jq -e --arg n "$other" '.nodes[$n] == null and .step_ms == 1000'; }
+    wait_until 20 is_silent
+    api -n "$(leader)" "/api/vitals?since=20s&nodes=$(leader)" | tail -n 1 | jq -e '.nodes | length == 1'
+}
+
+@test "filters: kind, level, node, table, limit, until" {
+    start_cluster 1
+    submit '{"commands":["exit 1"]}'
+    has_fail() { api '/api/events?since=1h&kind=job.fail' | grep -q job.fail; }
+    wait_until 20 has_fail
+    all_are() { api "/api/events?since=1h&$1" | jq -se "map(select(.id)) | length > 0 and all($2)"; }
+    all_are kind=job.\* '.kind | startswith("job.")'
+    all_are level=warn '.level == "warn" or .level == "error"'
+    all_are node=n1 '.node == "n1"'
+    all_are table=nodes '.table == "nodes"'
+    [ "$(api '/api/events?since=1h&limit=3' | jq -s 'map(select(.id)) | length')" = 3 ]
+    [ "$(api '/api/events?since=1h&until=1m' | jq -s 'map(select(.id)) | length')" = 0 ]
+}
+
+@test "bad parameters are told as such" {
+    start_cluster 1
+    for query in since=yesterday until=x level=loud kind=nothing.\* table=files limit=0 follow=perhaps since=c1-; do
+        [ "$(api -o "$CLUSTER_DIR/out" -w '%{http_code}' "/api/events?$query")" = 400 ]
+        jq -e '.error.code == "invalid"' "$CLUSTER_DIR/out"
+    done
+    [ "$(api -o /dev/null -w '%{http_code}' '/api/vitals?step_ms=1')" = 400 ]
+}
+
+@test "escapes in names and logs stay escapes in the stream" {
+    start_cluster 1
+    submit '{"name":"x","commands":["printf \"\\033[31mred\\n\" >&2; exit 1"]}' >/dev/null
+    api -X POST -d "$(jq -n '{reason: "\u001b[2J\u009b31m\u202e"}')" /api/nodes/n1/drain >/dev/null
+    told() { api '/api/events?since=1h&kind=node.drain' | grep -q node.drain; }
+    wait_until 20 told
+    [ "$(api '/api/events?since=1h' | LC_ALL=C grep -cP '[\x00-\x09\x0b-\x1f\x7f]')" = 0 ]
+    [ "$(api '/api/frame' | LC_ALL=C grep -cP '[\x00-\x09\x0b-\x1f\x7f]')" = 0 ]
+}
+
+@test "with events switched off there are none, and nothing else is missing" {
+    start_cluster 1 -o events.enabled=false
+    [ "$(api -o /dev/null -w '%{http_code}' /api/events)" = 404 ]
+    [ "$(job_end "$(submit '{"commands":["true"]}')")" = completed ]
+}
