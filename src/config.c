@@ -132,10 +132,15 @@ const struct config_row config_rows[] = {
      "Memory of all SQL tasks together, which spill to disk beyond it; 0: half of the machine's."},
     {CONFIG_AT(sql, temp_bytes), CONFIG_BYTES, CONFIG_IN(sql, temp_bytes), "100G", 1 << 20,
      1ULL << 50, NULL, "Disk space in DATA_DIR that spilling SQL tasks may take together."},
+    {CONFIG_AT(sql, cache_bytes), CONFIG_BYTES, CONFIG_IN(sql, cache_bytes), "10G", 64 << 20,
+     1ULL << 50, NULL,
+     "Disk space in DATA_DIR for parts of files in buckets, which are kept for later statements; a "
+     "single task reads at most so much of them."},
     {CONFIG_AT(sql, time_limit), CONFIG_DURATION, CONFIG_IN(sql, time_limit), "1h", 0,
      365 * CONFIG_DAY_MS, NULL, "Time after which an SQL task is ended; 0: never."},
     {CONFIG_AT(sql, paths), CONFIG_LIST, CONFIG_IN(sql, paths), "", 0, 0, NULL,
-     "Directories, besides the store, that COPY and tables with a LOCATION may use."},
+     "Directories and places in buckets (s3://bucket/prefix), besides the store, that COPY and "
+     "tables with a LOCATION may use."},
     {CONFIG_AT(sql, s3_endpoint), CONFIG_TEXT, CONFIG_IN(sql, s3_endpoint), "", 0, 4096, NULL,
      "URL of an S3-compatible store; empty: AWS_ENDPOINT_URL, then Amazon's of the region."},
     {CONFIG_AT(sql, s3_region), CONFIG_TEXT, CONFIG_IN(sql, s3_region), "", 0, 100, NULL,
@@ -531,8 +536,10 @@ static int config_check_sql(const struct config *config, struct error *e)
         lake_url_done(&url);
     }
     for (unsigned i = 0; i < config->sql.paths.n; i++)
-        if (config->sql.paths.items[i][0] != '/')
-            return error_set(e, ERR_INVALID, "sql.paths holds %s: must begin with '/'",
+        if (config->sql.paths.items[i][0] != '/' &&
+            strncmp(config->sql.paths.items[i], "s3://", 5) != 0)
+            return error_set(e, ERR_INVALID,
+                             "sql.paths holds %s: must begin with '/', or be s3://bucket/prefix",
                              config->sql.paths.items[i]);
     return 0;
 }

@@ -85,6 +85,7 @@ struct config {
         uint64_t threads;
         uint64_t memory;
         uint64_t temp_bytes;
+        uint64_t cache_bytes;
         uint64_t time_limit;
         struct config_list paths;
         char *s3_endpoint;

@@ -475,6 +475,7 @@ static void daemon_describe(struct daemon *d)
         .sql_threads = config->sql.threads > 0 ? (uint32_t)config->sql.threads : vitals_cpus(),
         .sql_memory_bytes = config->sql.memory > 0 ? config->sql.memory : vitals_memory_bytes() / 2,
         .sql_temp_bytes = config->sql.temp_bytes,
+        .sql_cache_bytes = config->sql.cache_bytes,
         .sql_time_limit_ms = config->sql.time_limit,
         .sql_paths = (const char *const *)config->sql.paths.items,
         .sql_paths_n = config->sql.paths.n,

@@ -32,6 +32,12 @@ format:
 clean-local:
 	rm -rf tests/logs
 
+# The bucket of end-to-end tests and of the bench.
+check_PROGRAMS += tests/lib/s3_serve
+tests_lib_s3_serve_SOURCES = tests/lib/s3_serve.c tests/lib/s3_server.c tests/lib/s3_server.h
+tests_lib_s3_serve_SOURCES += tests/lib/fake_api.c tests/lib/fake_api.h
+tests_lib_s3_serve_LDADD = $(run_libs)
+
 EXTRA_DIST += $(tree_checks) scripts/check-dist scripts/check-shell scripts/tap.bash
 EXTRA_DIST += tests/run
 EXTRA_DIST += $(wildcard $(srcdir)/tests/e2e/*.bats $(srcdir)/tests/pty/*.bats $(srcdir)/tests/lib/*.bash)

@@ -19,6 +19,7 @@ enum {
     PARQUET_FILE_SCHEMA = 2,
     PARQUET_FILE_ROWS = 3,
     PARQUET_FILE_GROUPS = 4,
+    PARQUET_FILE_METADATA = 5, /* names and values for whom they concern */
     PARQUET_GROUP_COLUMNS = 1,
     PARQUET_GROUP_ROWS = 3,
     PARQUET_CHUNK_META = 3,
@@ -484,6 +485,8 @@ static void parquet_write_groups(struct parquet_rewrite *w)
 
 static enum parquet_change parquet_change_file(int16_t id)
 {
+    if (id == PARQUET_FILE_METADATA)
+        return PARQUET_LEAVES_OUT;
     return id == PARQUET_FILE_ROWS || id == PARQUET_FILE_GROUPS ? PARQUET_WRITES : PARQUET_COPIES;
 }
 

@@ -4,7 +4,7 @@
  * A copy of a file that has only some of its bytes, at their own places, gets a footer that names
  * only the row groups that are there: whatever a reader does with the copy, it cannot come to a row
  * group that is not. Bloom filters and page indexes are left out of such a footer, so that nothing
- * but column chunks is ever read.
+ * but column chunks is ever read; so is what writers add for others.
  *
  * Sources: Apache Parquet format, parquet.thrift (FileMetaData, RowGroup, ColumnChunk,
  * ColumnMetaData, SchemaElement, Statistics, LogicalType); Thrift compact protocol. */

@@ -444,6 +444,16 @@ static void sql_files_where(json_t *select, bool invert)
     json_object_set_new(select, "where_clause", made);
 }
 
+/* The condition chose the files; of these all rows are read. */
+static void sql_stage_forget_filters(struct sql_stage *stage)
+{
+    for (size_t i = 0; i < stage->inputs_n; i++) {
+        sql_filters_free(stage->inputs[i].filters, stage->inputs[i].filters_n);
+        stage->inputs[i].filters = NULL;
+        stage->inputs[i].filters_n = 0;
+    }
+}
+
 int sql_plan_files(const json_t *query, bool invert, const struct sql_refs *refs,
                    const struct sql_table *tables, struct sql_plan *out, struct sql_error *e)
 {
@@ -469,6 +479,7 @@ int sql_plan_files(const json_t *query, bool invert, const struct sql_refs *refs
     size_t files = p.views[view].files_n;
     size_t stage = sql_stage_close(&p, tree, SQL_OUTPUT_ROWS, NULL, 0, "files written anew");
     sql_stage_each_file(&plan.stages[stage], p.views[view].name, files);
+    sql_stage_forget_filters(&plan.stages[stage]);
     sql_planner_done(&p);
     *out = plan;
     return 0;

@@ -88,8 +88,9 @@ struct node_options {
     uint32_t sql_threads;      /* of each slot, >= 1 */
     uint64_t sql_memory_bytes; /* of all slots together, and so on */
     uint64_t sql_temp_bytes;
+    uint64_t sql_cache_bytes;     /* of files in buckets, on disk */
     uint64_t sql_time_limit_ms;   /* of a task; 0: none */
-    const char *const *sql_paths; /* directories that COPY may use */
+    const char *const *sql_paths; /* directories and places in buckets that COPY may use */
     size_t sql_paths_n;
     uint64_t sql_split_bytes; /* of files that are worth a task */
     struct {

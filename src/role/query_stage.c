@@ -107,6 +107,46 @@ static void query_cluster_input(const struct query_table *table, Wire__SqlInput 
     out->files[out->n_files++] = file;
 }
 
+/* The place of a table's column among those that the input wants. */
+static size_t query_input_place(const struct sql_input *input, size_t column)
+{
+    size_t place = 0;
+    while (place < input->columns_n && input->columns[place] != column)
+        place++;
+    return place;
+}
+
+/* What lets a worker leave parts of files out. */
+static void query_input_conditions(const struct sql_input *input, Wire__SqlInput *out)
+{
+    static const Wire__SqlConditionOp ops[] = {
+        [SQL_OP_EQ] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_EQ,
+        [SQL_OP_LT] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_LT,
+        [SQL_OP_LE] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_LE,
+        [SQL_OP_GT] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_GT,
+        [SQL_OP_GE] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_GE,
+        [SQL_OP_IS_NULL] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_IS_NULL,
+        [SQL_OP_PREFIX] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_GE,
+        [SQL_OP_IS_NOT_NULL] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_IS_NOT_NULL,
+        [SQL_OP_IN] = WIRE__SQL_CONDITION_OP__SQL_CONDITION_OP_IN,
+    };
+    out->conditions = mem_calloc(input->filters_n + 1, sizeof *out->conditions);
+    for (size_t i = 0; i < input->filters_n; i++) {
+        const struct sql_filter *filter = &input->filters[i];
+        size_t place = query_input_place(input, filter->column);
+        if (place == input->columns_n)
+            continue;
+        Wire__SqlCondition *condition = mem_alloc(sizeof *condition);
+        wire__sql_condition__init(condition);
+        condition->column = (uint32_t)place;
+        condition->op = ops[filter->op];
+        condition->values = mem_calloc(filter->values_n + 1, sizeof *condition->values);
+        for (size_t v = 0; v < filter->values_n; v++)
+            condition->values[condition->n_values++] = mem_strdup(filter->values[v]);
+        out->conditions[out->n_conditions++] = condition;
+    }
+}
+
 Wire__SqlInput *query_table_input(const struct query_table *table, const struct sql_input *input,
                                   size_t first, size_t end)
 {
@@ -121,6 +161,7 @@ Wire__SqlInput *query_table_input(const struct query_table *table, const struct 
         out->columns[out->n_columns++] =
             query_column(column->name, column->type, column->partition, false);
     }
+    query_input_conditions(input, out);
     if (table->cluster != NULL && end > first)
         query_cluster_input(table, out);
     if (table->cluster != NULL)

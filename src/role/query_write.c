@@ -271,17 +271,22 @@ static bool query_copy_format(struct query *q, Wire__SqlFormat *format)
 static bool query_copy_place(struct query *q, char **root, char **rest)
 {
     const char *path = q->statement.path;
+    bool in_bucket = str_starts_with(path, "s3://") && strchr(path + strlen("s3://"), '/') != NULL;
     if (str_starts_with(path, "file:"))
         path += strlen("file:");
-    if (path[0] != '/') {
-        query_fail(q, ERR_INVALID, SQL_AT_NONE, "the path on the nodes, as /data/rows.csv",
+    if (path[0] != '/' && !in_bucket) {
+        query_fail(q, ERR_INVALID, SQL_AT_NONE,
+                   "the path on the nodes, as /data/rows.csv, or s3://bucket/rows.csv",
                    "\"%s\" isn't an absolute path", q->statement.path);
         return false;
     }
     size_t cut = strcspn(path, "*?[{");
     while (cut > 0 && path[cut - 1] != '/')
         cut--;
-    *root = cut > 1 ? mem_printf("file:%.*s", (int)cut - 1, path) : mem_strdup("file:/");
+    if (in_bucket)
+        *root = mem_strndup(path, cut - 1);
+    else
+        *root = cut > 1 ? mem_printf("file:%.*s", (int)cut - 1, path) : mem_strdup("file:/");
     *rest = mem_strdup(path + cut);
     return true;
 }

@@ -2,7 +2,8 @@
  * executor says goes back over the link under the requester's call number.
  *
  * A full link holds updates here, no more than the credit that the requester gave; an executor that
- * has no credit waits. Ends early: SqlCancelTask, the requester's link lost, the node stopping. */
+ * has no credit waits. Ends early: SqlCancelTask, the requester's link lost, the node stopping.
+ * Files in buckets are brought before a task waits for its slot, and put after it gave it back. */
 #include "role/sql_worker.h"
 
 #include <assert.h>
@@ -15,6 +16,7 @@
 #include "base/metric.h"
 #include "base/str.h"
 #include "role/sql_worker_internal.h"
+#include "run/object_cache.h"
 
 static const struct log_about sql_worker_log = {.role = "sql_worker"};
 
@@ -30,8 +32,11 @@ static void sql_run_free(struct sql_run *run)
         free(held);
     }
     loop_timer_stop(&run->retry);
+    sql_remote_free(run->remote);
     if (run->task != NULL)
         wire_free(&run->task->base);
+    if (run->last != NULL)
+        wire_free(&run->last->base);
     free(run);
 }
 
@@ -89,6 +94,8 @@ static void sql_run_end(struct sql_run *run, const Wire__SqlTaskUpdate *update)
     metric_observe_since(METRIC_SQL_TASK, run->since_us);
     run->has_ended = true;
     run->job = NULL;
+    sql_remote_free(run->remote);
+    run->remote = NULL;
     sql_run_send(run, update);
     if (STAILQ_EMPTY(&run->held))
         sql_run_free(run);
@@ -127,10 +134,52 @@ static void sql_run_tell_state(struct sql_run *run, Wire__SqlTaskState state)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
+static void sql_run_on_put(void *arg, int code, const struct error *e, bool elsewhere)
+{
+    struct sql_run *run = arg;
+    Wire__SqlTaskUpdate *last = run->last;
+    run->last = NULL;
+    if (code < 0)
+        sql_worker_tell_failure(run->worker, &run->key, run, e, "store", elsewhere);
+    else
+        sql_run_end(run, last);
+    wire_free(&last->base);
+}
+
+static void sql_run_translate(const struct sql_run *run, char **text)
+{
+    if (*text == protobuf_c_empty_string)
+        return;
+    char *translated = sql_remote_translate(run->remote, *text);
+    free(*text);
+    *text = translated;
+}
+
+/* The executor's end of a task with files in buckets. */
+static void sql_run_end_remote(struct sql_run *run, const Wire__SqlTaskUpdate *update)
+{
+    Wire__SqlTaskUpdate *last =
+        (Wire__SqlTaskUpdate *)sql_run_copy(WIRE_SQL_TASK_UPDATE, &update->base);
+    run->job = NULL;
+    sql_run_translate(run, &last->done->text);
+    if (last->done->error != NULL) {
+        sql_run_translate(run, &last->done->error->message);
+        sql_run_translate(run, &last->done->error->hint);
+        sql_run_translate(run, &last->done->error->name);
+    } else if (sql_remote_put(run->remote, last->done, sql_run_on_put, run)) {
+        run->last = last;
+        return;
+    }
+    sql_run_end(run, last);
+    wire_free(&last->base);
+}
+
 static void sql_run_on_update(void *arg, const Wire__SqlTaskUpdate *update)
 {
     struct sql_run *run = arg;
-    if (update->done != NULL)
+    if (update->done != NULL && run->remote != NULL)
+        sql_run_end_remote(run, update);
+    else if (update->done != NULL)
         sql_run_end(run, update);
     else
         sql_run_send(run, update);
@@ -140,6 +189,7 @@ static void sql_run_on_update(void *arg, const Wire__SqlTaskUpdate *update)
 static void sql_run_begin(struct sql_run *run, const Wire__SqlRunTask *task)
 {
     struct error e = {0};
+    run->has_begun = true;
     int err = executor_run(run->worker->pool, task, sql_run_on_update, run, &run->job);
     if (err == 0) {
         sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_RUNNING);
@@ -151,6 +201,48 @@ static void sql_run_begin(struct sql_run *run, const Wire__SqlRunTask *task)
     sql_worker_tell_failure(run->worker, &run->key, run, &e, "limit", err == ERR_BUSY);
 }
 
+static Wire__SqlRunTask *sql_run_task(const struct sql_run *run)
+{
+    return run->remote != NULL ? sql_remote_task(run->remote) : run->task;
+}
+
+/* What it reads is on this node. */
+static void sql_run_enter(struct sql_run *run)
+{
+    const Wire__SqlRunTask *task = sql_run_task(run);
+    if (executor_pool_has_slot(run->worker->pool)) {
+        sql_run_begin(run, task);
+    } else {
+        sql_queue_add(run->worker->queue, task->session, run);
+        sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_QUEUED);
+    }
+}
+
+static void sql_run_on_brought(void *arg, int code, const struct error *e, bool elsewhere)
+{
+    struct sql_run *run = arg;
+    if (code < 0)
+        sql_worker_tell_failure(run->worker, &run->key, run, e, "store", elsewhere);
+    else
+        sql_run_enter(run);
+}
+
+/* Has its files brought; takes the task. */
+static void sql_run_bring(struct sql_run *run, Wire__SqlRunTask *task)
+{
+    const struct sql_worker *worker = run->worker;
+    const struct node_options *options = node_options(worker->node);
+    struct sql_remote_options remote = {
+        .loop = node_loop(worker->node),
+        .store = node_lake(worker->node)->objects,
+        .cache = worker->cache,
+        .scratch = executor_pool_scratch(worker->pool),
+        .copy_bytes_max = options->sql_temp_bytes / options->sql_slots,
+    };
+    sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_QUEUED);
+    run->remote = sql_remote_new(&remote, task, sql_run_on_brought, run);
+}
+
 static void sql_worker_on_slot(void *arg)
 {
     struct sql_worker *worker = arg;
@@ -159,8 +251,9 @@ static void sql_worker_on_slot(void *arg)
            (run = sql_queue_take(worker->queue)) != NULL) {
         Wire__SqlRunTask *task = run->task;
         run->task = NULL;
-        sql_run_begin(run, task);
-        wire_free(&task->base);
+        sql_run_begin(run, task != NULL ? task : sql_run_task(run));
+        if (task != NULL)
+            wire_free(&task->base);
     }
 }
 
@@ -174,16 +267,10 @@ static struct sql_run *sql_worker_find(struct sql_worker *worker, uint64_t peer,
     return run;
 }
 
-static bool sql_worker_is_local(const char *root)
-{
-    return *root == '\0' || *root == '/' || str_starts_with(root, "file:");
-}
-
 /* What cannot run here whatever the statement says. */
 static int sql_worker_check(struct sql_worker *worker, const Wire__SqlRunTask *task,
                             struct error *e)
 {
-    const Wire__SqlFragment *fragment = task->fragment;
     if (worker->pool == NULL)
         return error_set(e, worker->why.code, "%s", worker->why.text);
     if (worker->is_stopping)
@@ -192,10 +279,8 @@ static int sql_worker_check(struct sql_worker *worker, const Wire__SqlRunTask *t
         return error_set(e, ERR_BUSY, "this node has %d SQL tasks already", SQL_WORKER_RUNS_MAX);
     if (strlen(task->session) > SQL_WORKER_SESSION_BYTES_MAX)
         return error_set(e, ERR_PROTOCOL, "a session's name is too long");
-    for (size_t i = 0; fragment != NULL && i < fragment->n_inputs; i++)
-        if (!sql_worker_is_local(fragment->inputs[i]->root))
-            return error_set(e, ERR_UNSUPPORTED, "this node cannot read %s",
-                             fragment->inputs[i]->root);
+    if (sql_remote_is_needed(task) && node_lake(worker->node)->objects == NULL)
+        return error_set(e, ERR_UNSUPPORTED, "this node reaches no buckets");
     return 0;
 }
 
@@ -219,13 +304,18 @@ static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage 
     STAILQ_INIT(&run->held);
     loop_timer_init(&run->retry, node_loop(worker->node), sql_run_on_retry, run);
     HASH_ADD(hh, worker->runs, key, sizeof run->key, run);
-    if (executor_task_is_light(task) || executor_pool_has_slot(worker->pool)) {
+    bool is_remote = sql_remote_is_needed(task);
+    if (!is_remote && (executor_task_is_light(task) || executor_pool_has_slot(worker->pool))) {
         sql_run_begin(run, task);
         return;
     }
-    run->task = (Wire__SqlRunTask *)sql_run_copy(WIRE_SQL_RUN_TASK, message);
-    sql_queue_add(worker->queue, task->session, run);
-    sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_QUEUED);
+    Wire__SqlRunTask *copy = (Wire__SqlRunTask *)sql_run_copy(WIRE_SQL_RUN_TASK, message);
+    if (is_remote) {
+        sql_run_bring(run, copy);
+        return;
+    }
+    run->task = copy;
+    sql_run_enter(run);
 }
 
 static void sql_worker_on_credit(void *self, uint64_t from, const ProtobufCMessage *message)
@@ -234,8 +324,8 @@ static void sql_worker_on_credit(void *self, uint64_t from, const ProtobufCMessa
     struct sql_run *run = sql_worker_find(self, from, credit->call);
     if (run == NULL)
         return;
-    if (run->task != NULL)
-        run->task->credit += credit->bytes;
+    if (!run->has_begun && sql_run_task(run) != NULL)
+        sql_run_task(run)->credit += credit->bytes;
     else if (run->job != NULL)
         executor_credit(run->job, credit->bytes);
 }
@@ -253,6 +343,8 @@ static void sql_worker_on_cancel(void *self, uint64_t from, const ProtobufCMessa
         sql_worker_tell_failure(worker, &run->key, run, &e, "cancelled", false);
     } else if (run->job != NULL) {
         executor_cancel(run->job, ERR_CANCELLED, "cancelled");
+    } else if (!run->has_ended) {
+        sql_worker_tell_failure(worker, &run->key, run, &e, "cancelled", false);
     }
 }
 
@@ -279,11 +371,18 @@ static void sql_worker_on_link(void *self, uint64_t peer, uint64_t session)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static void sql_worker_on_cache_closed(void *arg)
+{
+    struct sql_worker *worker = arg;
+    worker->cache = NULL;
+    node_role_stopped(worker->node);
+}
+
 static void sql_worker_on_closed(void *arg)
 {
     struct sql_worker *worker = arg;
     worker->pool = NULL;
-    node_role_stopped(worker->node);
+    object_cache_close(worker->cache, sql_worker_on_cache_closed, worker);
 }
 
 static void sql_worker_stop(void *self)
@@ -318,17 +417,25 @@ static void sql_worker_free(void *self)
 }
 
 /* The directories that tasks may use: the store, when it is one, and those of the configuration. */
-static size_t sql_worker_allowed(const struct node *node, const char *place, const char ***out)
+static size_t sql_worker_allowed(const struct node *node, const char *place, const char *cache,
+                                 const char ***out)
 {
     const struct node_options *options = node_options(node);
-    const char **allowed = mem_calloc(options->sql_paths_n + 1, sizeof *allowed);
+    const char **allowed = mem_calloc(options->sql_paths_n + 2, sizeof *allowed);
     size_t n = 0;
+    allowed[n++] = cache;
     if (place != NULL && str_starts_with(place, "file:"))
         allowed[n++] = place + strlen("file:");
     for (size_t i = 0; i < options->sql_paths_n; i++)
-        allowed[n++] = options->sql_paths[i];
+        if (options->sql_paths[i][0] == '/')
+            allowed[n++] = options->sql_paths[i];
     *out = allowed;
     return n;
+}
+
+static void sql_worker_on_abandoned(void *arg)
+{
+    (void)arg;
 }
 
 static int sql_worker_open(struct sql_worker *worker, struct error *e)
@@ -336,8 +443,13 @@ static int sql_worker_open(struct sql_worker *worker, struct error *e)
     const struct node_options *options = node_options(worker->node);
     struct lake *lake = node_lake(worker->node);
     const char **allowed;
-    size_t allowed_n = sql_worker_allowed(worker->node, lake->place, &allowed);
+    char *cache_dir = mem_printf("%s/sql-cache", options->data_dir);
+    size_t allowed_n = sql_worker_allowed(worker->node, lake->place, cache_dir, &allowed);
     char *dir = mem_printf("%s/sql", options->data_dir);
+    struct object_cache_options cache = {.loop = node_loop(worker->node),
+                                         .store = lake->objects,
+                                         .dir = cache_dir,
+                                         .bytes_max = options->sql_cache_bytes};
     struct executor_pool_options pool = {
         .loop = node_loop(worker->node),
         .dir = dir,
@@ -350,11 +462,16 @@ static int sql_worker_open(struct sql_worker *worker, struct error *e)
         .allowed_n = allowed_n,
     };
     int err = executor_pool_new(&pool, &worker->pool, e);
+    if (err == 0 && (err = object_cache_new(&cache, &worker->cache, e)) < 0) {
+        executor_pool_close(worker->pool, sql_worker_on_abandoned, NULL);
+        worker->pool = NULL;
+    }
     if (err == 0) {
         executor_pool_on_slot(worker->pool, sql_worker_on_slot, worker);
         lake->executors = worker->pool;
     }
     free(dir);
+    free(cache_dir);
     free(allowed);
     return err;
 }

@@ -7,7 +7,7 @@
  * slots.
  *
  * Places: "file:" URLs below the store and the directories of sql.paths, which every node that may
- * get the task must reach. */
+ * get the task must reach; buckets through role/sql_remote.h. */
 #ifndef ROLE_SQL_WORKER_H
 #define ROLE_SQL_WORKER_H
 

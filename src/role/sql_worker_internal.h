@@ -8,10 +8,12 @@
 #include <uthash.h>
 
 #include "role/node.h"
+#include "role/sql_remote.h"
 #include "role/sql_worker.h"
 #include "run/executor.h"
 #include "run/loop.h"
 
+struct object_cache;
 struct sql_worker;
 
 /* Calls of different requesters may have the same number. */
@@ -33,8 +35,11 @@ struct sql_run {
     struct sql_worker *worker;
     struct sql_run_key key;
     struct sql_session *session; /* while it waits */
-    Wire__SqlRunTask *task;      /* while it waits */
+    Wire__SqlRunTask *task;      /* while it waits; NULL: `remote` has it */
+    struct sql_remote *remote;   /* of a task with files in buckets, until its end */
+    bool has_begun;              /* an executor has it, or had it */
     struct executor_job *job;    /* while it runs */
+    Wire__SqlTaskUpdate *last;   /* of the executor, while its files are put */
     bool has_ended;              /* its last update is held */
     int64_t since_us;
     STAILQ_HEAD(, sql_run_held) held;
@@ -44,7 +49,8 @@ struct sql_run {
 struct sql_worker {
     struct node *node;
     struct executor_pool *pool; /* NULL: this node cannot run SQL */
-    struct error why;           /* then */
+    struct object_cache *cache;
+    struct error why; /* then */
     struct sql_run *runs;
     struct sql_queue *queue;
     bool is_stopping;

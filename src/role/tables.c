@@ -211,11 +211,24 @@ static void tables_on_grown(void *arg, const uint8_t id[16])
     tables_publish_wake(tables->publish, id);
 }
 
+/* NULL: from the environment. */
+static const char *tables_option(const char *text)
+{
+    return text != NULL && text[0] != '\0' ? text : NULL;
+}
+
 static int tables_open_store(struct tables *tables, struct error *e)
 {
     struct node *node = tables->node;
     const struct node_options *options = node_options(node);
-    struct object_store_options object_options = {.loop = node_loop(node), .http = node_http(node)};
+    struct object_store_options object_options = {
+        .loop = node_loop(node),
+        .http = node_http(node),
+        .s3 = {.endpoint = tables_option(options->s3_endpoint),
+               .region = tables_option(options->s3_region),
+               .credentials_path = tables_option(options->s3_credentials),
+               .access_key = tables_option(options->s3_access_key),
+               .secret_key = tables_option(options->s3_secret_key)}};
     const char *place = options->lake_place;
     tables->objects = object_store_new(&object_options);
     char *own = mem_printf("file:%s/lake", options->data_dir);
@@ -228,7 +241,8 @@ static int tables_open_store(struct tables *tables, struct error *e)
     lake_url_done(&url);
     for (size_t i = 0; i < options->sql_paths_n; i++) {
         struct error why;
-        char *path = mem_printf("file:%s", options->sql_paths[i]);
+        bool is_folder = options->sql_paths[i][0] == '/';
+        char *path = mem_printf("%s%s", is_folder ? "file:" : "", options->sql_paths[i]);
         if (object_store_allow(tables->objects, path, &why) < 0)
             log_warn(&tables_log, "sql.paths: %s", why.text);
         free(path);

@@ -261,11 +261,11 @@ static int s3_status_code(unsigned status, const char *name)
 static const char *s3_advice(unsigned status, const char *name)
 {
     if (strcmp(name, "NoSuchBucket") == 0)
-        return ": the bucket does not exist";
+        return ": the bucket does not exist: make it, or see sql.store and sql.s3_endpoint";
     if (strcmp(name, "RequestTimeTooSkewed") == 0)
         return ": the clock of this machine is wrong";
     if (strcmp(name, "InvalidAccessKeyId") == 0 || strcmp(name, "SignatureDoesNotMatch") == 0)
-        return ": the S3 credentials are wrong";
+        return ": the S3 credentials are wrong: see sql.s3_access_key and sql.s3_credentials";
     if (status == 403)
         return ": the S3 credentials do not allow this";
     if (status == 301 || status == 307)

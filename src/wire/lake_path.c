@@ -399,3 +399,8 @@ char *lake_shuffle_manifest(const struct uuid *query, unsigned stage)
     char text[UUID_TEXT_MAX];
     return mem_printf(LAKE_SHUFFLE_PREFIX "%s/%u/SUCCESS", uuid_format(query, text), stage);
 }
+
+bool lake_key_is_shuffle(const char *key)
+{
+    return strncmp(key, LAKE_SHUFFLE_PREFIX, strlen(LAKE_SHUFFLE_PREFIX)) == 0;
+}

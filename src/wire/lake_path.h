@@ -113,5 +113,7 @@ char *lake_shuffle_attempt(const struct uuid *query, unsigned stage, unsigned ta
 char *lake_shuffle_file(const struct uuid *query, unsigned stage, unsigned task, unsigned attempt,
                         unsigned partition);
 char *lake_shuffle_manifest(const struct uuid *query, unsigned stage);
+/* Whether a key below the store's place belongs to a query, and goes with it. */
+bool lake_key_is_shuffle(const char *key);
 
 #endif

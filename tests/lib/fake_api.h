@@ -11,7 +11,7 @@
 struct fake_api;
 struct fake_conn;
 
-enum { FAKE_API_PATH_MAX = 1024, FAKE_API_HEADERS_MAX = 4096, FAKE_API_BODY_MAX = 1 << 20 };
+enum { FAKE_API_PATH_MAX = 1024, FAKE_API_HEADERS_MAX = 4096, FAKE_API_BODY_MAX = 9 << 20 };
 
 struct fake_request {
     char method[16];
