@@ -1,0 +1,34 @@
+/* The options of clustertop: one table from which the parser, --help and the man page come. */
+#ifndef TUI_OPTIONS_H
+#define TUI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/error.h"
+
+struct options {
+    const char *server;
+    const char *token_file, *ca, *cert, *key;
+    const char *replay;
+    const char *view;
+    int64_t interval_ms; /* between frames at least */
+    bool readonly;
+    bool once;
+    bool json;
+    bool ascii;
+    bool no_color;
+    bool no_mouse;
+    bool help;
+    bool version;
+    bool dump_man; /* sections of the man page, for the build */
+};
+
+/* Texts are borrowed from `argv`. ERR_INVALID with what is wrong. */
+int options_parse(struct options *options, int argc, char **argv, struct error *e);
+void options_print_help(struct buf *b);
+void options_print_man(struct buf *b);
+
+#endif

@@ -1,0 +1,163 @@
+/* Keys as ncurses knows them, plus what it doesn't: pasted text in brackets, and sequences of keys
+ * that the terminal's description lacks, which are dropped whole instead of being taken for what
+ * their letters mean. */
+#include "tui/term_internal.h"
+
+#include <curses.h>
+#include <limits.h>
+#include <poll.h>
+#include <string.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "base/mem.h"
+
+enum {
+    TERM_NC_PASTE_BEGIN = KEY_MAX - 8,
+    TERM_NC_PASTE_END,
+    TERM_NC_HOME,
+    TERM_NC_END,
+    TERM_PASTE_WAIT_MS = 1000,
+};
+
+static const struct {
+    int from;
+    uint32_t to;
+} term_keys[] = {
+    {KEY_UP, TERM_KEY_UP},
+    {KEY_DOWN, TERM_KEY_DOWN},
+    {KEY_LEFT, TERM_KEY_LEFT},
+    {KEY_RIGHT, TERM_KEY_RIGHT},
+    {KEY_HOME, TERM_KEY_HOME},
+    {KEY_FIND, TERM_KEY_HOME},
+    {TERM_NC_HOME, TERM_KEY_HOME},
+    {KEY_END, TERM_KEY_END},
+    {KEY_SELECT, TERM_KEY_END},
+    {TERM_NC_END, TERM_KEY_END},
+    {KEY_PPAGE, TERM_KEY_PAGE_UP},
+    {KEY_NPAGE, TERM_KEY_PAGE_DOWN},
+    {KEY_DC, TERM_KEY_DELETE},
+    {KEY_BTAB, TERM_KEY_BACKTAB},
+    {KEY_BACKSPACE, TERM_KEY_BACKSPACE},
+    {KEY_ENTER, TERM_KEY_ENTER},
+    {KEY_F(1), TERM_KEY_F1},
+};
+
+void term_input_init(void)
+{
+    (void)define_key("\033[200~", TERM_NC_PASTE_BEGIN);
+    (void)define_key("\033[201~", TERM_NC_PASTE_END);
+    /* the other form of what the description names */
+    (void)define_key("\033[H", TERM_NC_HOME);
+    (void)define_key("\033[F", TERM_NC_END);
+    (void)define_key("\033[1~", TERM_NC_HOME);
+    (void)define_key("\033[4~", TERM_NC_END);
+}
+
+/* Drops the rest of a sequence that nobody knows. True when it was one, false for a bare Esc. */
+static bool term_drop_sequence(void)
+{
+    wint_t c;
+    if (get_wch(&c) != OK)
+        return false;
+    if (c == 'O')
+        return get_wch(&c) == OK || true;
+    if (c != '[')
+        return true;
+    for (int i = 0; i < 32 && get_wch(&c) == OK; i++) {
+        if (c >= 0x40 && c <= 0x7e)
+            break;
+    }
+    return true;
+}
+
+static struct term_input term_read_paste(void)
+{
+    size_t len = 0;
+    for (;;) {
+        wint_t c;
+        int rc = get_wch(&c);
+        if (rc == ERR) {
+            struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
+            if (poll(&fd, 1, TERM_PASTE_WAIT_MS) <= 0 || (fd.revents & POLLIN) == 0)
+                break;
+            continue;
+        }
+        if (rc == KEY_CODE_YES && c == TERM_NC_PASTE_END)
+            break;
+        char bytes[MB_LEN_MAX];
+        mbstate_t state = {0};
+        size_t n = rc == OK ? wcrtomb(bytes, (wchar_t)c, &state) : (size_t)-1;
+        if (n != (size_t)-1 && len + n <= sizeof term_one.paste) {
+            memcpy(term_one.paste + len, bytes, n);
+            len += n;
+        }
+    }
+    return (struct term_input){
+        .kind = TERM_INPUT_PASTE, .paste = term_one.paste, .paste_len = len};
+}
+
+static struct term_input term_read_mouse(void)
+{
+    MEVENT event;
+    struct term_input input = {.kind = TERM_INPUT_NONE};
+    if (getmouse(&event) != OK)
+        return input;
+    input.x = event.x;
+    input.y = event.y;
+    if (event.bstate & BUTTON4_PRESSED)
+        input.kind = TERM_INPUT_WHEEL_UP;
+    else if (event.bstate & BUTTON5_PRESSED)
+        input.kind = TERM_INPUT_WHEEL_DOWN;
+    else if (event.bstate & BUTTON1_PRESSED)
+        input.kind = TERM_INPUT_CLICK;
+    return input;
+}
+
+static struct term_input term_read_code(wint_t code)
+{
+    struct term_input input = {.kind = TERM_INPUT_NONE};
+    if (code == KEY_MOUSE)
+        return term_read_mouse();
+    if (code == TERM_NC_PASTE_BEGIN)
+        return term_read_paste();
+    for (size_t i = 0; i < MEM_COUNT(term_keys); i++) {
+        if ((wint_t)term_keys[i].from == code) {
+            input.kind = TERM_INPUT_KEY;
+            input.key = term_keys[i].to;
+        }
+    }
+    return input;
+}
+
+static bool term_is_closed(void)
+{
+    struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (poll(&fd, 1, 0) <= 0)
+        return false;
+    return (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
+}
+
+struct term_input term_read(void)
+{
+    for (;;) {
+        wint_t c;
+        int rc = get_wch(&c);
+        if (rc == ERR)
+            return (struct term_input){.kind = term_is_closed() ? TERM_INPUT_CLOSED
+                                                                : TERM_INPUT_NONE};
+        struct term_input input = {.kind = TERM_INPUT_KEY, .key = c};
+        if (rc == KEY_CODE_YES)
+            input = term_read_code(c);
+        else if (c == 0)
+            input.key = TERM_KEY_CTRL_SPACE;
+        else if (c == '\n')
+            input.key = TERM_KEY_ENTER;
+        else if (c == 127 || c == 8)
+            input.key = TERM_KEY_BACKSPACE;
+        else if (c == TERM_KEY_ESC && term_drop_sequence())
+            input.kind = TERM_INPUT_NONE;
+        if (input.kind != TERM_INPUT_NONE)
+            return input;
+    }
+}

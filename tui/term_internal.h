@@ -1,0 +1,43 @@
+/* What the files of the terminal share. */
+#ifndef TUI_TERM_INTERNAL_H
+#define TUI_TERM_INTERNAL_H
+
+#include <termios.h>
+
+#include "base/buf.h"
+#include "tui/term.h"
+
+enum { TERM_PAIRS_MAX = INK_N * GROUND_N, TERM_RESCUE_MAX = 256 };
+
+struct term_look {
+    short pair;
+    uint8_t attr;
+};
+
+struct term_state {
+    void *screen; /* ncurses'; NULL: not open */
+    bool ascii;
+    bool is_xterm; /* it has a mouse, and pastes in brackets */
+    bool mouse;
+    int colors;
+    struct term_look looks[INK_N][GROUND_N];
+    struct {
+        short fg, bg;
+    } pairs[TERM_PAIRS_MAX];
+    short n_pairs;
+    struct cell *shown; /* what the terminal shows */
+    int shown_w, shown_h;
+    struct termios saved;
+    char rescue[TERM_RESCUE_MAX];
+    size_t rescue_len;
+    char paste[TERM_PASTE_MAX];
+};
+
+extern struct term_state term_one;
+
+void term_modes(bool on);
+void term_input_init(void);
+void term_signal_open(void);
+void term_signal_close(void);
+
+#endif

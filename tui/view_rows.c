@@ -1,0 +1,78 @@
+#include "tui/view_rows.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/str.h"
+
+const char *view_short_id(const char *id, char out[static VIEW_SHORT_MAX])
+{
+    size_t len = strlen(id);
+    bool is_uuid = len >= 36 && id[8] == '-' && id[13] == '-' && id[18] == '-' && id[23] == '-';
+    if (is_uuid)
+        (void)snprintf(out, VIEW_SHORT_MAX, "%.8s%.50s", id, id + 36);
+    else
+        (void)snprintf(out, VIEW_SHORT_MAX, "%.*s", VIEW_SHORT_MAX - 1, id);
+    return out;
+}
+
+double view_member(const struct model_row *row, const char *field, const char *member)
+{
+    char storage[64];
+    struct model_value out;
+    struct model_value value = model_row_get(row, field);
+    if (value.type != MODEL_TYPE_JSON ||
+        !model_value_member(&value, member, &out, storage, sizeof storage) ||
+        (out.type != MODEL_TYPE_INT && out.type != MODEL_TYPE_REAL))
+        return NAN;
+    return out.real;
+}
+
+double view_job_done(const struct model_row *job)
+{
+    double elements = model_row_real(job, "elements", 0);
+    if (elements <= 0)
+        return NAN;
+    double done = model_row_real(job, "completed", 0) + model_row_real(job, "failed", 0) +
+                  model_row_real(job, "cancelled", 0);
+    return done / elements;
+}
+
+const char *view_job_command(const struct model_row *job, char *out, size_t size)
+{
+    struct model_value commands = model_row_get(job, "commands");
+    struct model_value argv = model_row_get(job, "argv");
+    const struct model_value *value =
+        commands.type == MODEL_TYPE_JSON && strcmp(commands.text, "[]") != 0 ? &commands : &argv;
+    out[0] = '\0';
+    if (value->type == MODEL_TYPE_JSON)
+        (void)model_value_format(value, out, size);
+    return out;
+}
+
+int view_state_rank(const char *state)
+{
+    static const char *const order[] = {"offline", "suspect", "failed", "lost",     "draining",
+                                        "running", "assigned", "pending", "drained", "online"};
+    for (size_t i = 0; i < MEM_COUNT(order); i++) {
+        if (strcmp(order[i], state) == 0)
+            return (int)i;
+    }
+    return (int)MEM_COUNT(order);
+}
+
+const char *view_age(int64_t since_ms, int64_t now_ms, char *out, size_t size)
+{
+    char text[STR_SHORT_MAX];
+    out[0] = '\0';
+    if (since_ms == 0 || size == 0)
+        return out;
+    int64_t age = now_ms > since_ms ? now_ms - since_ms : 0;
+    if (age < 60000)
+        (void)snprintf(out, size, "%ds", (int)(age / 1000));
+    else
+        (void)snprintf(out, size, "%s", str_format_duration(age, text));
+    return out;
+}
