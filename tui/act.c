@@ -374,8 +374,9 @@ void act_follow_row(struct app *app, const char *argument)
     if (list == NULL)
         return;
     list->follows = !list->follows;
-    app_notice(app, false, list->follows ? "the row keeps its place when the order changes"
-                                         : "the list stays, the row moves in it");
+    app_notice(app, false,
+               list->follows ? "the row keeps its place when the order changes"
+                             : "the list stays, the row moves in it");
 }
 
 void act_detail(struct app *app, const char *argument)
@@ -412,8 +413,8 @@ void act_log_errors(struct app *app, const char *argument)
     struct log_view *log = act_log(app);
     (void)argument;
     if (log != NULL)
-        log_view_set_level(log,
-                           log->level_min == MODEL_LEVEL_WARN ? MODEL_LEVEL_INFO : MODEL_LEVEL_WARN);
+        log_view_set_level(log, log->level_min == MODEL_LEVEL_WARN ? MODEL_LEVEL_INFO
+                                                                   : MODEL_LEVEL_WARN);
 }
 
 void act_log_more(struct app *app, const char *argument)

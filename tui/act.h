@@ -1,5 +1,5 @@
-/* What keys and commands do: the handlers of keys.c. `argument` is NULL when a key called, else what
- * stands behind the command's name, maybe nothing. */
+/* What keys and commands do: the handlers of keys.c. `argument` is NULL when a key called, else
+ * what stands behind the command's name, maybe nothing. */
 #ifndef TUI_ACT_H
 #define TUI_ACT_H
 

@@ -11,8 +11,8 @@
 #include "tui/view_rows.h"
 
 const struct view *const view_tabs[] = {
-    &view_overview, &view_nodes,    &view_elections, &view_jobs, &view_queries,
-    &view_rollouts, &view_chat,     &view_logs,      NULL,
+    &view_overview, &view_nodes, &view_elections, &view_jobs, &view_queries,
+    &view_rollouts, &view_chat,  &view_logs,      NULL,
 };
 
 void app_init(struct app *app, struct model *model, const struct app_ops *ops, void *arg)
@@ -160,8 +160,8 @@ void app_ask_add(struct app *app, enum feed_verb verb, const char *key, const ch
         .verb = verb,
         .key = mem_strdup(key),
         .text = mem_strdup(text),
-        .what = mem_printf("%s %s", feed_verb_text(verb),
-                           view_short_id(key != NULL ? key : "", label)),
+        .what =
+            mem_printf("%s %s", feed_verb_text(verb), view_short_id(key != NULL ? key : "", label)),
     };
 }
 

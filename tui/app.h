@@ -32,7 +32,7 @@ enum {
 /* One change of the cluster that an action asks for. */
 struct app_request {
     enum feed_verb verb;
-    char *key;  /* as in feed.h; may be NULL */
+    char *key; /* as in feed.h; may be NULL */
     char *text;
     char *what; /* "drain n3" */
 };
@@ -85,14 +85,14 @@ struct app {
     int64_t notice_until_ms;
     int help_top;
     struct timeline timeline;
-    int64_t now_ms; /* monotonic; set by whoever runs it */
+    int64_t now_ms;      /* monotonic; set by whoever runs it */
     uint64_t generation; /* of the model, as last taken */
-    bool is_dirty;   /* something to draw */
-    bool is_behind;  /* lines are left to look at */
+    bool is_dirty;       /* something to draw */
+    bool is_behind;      /* lines are left to look at */
     bool wants_quit, wants_suspend, wants_redraw;
-    int mouse; /* 1 on, 0 off, -1: unchanged */
+    int mouse;                                      /* 1 on, 0 off, -1: unchanged */
     int tab_x[VIEW_TABS_MAX], tab_w[VIEW_TABS_MAX]; /* of the head, for clicks */
-    int timeline_y; /* -1: not drawn */
+    int timeline_y;                                 /* -1: not drawn */
 };
 
 void app_init(struct app *app, struct model *model, const struct app_ops *ops, void *arg);

@@ -38,7 +38,9 @@ static int app_draw_facts(struct app *app, struct grid *grid, int width)
     return w + 2;
 }
 
-static int app_draw_tabs(struct app *app, struct grid *grid, int width, bool with_names)
+enum app_tabs { APP_TABS_NAMES, APP_TABS_BRIEF, APP_TABS_DIGITS };
+
+static int app_draw_tabs(struct app *app, struct grid *grid, int width, enum app_tabs form)
 {
     int x = 1;
     for (size_t i = 0; view_tabs[i] != NULL; i++) {
@@ -46,13 +48,16 @@ static int app_draw_tabs(struct app *app, struct grid *grid, int width, bool wit
         int at = x;
         app->tab_x[i] = x;
         char digit[2] = {(char)('1' + i), '\0'};
-        const char *name = with_names || active ? view_tabs[i]->name : "";
+        const char *name = form == APP_TABS_NAMES || active ? view_tabs[i]->name
+                           : form == APP_TABS_BRIEF         ? view_tabs[i]->brief
+                                                            : "";
         int w = 1 + (name[0] != '\0' ? 1 + (int)strlen(name) : 0);
         if (x + w > width) {
             app->tab_w[i] = 0;
             continue;
         }
-        x += grid_text(grid, x, 0, width - x, app_bar(active ? INK_ACCENT : INK_DIM, active), digit);
+        x +=
+            grid_text(grid, x, 0, width - x, app_bar(active ? INK_ACCENT : INK_DIM, active), digit);
         if (name[0] != '\0')
             x += 1 + grid_text(grid, x + 1, 0, width - x - 1,
                                app_bar(active ? INK_ACCENT : INK_TEXT, active), name);
@@ -69,7 +74,10 @@ static void app_draw_head(struct app *app, struct grid *grid)
     int room = grid->w - right;
     memset(app->tab_w, 0, sizeof app->tab_w);
     if (app->n_places == 1) {
-        (void)app_draw_tabs(app, grid, room, room >= 84);
+        (void)app_draw_tabs(app, grid, room,
+                            room >= 84   ? APP_TABS_NAMES
+                            : room >= 68 ? APP_TABS_BRIEF
+                                         : APP_TABS_DIGITS);
         return;
     }
     int x = 1;
@@ -98,9 +106,9 @@ static bool app_alert(const struct app *app, char *text, size_t size)
     else if (mode == MODEL_MODE_PAST)
         (void)snprintf(text, size, " THE PAST: %s, %s ago; End is now ", clock, ago);
     else if (!app->link.is_connected && !app->link.is_replay)
-        (void)snprintf(text, size, app->link.was_connected
-                                       ? " NOT CONNECTED, trying again: %s "
-                                       : " connecting: %s ",
+        (void)snprintf(text, size,
+                       app->link.was_connected ? " NOT CONNECTED, trying again: %s "
+                                               : " connecting: %s ",
                        app->link.trouble[0] != '\0' ? app->link.trouble : app->link.endpoint);
     else
         return false;
@@ -282,6 +290,6 @@ void app_draw_help(struct app *app, struct grid *grid)
         app->help_top = lines > inner.h ? lines - inner.h : 0;
     (void)app_help_each(app, grid, inner, app->help_top);
     if (lines > inner.h && w > 30)
-        (void)grid_text(grid, box.x + w - 24, box.y + h - 1, 22,
-                        STYLE_ON(INK_DIM, GROUND_DIALOG), " Up, Down: more; Esc ");
+        (void)grid_text(grid, box.x + w - 24, box.y + h - 1, 22, STYLE_ON(INK_DIM, GROUND_DIALOG),
+                        " Up, Down: more; Esc ");
 }

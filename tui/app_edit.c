@@ -1,4 +1,5 @@
-/* Lines that are typed: commands with their completion, filters that work as one types, messages. */
+/* Lines that are typed: commands with their completion, filters that work as one types, messages.
+ */
 #include "tui/app.h"
 
 #include <stdio.h>
@@ -137,7 +138,9 @@ static void app_complete_argument(struct app *app, const struct keys_row *row, c
     const struct list *list = place_list(app_place(app));
     bool is_node = strstr(row->argument, "NODE") != NULL;
     bool is_column = strcmp(row->argument, "COLUMN") == 0 && list != NULL;
-    size_t count = is_node ? model_state_count(state, MODEL_NODES) : is_column ? LIST_COLUMNS_MAX : 0;
+    size_t count = is_node     ? model_state_count(state, MODEL_NODES)
+                   : is_column ? LIST_COLUMNS_MAX
+                               : 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = is_node ? model_row_key(model_state_at(state, MODEL_NODES, i))
                                    : list->source->columns[i].name;
@@ -196,8 +199,8 @@ void app_complete(struct app *app, char *hint, size_t size)
     if (size > 0)
         hint[0] = '\0';
     const struct keys_row *row = app_command_row(app, app->edit.text, &argument, &n_matches);
-    bool in_argument = row != NULL && row->argument != NULL && argument > app->edit.text &&
-                       argument[-1] == ' ';
+    bool in_argument =
+        row != NULL && row->argument != NULL && argument > app->edit.text && argument[-1] == ' ';
     if (in_argument)
         app_complete_argument(app, row, argument, hint, size);
     else

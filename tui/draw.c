@@ -33,7 +33,9 @@ void draw_spark(struct grid *grid, struct rect rect, const float *values, size_t
             continue;
         double part = top > 0 ? values[i] / top : 0;
         part = part < 0 ? 0 : part > 1 ? 1 : part;
-        int level = (int)lround(part * DRAW_LEVELS * rect.h);
+        /* one row is never full: rows above each other stay apart */
+        int levels = rect.h == 1 ? DRAW_LEVELS - 1 : DRAW_LEVELS * rect.h;
+        int level = (int)lround(part * levels);
         level = level < 1 ? 1 : level;
         for (int row = 0; row < rect.h; row++) {
             int here = level - row * DRAW_LEVELS;
@@ -43,21 +45,24 @@ void draw_spark(struct grid *grid, struct rect rect, const float *values, size_t
     }
 }
 
+/* A heavy line over a thin one, with halves: bars above each other stay apart. */
 void draw_bar(struct grid *grid, int x, int y, int w, double part, struct style style)
 {
+    static const uint32_t heavy[] = {0x2501, '='};
+    static const uint32_t half[] = {0x2578, '-'};
+    static const uint32_t thin[] = {0x2500, '.'};
     part = isnan(part) || part < 0 ? 0 : part > 1 ? 1 : part;
-    int eighths = (int)lround(part * w * DRAW_LEVELS);
-    if (part > 0 && eighths == 0)
-        eighths = 1;
+    int halves = (int)lround(part * w * 2);
+    if (part > 0 && halves == 0)
+        halves = 1;
     for (int i = 0; i < w; i++) {
-        int here = eighths - i * DRAW_LEVELS;
-        if (here <= 0)
-            grid_put(grid, x + i, y, STYLE(INK_RULE), grid->ascii ? '.' : 0x2500);
-        else if (grid->ascii)
-            grid_put(grid, x + i, y, style, here >= DRAW_LEVELS / 2 ? '#' : '.');
+        int here = halves - i * 2;
+        if (here >= 2)
+            grid_put(grid, x + i, y, style, heavy[grid->ascii]);
+        else if (here == 1)
+            grid_put(grid, x + i, y, style, half[grid->ascii]);
         else
-            grid_put(grid, x + i, y, style,
-                     here >= DRAW_LEVELS ? 0x2588 : 0x2590u - (uint32_t)here);
+            grid_put(grid, x + i, y, STYLE(INK_RULE), thin[grid->ascii]);
     }
 }
 

@@ -13,7 +13,7 @@
 void draw_spark(struct grid *grid, struct rect rect, const float *values, size_t n, double max,
                 struct style style);
 
-/* `part` of 0 to 1, with eighths of a column; the rest as a thin line. */
+/* `part` of 0 to 1 as a heavy line, with halves of a column; the rest as a thin one. */
 void draw_bar(struct grid *grid, int x, int y, int w, double part, struct style style);
 
 /* A value on a bar whose colour says when it is high. */

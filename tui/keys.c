@@ -111,11 +111,16 @@ const size_t keys_n = MEM_COUNT(keys_table);
 const char *keys_context_title(enum keys_context context)
 {
     static const char *const titles[KEYS_CONTEXTS] = {
-        [KEYS_EVERYWHERE] = "everywhere", [KEYS_TIME] = "time",
-        [KEYS_LIST] = "in lists",         [KEYS_LOG] = "in logs",
-        [KEYS_NODES] = "nodes",           [KEYS_ELECTIONS] = "elections",
-        [KEYS_JOBS] = "jobs",             [KEYS_TASKS] = "tasks",
-        [KEYS_QUERIES] = "queries",       [KEYS_ROLLOUTS] = "rollouts",
+        [KEYS_EVERYWHERE] = "everywhere",
+        [KEYS_TIME] = "time",
+        [KEYS_LIST] = "in lists",
+        [KEYS_LOG] = "in logs",
+        [KEYS_NODES] = "nodes",
+        [KEYS_ELECTIONS] = "elections",
+        [KEYS_JOBS] = "jobs",
+        [KEYS_TASKS] = "tasks",
+        [KEYS_QUERIES] = "queries",
+        [KEYS_ROLLOUTS] = "rollouts",
         [KEYS_CHAT] = "chat",
     };
     return titles[context];
@@ -127,14 +132,22 @@ const char *keys_name(uint32_t key, char out[static KEYS_NAME_MAX])
         uint32_t key;
         const char *name;
     } names[] = {
-        {TERM_KEY_TAB, "Tab"},           {TERM_KEY_ENTER, "Enter"},
-        {TERM_KEY_ESC, "Esc"},           {TERM_KEY_SPACE, "Space"},
-        {TERM_KEY_BACKSPACE, "Backsp"},  {TERM_KEY_UP, "Up"},
-        {TERM_KEY_DOWN, "Down"},         {TERM_KEY_LEFT, "Left"},
-        {TERM_KEY_RIGHT, "Right"},       {TERM_KEY_HOME, "Home"},
-        {TERM_KEY_END, "End"},           {TERM_KEY_PAGE_UP, "PgUp"},
-        {TERM_KEY_PAGE_DOWN, "PgDn"},    {TERM_KEY_DELETE, "Del"},
-        {TERM_KEY_BACKTAB, "Shift-Tab"}, {TERM_KEY_CTRL_SPACE, "Ctrl-Space"},
+        {TERM_KEY_TAB, "Tab"},
+        {TERM_KEY_ENTER, "Enter"},
+        {TERM_KEY_ESC, "Esc"},
+        {TERM_KEY_SPACE, "Space"},
+        {TERM_KEY_BACKSPACE, "Backsp"},
+        {TERM_KEY_UP, "Up"},
+        {TERM_KEY_DOWN, "Down"},
+        {TERM_KEY_LEFT, "Left"},
+        {TERM_KEY_RIGHT, "Right"},
+        {TERM_KEY_HOME, "Home"},
+        {TERM_KEY_END, "End"},
+        {TERM_KEY_PAGE_UP, "PgUp"},
+        {TERM_KEY_PAGE_DOWN, "PgDn"},
+        {TERM_KEY_DELETE, "Del"},
+        {TERM_KEY_BACKTAB, "Shift-Tab"},
+        {TERM_KEY_CTRL_SPACE, "Ctrl-Space"},
         {TERM_KEY_F1, "F1"},
     };
     out[0] = '\0';
@@ -187,8 +200,8 @@ const struct keys_row *keys_find_name(const char *name, size_t len,
 static void keys_print_key(struct buf *b, uint32_t key)
 {
     char name[KEYS_NAME_MAX];
-    (void)buf_printf(b, "%s%s", strpbrk(keys_name(key, name), "()[]{}?:-+<>/.'") == name ? "\\&" : "",
-                     name);
+    (void)buf_printf(b, "%s%s",
+                     strpbrk(keys_name(key, name), "()[]{}?:-+<>/.'") == name ? "\\&" : "", name);
 }
 
 void keys_print_man(struct buf *b)

@@ -28,9 +28,9 @@ enum keys_context {
 
 struct keys_row {
     enum keys_context context;
-    uint32_t key;     /* 0: only by its name */
-    uint32_t also;    /* another key, or 0 */
-    const char *name; /* of the command */
+    uint32_t key;         /* 0: only by its name */
+    uint32_t also;        /* another key, or 0 */
+    const char *name;     /* of the command */
     const char *argument; /* placeholder; NULL: takes none */
     const char *help;
     bool is_short; /* in the foot of the screen too */

@@ -255,7 +255,8 @@ bool list_sort_by(struct list *list, const char *column)
 {
     for (int i = 0; i < list_columns(list); i++) {
         const struct list_column *c = &list->source->columns[i];
-        if (column[0] != '\0' && !c->is_drawn && strncasecmp(c->name, column, strlen(column)) == 0) {
+        if (column[0] != '\0' && !c->is_drawn &&
+            strncasecmp(c->name, column, strlen(column)) == 0) {
             list_sort_set(list, i);
             return true;
         }
@@ -347,8 +348,7 @@ void list_mark_clear(struct list *list)
 {
     struct list_mark *mark;
     struct list_mark *next;
-    HASH_ITER(hh, list->marks, mark, next)
-    {
+    HASH_ITER (hh, list->marks, mark, next) {
         list_mark_drop(list, mark);
     }
     list->anchor[0] = '\0';

@@ -36,7 +36,7 @@ struct list_column {
 /* What a list shows. `row` is whatever `rows` gave; it is valid until the next list_update. */
 struct list_source {
     const struct list_column *columns;
-    int sort;   /* column it is sorted by at first; -1: the order of `rows` */
+    int sort; /* column it is sorted by at first; -1: the order of `rows` */
     size_t (*rows)(void *arg, const void ***rows); /* array borrowed until the next call */
     void (*key)(void *arg, const void *row, char key[static LIST_KEY_MAX]);
     void (*cell)(void *arg, const void *row, int column, struct list_cell *cell);
@@ -59,7 +59,7 @@ struct list {
     size_t n_all; /* before the filter */
     size_t at;    /* selected; 0 when there is none */
     size_t top;
-    char key[LIST_KEY_MAX]; /* of the selected row; "" when there is none */
+    char key[LIST_KEY_MAX];    /* of the selected row; "" when there is none */
     char anchor[LIST_KEY_MAX]; /* last marked: where a range begins */
     struct list_mark *marks;
     size_t n_marks;

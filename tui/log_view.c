@@ -456,7 +456,9 @@ void log_view_draw(struct log_view *view, struct grid *grid, struct rect rect, b
         size_t all = 0;
         if (view->filter != NULL)
             model_filter_progress(view->filter, &looked, &all);
-        const char *why = looked < all ? "looking ..." : all > 0 ? "nothing matches" : "nothing yet";
+        const char *why = looked < all ? "looking ..."
+                          : all > 0    ? "nothing matches"
+                                       : "nothing yet";
         (void)grid_text(grid, rect.x + 2, rect.y, rect.w - 2, STYLE(INK_DIM), why);
         return;
     }
@@ -464,8 +466,7 @@ void log_view_draw(struct log_view *view, struct grid *grid, struct rect rect, b
     log_view_measure(view, grid, top, n, rect.h);
     int y = rect.y;
     for (size_t i = top; i < n && y < rect.y + rect.h; i++)
-        y += log_view_draw_line(view, grid,
-                                (struct rect){rect.x, y, rect.w, rect.y + rect.h - y},
+        y += log_view_draw_line(view, grid, (struct rect){rect.x, y, rect.w, rect.y + rect.h - y},
                                 model_filter_at(view->filter, i), is_active);
 }
 

@@ -16,7 +16,13 @@
 
 enum { LOG_VIEW_PATTERN_MAX = 256, LOG_VIEW_MARKS_MAX = 1024, LOG_VIEW_RUN_US = 6000 };
 
-enum log_view_time { LOG_VIEW_TIME, LOG_VIEW_TIME_MS, LOG_VIEW_DATE, LOG_VIEW_NO_TIME, LOG_VIEW_TIMES };
+enum log_view_time {
+    LOG_VIEW_TIME,
+    LOG_VIEW_TIME_MS,
+    LOG_VIEW_DATE,
+    LOG_VIEW_NO_TIME,
+    LOG_VIEW_TIMES
+};
 
 /* What there is of a line besides its text. */
 enum log_view_show { LOG_VIEW_SOURCE = 1, LOG_VIEW_KIND = 2, LOG_VIEW_LEVEL = 4 };
@@ -34,8 +40,8 @@ struct log_view {
     bool follows;
     bool wraps;
     enum log_view_time time;
-    uint64_t at;  /* position of the selected line */
-    uint64_t top; /* of the first one on the screen */
+    uint64_t at;                        /* position of the selected line */
+    uint64_t top;                       /* of the first one on the screen */
     uint64_t marks[LOG_VIEW_MARKS_MAX]; /* ascending */
     size_t n_marks;
     int height;

@@ -105,10 +105,10 @@ static json_t *once_problems(struct app *app)
     overview_find_problems(overview, model_state(app->model), model_at_ms(app->model));
     for (size_t i = 0; i < overview->n; i++) {
         const struct overview_problem *problem = &overview->problems[i];
-        (void)json_array_append_new(
-            array, json_pack("{s:s, s:o, s:s, s:s}", "level", problem->is_bad ? "error" : "warn",
-                             "since", once_time(problem->since_ms), "where", problem->where,
-                             "what", problem->what));
+        (void)json_array_append_new(array, json_pack("{s:s, s:o, s:s, s:s}", "level",
+                                                     problem->is_bad ? "error" : "warn", "since",
+                                                     once_time(problem->since_ms), "where",
+                                                     problem->where, "what", problem->what));
     }
     free(overview);
     return array;
@@ -124,9 +124,9 @@ static json_t *once_lines(const struct model_lines *lines, uint64_t end, const c
         struct model_line line;
         model_lines_get(lines, pos, &line);
         (void)json_array_append_new(
-            array, json_pack("{s:o, s:s, s:s, s:s, s:s}", "at", once_time(line.at_ms), source,
-                             line.source, kind, line.kind, "level", model_level_name(line.level),
-                             "text", line.text));
+            array,
+            json_pack("{s:o, s:s, s:s, s:s, s:s}", "at", once_time(line.at_ms), source, line.source,
+                      kind, line.kind, "level", model_level_name(line.level), "text", line.text));
     }
     return array;
 }

@@ -130,18 +130,21 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
 
 void options_print_help(struct buf *b)
 {
-    (void)buf_append_str(b, "usage: clustertop [OPTION...]\n\n"
-                            "The cluster on one screen, now and before. ? there tells the keys.\n\n");
+    (void)buf_append_str(b,
+                         "usage: clustertop [OPTION...]\n\n"
+                         "The cluster on one screen, now and before. ? there tells the keys.\n\n");
     for (size_t i = 0; i < OPTIONS_N; i++) {
         const struct options_row *row = &options_rows[i];
         char left[64];
-        int n = row->letter != 0 ? snprintf(left, sizeof left, "  -%c, --%s", row->letter, row->name)
-                                 : snprintf(left, sizeof left, "      --%s", row->name);
+        int n = row->letter != 0
+                    ? snprintf(left, sizeof left, "  -%c, --%s", row->letter, row->name)
+                    : snprintf(left, sizeof left, "      --%s", row->name);
         if (row->value != NULL)
             n += snprintf(left + n, sizeof left - (size_t)n, " %s", row->value);
         if (strcmp(row->name, "dump-man") == 0)
             continue;
-        (void)buf_printf(b, n < OPTIONS_HELP_COLUMN ? "%-24s%s\n" : "%s\n                        %s\n",
+        (void)buf_printf(b,
+                         n < OPTIONS_HELP_COLUMN ? "%-24s%s\n" : "%s\n                        %s\n",
                          left, row->help);
     }
     (void)buf_append_str(

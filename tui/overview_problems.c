@@ -34,7 +34,8 @@ static void problem_node(struct overview *o, const struct model_row *row)
     if (strcmp(word, "offline") == 0)
         problem_add(o, true, seen_ms, &view_nodes, row, name, "offline: not heard of");
     else if (strcmp(word, "suspect") == 0)
-        problem_add(o, false, seen_ms, &view_nodes, row, name, "suspect: its heartbeats are missing");
+        problem_add(o, false, seen_ms, &view_nodes, row, name,
+                    "suspect: its heartbeats are missing");
     else if (strcmp(word, "draining") == 0 || strcmp(word, "drained") == 0)
         problem_add(o, false, 0, &view_nodes, row, name, "%s: gets no new work%s%s", word,
                     reason[0] != '\0' ? ", " : "", reason);

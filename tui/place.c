@@ -101,8 +101,9 @@ static void place_draw_list_title(struct place *place, struct grid *grid, struct
 {
     char right[VIEW_STATUS_MAX];
     const struct list *list = &place->list;
-    int n = list->n == list->n_all ? snprintf(right, sizeof right, "%zu", list->n)
-                                   : snprintf(right, sizeof right, "%zu of %zu", list->n, list->n_all);
+    int n = list->n == list->n_all
+                ? snprintf(right, sizeof right, "%zu", list->n)
+                : snprintf(right, sizeof right, "%zu of %zu", list->n, list->n_all);
     size_t used = (size_t)n;
     if (filter_is_on(&list->filter))
         used += (size_t)snprintf(right + used, sizeof right - used, ", /%.60s", list->filter.text);
@@ -119,8 +120,8 @@ static void place_draw_list(struct place *place, struct grid *grid, struct rect 
     const struct view *view = place->view;
     const void *row = list_selected(&place->list);
     int detail = view->detail_height;
-    bool has_detail = view->detail != NULL && row != NULL && !place->hides_detail &&
-                      rect.h >= detail + 10;
+    bool has_detail =
+        view->detail != NULL && row != NULL && !place->hides_detail && rect.h >= detail + 10;
     if (has_detail) {
         struct rect below = {rect.x, rect.y + rect.h - detail, rect.w, detail};
         view->detail(place, row, grid, below);
@@ -129,7 +130,8 @@ static void place_draw_list(struct place *place, struct grid *grid, struct rect 
     place_draw_list_title(place, grid, (struct rect){rect.x, rect.y, rect.w, 1});
     list_draw(&place->list, grid, rect_inset(rect, 0, 1, 0, 0));
     if (place->list.n == 0 && rect.h > 2) {
-        const char *why = place->list.n_all > 0 ? "nothing matches the filter; Esc ends it" : "none";
+        const char *why =
+            place->list.n_all > 0 ? "nothing matches the filter; Esc ends it" : "none";
         (void)grid_text(grid, rect.x + 2, rect.y + 2, rect.w - 2, STYLE(INK_DIM), why);
     }
 }
@@ -227,18 +229,18 @@ enum theme_ink state_ink(const char *state)
         const char *state;
         enum theme_ink ink;
     } inks[] = {
-        {"online", INK_GOOD},      {"suspect", INK_WARN},     {"offline", INK_BAD},
-        {"draining", INK_WARN},    {"drained", INK_DIM},      {"removed", INK_DIM},
-        {"pending", INK_DIM},      {"assigned", INK_BUSY},    {"running", INK_BUSY},
-        {"completed", INK_GOOD},   {"failed", INK_BAD},       {"cancelled", INK_DIM},
-        {"lost", INK_WARN},        {"waiting", INK_DIM},      {"switching", INK_BUSY},
-        {"watching", INK_BUSY},    {"paused", INK_WARN},      {"frozen", INK_WARN},
-        {"reverting", INK_WARN},   {"promoted", INK_GOOD},    {"aborted", INK_BAD},
-        {"rolled_back", INK_WARN}, {"stable", INK_GOOD},      {"canary", INK_BUSY},
-        {"full", INK_BAD},         {"damaged", INK_BAD},      {"leading", INK_GOOD},
-        {"following", INK_TEXT},   {"electing", INK_WARN},    {"done", INK_GOOD},
-        {"pass", INK_GOOD},        {"fail", INK_BAD},         {"inconclusive", INK_WARN},
-        {"prepared", INK_WARN},    {"committed", INK_GOOD},   {"voter", INK_TEXT},
+        {"online", INK_GOOD},      {"suspect", INK_WARN},   {"offline", INK_BAD},
+        {"draining", INK_WARN},    {"drained", INK_DIM},    {"removed", INK_DIM},
+        {"pending", INK_DIM},      {"assigned", INK_BUSY},  {"running", INK_BUSY},
+        {"completed", INK_GOOD},   {"failed", INK_BAD},     {"cancelled", INK_DIM},
+        {"lost", INK_WARN},        {"waiting", INK_DIM},    {"switching", INK_BUSY},
+        {"watching", INK_BUSY},    {"paused", INK_WARN},    {"frozen", INK_WARN},
+        {"reverting", INK_WARN},   {"promoted", INK_GOOD},  {"aborted", INK_BAD},
+        {"rolled_back", INK_WARN}, {"stable", INK_GOOD},    {"canary", INK_BUSY},
+        {"full", INK_BAD},         {"damaged", INK_BAD},    {"leading", INK_GOOD},
+        {"following", INK_TEXT},   {"electing", INK_WARN},  {"done", INK_GOOD},
+        {"pass", INK_GOOD},        {"fail", INK_BAD},       {"inconclusive", INK_WARN},
+        {"prepared", INK_WARN},    {"committed", INK_GOOD}, {"voter", INK_TEXT},
     };
     for (size_t i = 0; i < MEM_COUNT(inks); i++) {
         if (strcmp(inks[i].state, state) == 0)
@@ -289,8 +291,7 @@ const char *format_clock(int64_t at_ms, char out[static 32])
 {
     time_t seconds = (time_t)(at_ms / 1000);
     struct tm tm;
-    if (at_ms == 0 || localtime_r(&seconds, &tm) == NULL ||
-        strftime(out, 32, "%H:%M:%S", &tm) == 0)
+    if (at_ms == 0 || localtime_r(&seconds, &tm) == NULL || strftime(out, 32, "%H:%M:%S", &tm) == 0)
         out[0] = '\0';
     return out;
 }

@@ -96,8 +96,8 @@ static int term_check(struct error *e, char hint[static TERM_HINT_MAX])
         return error_set(e, ERR_UNSUPPORTED,
                          "TERM is not set: what this terminal can do is not known");
     if (setupterm(NULL, STDOUT_FILENO, &found) != OK)
-        return error_set(e, ERR_UNSUPPORTED, "nothing is known about a terminal of the type '%.64s'",
-                         type);
+        return error_set(e, ERR_UNSUPPORTED,
+                         "nothing is known about a terminal of the type '%.64s'", type);
     if (cursor_address == NULL || clear_screen == NULL)
         return error_set(e, ERR_UNSUPPORTED, "a terminal of the type '%.64s' can't be drawn on",
                          type);

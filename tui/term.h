@@ -36,7 +36,7 @@ enum term_key {
     TERM_KEY_F1,
 };
 
-#define TERM_CTRL(letter) ((letter) & 0x1f)
+#define TERM_CTRL(letter) ((letter)&0x1f)
 
 enum term_input_kind {
     TERM_INPUT_NONE,

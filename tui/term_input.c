@@ -93,8 +93,7 @@ static struct term_input term_read_paste(void)
             len += n;
         }
     }
-    return (struct term_input){
-        .kind = TERM_INPUT_PASTE, .paste = term_one.paste, .paste_len = len};
+    return (struct term_input){.kind = TERM_INPUT_PASTE, .paste = term_one.paste, .paste_len = len};
 }
 
 static struct term_input term_read_mouse(void)
@@ -144,8 +143,8 @@ struct term_input term_read(void)
         wint_t c;
         int rc = get_wch(&c);
         if (rc == ERR)
-            return (struct term_input){.kind = term_is_closed() ? TERM_INPUT_CLOSED
-                                                                : TERM_INPUT_NONE};
+            return (struct term_input){.kind =
+                                           term_is_closed() ? TERM_INPUT_CLOSED : TERM_INPUT_NONE};
         struct term_input input = {.kind = TERM_INPUT_KEY, .key = c};
         if (rc == KEY_CODE_YES)
             input = term_read_code(c);

@@ -14,7 +14,7 @@ enum theme_ink {
     INK_GOOD,
     INK_WARN,
     INK_BAD,
-    INK_BUSY, /* under way */
+    INK_BUSY,   /* under way */
     INK_NODE_1, /* to tell nodes apart in merged logs */
     INK_NODE_2,
     INK_NODE_3,

@@ -6,7 +6,7 @@
 
 #include "base/str.h"
 
-enum { TIMELINE_LABEL = 9 };
+enum { TIMELINE_LABEL = 8, TIMELINE_NOW = 4 };
 
 void timeline_init(struct timeline *timeline)
 {
@@ -102,7 +102,7 @@ void timeline_draw(struct timeline *timeline, struct grid *grid, struct rect rec
     timeline->from_ms = to - span;
     timeline->to_ms = to;
     timeline->x = rect.x + TIMELINE_LABEL + 1;
-    timeline->w = rect.w - 2 * (TIMELINE_LABEL + 1);
+    timeline->w = rect.w - TIMELINE_LABEL - 1 - (is_live ? TIMELINE_NOW : TIMELINE_LABEL + 1);
     if (timeline->w < 4 || now_ms <= 0)
         return;
     timeline_label(label, sizeof label, timeline->from_ms);
@@ -122,11 +122,12 @@ void timeline_draw(struct timeline *timeline, struct grid *grid, struct rect rec
     at = at < 0 ? 0 : at >= timeline->w ? timeline->w - 1 : at;
     grid_put(grid, timeline->x + (int)at, rect.y,
              is_live ? STYLE_BOLD(INK_GOOD) : STYLE_ON(INK_TEXT, GROUND_ALERT),
-             grid->ascii ? '|' : is_live ? 0x25cf : 0x25c6);
+             grid->ascii ? '|'
+             : is_live   ? 0x25cf
+                         : 0x25c6);
     timeline_label(label, sizeof label, to);
     if (is_live)
-        (void)grid_text(grid, rect.x + rect.w - TIMELINE_LABEL, rect.y, TIMELINE_LABEL,
-                        STYLE(INK_GOOD), "now");
+        (void)grid_text(grid, rect.x + rect.w - 3, rect.y, 3, STYLE(INK_GOOD), "now");
     else
         (void)grid_text(grid, rect.x + rect.w - TIMELINE_LABEL, rect.y, TIMELINE_LABEL,
                         STYLE(INK_DIM), to >= now_ms ? "now" : label);

@@ -1,4 +1,5 @@
-/* The line at the foot: what happened in the last while, second by second, to see and to jump to. */
+/* The line at the foot: what happened in the last while, second by second, to see and to jump to.
+ */
 #ifndef TUI_TIMELINE_H
 #define TUI_TIMELINE_H
 
@@ -11,14 +12,20 @@
 
 enum { TIMELINE_SECONDS = 4096 };
 
-enum timeline_tick { TIMELINE_NOTHING, TIMELINE_SOME, TIMELINE_LEAD, TIMELINE_WARN, TIMELINE_ERROR };
+enum timeline_tick {
+    TIMELINE_NOTHING,
+    TIMELINE_SOME,
+    TIMELINE_LEAD,
+    TIMELINE_WARN,
+    TIMELINE_ERROR
+};
 
 struct timeline {
     uint8_t ticks[TIMELINE_SECONDS]; /* enum timeline_tick, by second modulo the size */
     int64_t newest_s;                /* 0: none */
     uint64_t next;                   /* position that was not looked at yet */
     uint64_t generation;
-    int64_t span_ms; /* that is shown */
+    int64_t span_ms;        /* that is shown */
     int64_t from_ms, to_ms; /* as last drawn */
     int x, w;
 };

@@ -19,8 +19,8 @@ struct track_point {
 
 struct track {
     struct track_point points[TRACK_POINTS_MAX]; /* a ring */
-    size_t n;     /* that were ever added */
-    uint64_t next; /* position not looked at yet */
+    size_t n;                                    /* that were ever added */
+    uint64_t next;                               /* position not looked at yet */
     uint64_t generation;
     /* Fills `point` from an event that matters; false otherwise. */
     int (*take)(const struct model_line *line, struct track_point *point);

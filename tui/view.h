@@ -19,14 +19,15 @@ enum { VIEW_SUBJECT_MAX = 160, VIEW_LABEL_MAX = 64, VIEW_TABS_MAX = 10, VIEW_STA
 
 struct view {
     const char *name;  /* behind `:` */
-    const char *title; /* in the head */
+    const char *brief; /* in the head when it is narrow */
+    const char *title;
     const char *about; /* one sentence for the help */
     enum keys_context context;
     const struct list_source *list; /* NULL: no list */
     bool has_log;
-    unsigned log_show;       /* enum log_view_show */
-    enum model_table table;  /* that the list is made from; MODEL_TABLES: several */
-    void (*open)(struct place *place);                           /* these may be NULL */
+    unsigned log_show;                 /* enum log_view_show */
+    enum model_table table;            /* that the list is made from; MODEL_TABLES: several */
+    void (*open)(struct place *place); /* these may be NULL */
     void (*update)(struct place *place);
     void (*draw)(struct place *place, struct grid *grid, struct rect rect);
     void (*enter)(struct place *place); /* Enter on what is selected */
@@ -53,7 +54,7 @@ struct place {
     uint64_t generation;
     uint64_t vitals;
     int64_t made_at_ms;
-    void *own;           /* the view's */
+    void *own; /* the view's */
 };
 
 /* The views that numbers switch to; NULL ends it. The first is shown at the start. */

@@ -9,7 +9,15 @@
 #include "tui/track.h"
 #include "tui/view_rows.h"
 
-enum { ELECTIONS_GROUP, ELECTIONS_LEADER, ELECTIONS_TERM, ELECTIONS_SINCE, ELECTIONS_N, ELECTIONS_MEMBERS, ELECTIONS_REASON };
+enum {
+    ELECTIONS_GROUP,
+    ELECTIONS_LEADER,
+    ELECTIONS_TERM,
+    ELECTIONS_SINCE,
+    ELECTIONS_N,
+    ELECTIONS_MEMBERS,
+    ELECTIONS_REASON
+};
 
 static const struct list_column elections_columns[] = {
     [ELECTIONS_GROUP] = {"group", 7, 16, 0, false, false, false},
@@ -135,8 +143,12 @@ static void elections_band(struct place *place, struct grid *grid, struct rect r
             who = leader;
         if (i < r.w) {
             bool led = who != NULL && who[0] != '\0';
-            uint32_t ch = grid->ascii ? (led ? '=' : who != NULL ? 'x' : '.')
-                                      : (led ? 0x2501 : who != NULL ? 0x00d7 : 0x2500);
+            uint32_t ch = grid->ascii ? (led           ? '='
+                                         : who != NULL ? 'x'
+                                                       : '.')
+                                      : (led           ? 0x2501
+                                         : who != NULL ? 0x00d7
+                                                       : 0x2500);
             enum theme_ink ink = led ? log_view_ink(who) : who != NULL ? INK_BAD : INK_RULE;
             grid_put(grid, r.x + i, r.y, STYLE(ink), ch);
         }
@@ -185,7 +197,8 @@ static int elections_draw_members(struct place *place, struct grid *grid, struct
     int rows = (int)n < r.h - 1 ? (int)n : r.h - 1;
     if (n == 0 || rows < 1)
         return 0;
-    draw_title(grid, (struct rect){r.x, r.y, r.w, 1}, "Replicas of the cluster's state", NULL, false);
+    draw_title(grid, (struct rect){r.x, r.y, r.w, 1}, "Replicas of the cluster's state", NULL,
+               false);
     for (int i = 0; i < rows; i++) {
         const struct model_row *row = model_state_at(state, MODEL_RAFT, (size_t)i);
         bool leads = model_row_bool(row, "leader");
@@ -229,6 +242,7 @@ static void elections_draw(struct place *place, struct grid *grid, struct rect r
 
 const struct view view_elections = {
     .name = "elections",
+    .brief = "lead",
     .title = "Elections",
     .about = "who leads, who led, and why it changed",
     .context = KEYS_ELECTIONS,

@@ -139,18 +139,16 @@ static void jobs_detail(struct place *place, const void *row, struct grid *grid,
     int y = draw_fact(grid, r, r.y, "state", state_ink(state), "%s%s%s", state,
                       reason[0] != '\0' ? ": " : "", reason);
     y = draw_fact(grid, r, y, "command", INK_TEXT, "%s", view_job_command(row, text, sizeof text));
-    y = draw_fact(grid, r, y, "submitted", INK_TEXT, "%s ago by %s",
-                  view_age(model_row_time(row, "submitted_at"), place_at_ms(place), ago,
-                           sizeof ago),
-                  model_row_text(row, "user"));
-    y = draw_fact(grid, r, y, "elements", INK_TEXT,
-                  "%lld: %lld completed, %lld running, %lld pending, %lld failed, %lld cancelled",
-                  (long long)model_row_int(row, "elements", 0),
-                  (long long)model_row_int(row, "completed", 0),
-                  (long long)model_row_int(row, "running", 0),
-                  (long long)model_row_int(row, "pending", 0),
-                  (long long)model_row_int(row, "failed", 0),
-                  (long long)model_row_int(row, "cancelled", 0));
+    y = draw_fact(
+        grid, r, y, "submitted", INK_TEXT, "%s ago by %s",
+        view_age(model_row_time(row, "submitted_at"), place_at_ms(place), ago, sizeof ago),
+        model_row_text(row, "user"));
+    y = draw_fact(
+        grid, r, y, "elements", INK_TEXT,
+        "%lld: %lld completed, %lld running, %lld pending, %lld failed, %lld cancelled",
+        (long long)model_row_int(row, "elements", 0), (long long)model_row_int(row, "completed", 0),
+        (long long)model_row_int(row, "running", 0), (long long)model_row_int(row, "pending", 0),
+        (long long)model_row_int(row, "failed", 0), (long long)model_row_int(row, "cancelled", 0));
     y = draw_fact(grid, r, y, "wants", INK_TEXT, "%g cpus, %s, %s %s",
                   model_row_real(row, "cpus", 1),
                   str_format_bytes((uint64_t)model_row_int(row, "memory_bytes", 0), ago),
@@ -173,6 +171,7 @@ static void jobs_enter(struct place *place)
 
 const struct view view_jobs = {
     .name = "jobs",
+    .brief = "jobs",
     .title = "Jobs",
     .about = "what runs, waits, has ended",
     .context = KEYS_JOBS,

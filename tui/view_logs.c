@@ -25,6 +25,7 @@ static void logs_draw(struct place *place, struct grid *grid, struct rect rect)
 
 const struct view view_logs = {
     .name = "logs",
+    .brief = "logs",
     .title = "Logs",
     .about = "events and log records, merged",
     .context = KEYS_EVERYWHERE,
@@ -69,8 +70,7 @@ static void chat_draw(struct place *place, struct grid *grid, struct rect rect)
     char title[VIEW_STATUS_MAX];
     char right[VIEW_STATUS_MAX];
     if (rect.h >= 8 && model_state_count(place_state(place), MODEL_CHAT) > 0) {
-        chat_draw_members(place, grid,
-                          (struct rect){rect.x + 2, rect.y, rect.w - 2, 1});
+        chat_draw_members(place, grid, (struct rect){rect.x + 2, rect.y, rect.w - 2, 1});
         rect = rect_inset(rect, 0, rect.h >= 12 ? 2 : 1, 0, 0);
     }
     (void)snprintf(title, sizeof title, "Chat%s%.100s", place->subject[0] != '\0' ? ": " : "",
@@ -87,6 +87,7 @@ static void chat_enter(struct place *place)
 
 const struct view view_chat = {
     .name = "chat",
+    .brief = "chat",
     .title = "Chat",
     .about = "messages; Enter or i writes one",
     .context = KEYS_CHAT,

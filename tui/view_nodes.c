@@ -70,8 +70,11 @@ static void nodes_cell_percent(struct list_cell *cell, double value)
     if (isnan(value))
         cell_unknown(cell);
     else
-        cell_number(cell, value >= 95 ? INK_BAD : value >= 80 ? INK_WARN : INK_TEXT, value, "%.0f%%",
-                    value);
+        cell_number(cell,
+                    value >= 95   ? INK_BAD
+                    : value >= 80 ? INK_WARN
+                                  : INK_TEXT,
+                    value, "%.0f%%", value);
 }
 
 static double nodes_memory_percent(const struct model_row *row)
@@ -252,7 +255,8 @@ static void nodes_facts(struct place *place, const struct model_row *row, struct
     struct model_value labels = model_row_get(row, "labels");
     int y = draw_fact(grid, r, r.y, "state", state_ink(state), "%s%s%s", state,
                       reason[0] != '\0' ? ": " : "", reason);
-    y = draw_fact(grid, r, y, "roles", INK_TEXT, "%s", model_value_format(&roles, text, sizeof text));
+    y = draw_fact(grid, r, y, "roles", INK_TEXT, "%s",
+                  model_value_format(&roles, text, sizeof text));
     y = draw_fact(grid, r, y, "address", INK_TEXT, "%s, API %s", model_row_text(row, "address"),
                   model_row_text(row, "api_address"));
     y = draw_fact(grid, r, y, "version", INK_TEXT, "%s, up %s, pid %lld",
@@ -268,9 +272,9 @@ static void nodes_facts(struct place *place, const struct model_row *row, struct
         y = draw_fact(grid, r, y, "labels", INK_TEXT, "%s",
                       model_value_format(&labels, text, sizeof text));
     if (model_row_time(row, "joined_at") != 0)
-        (void)draw_fact(grid, r, y, "joined", INK_TEXT, "%s ago",
-                        view_age(model_row_time(row, "joined_at"), place_at_ms(place), text,
-                                 sizeof text));
+        (void)draw_fact(
+            grid, r, y, "joined", INK_TEXT, "%s ago",
+            view_age(model_row_time(row, "joined_at"), place_at_ms(place), text, sizeof text));
 }
 
 static void nodes_graph(const struct place *place, const struct model_row *row, struct grid *grid,
@@ -333,6 +337,7 @@ static void nodes_enter(struct place *place)
 
 const struct view view_nodes = {
     .name = "nodes",
+    .brief = "nodes",
     .title = "Nodes",
     .about = "who is there and how they fare",
     .context = KEYS_NODES,

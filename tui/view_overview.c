@@ -140,10 +140,10 @@ static int overview_draw_groups(struct place *place, struct grid *grid, struct r
         x += grid_text(grid, x, y, 16,
                        leader[0] != '\0' ? STYLE_BOLD(INK_ACCENT) : STYLE_BOLD(INK_BAD),
                        leader[0] != '\0' ? leader : "nobody");
-        (void)grid_printf(grid, x + 2, y++, r.x + r.w - x - 2, STYLE(INK_DIM), "for %s, term %lld",
-                          view_age(model_row_time(row, "since"), place_at_ms(place), age,
-                                   sizeof age),
-                          (long long)model_row_int(row, "term", 0));
+        (void)grid_printf(
+            grid, x + 2, y++, r.x + r.w - x - 2, STYLE(INK_DIM), "for %s, term %lld",
+            view_age(model_row_time(row, "since"), place_at_ms(place), age, sizeof age),
+            (long long)model_row_int(row, "term", 0));
     }
     return y - r.y;
 }
@@ -169,8 +169,8 @@ static void overview_draw_node(struct place *place, const struct model_row *row,
     x += 9;
     int line = r.x + r.w - x;
     if (line >= 22 && !isnan(memory)) {
-        (void)grid_printf(grid, x, r.y, 8, STYLE(memory >= 95 ? INK_WARN : INK_TEXT),
-                          "mem %3.0f%%", (double)memory);
+        (void)grid_printf(grid, x, r.y, 8, STYLE(memory >= 95 ? INK_WARN : INK_TEXT), "mem %3.0f%%",
+                          (double)memory);
         x += 9;
         line -= 9;
     }
@@ -377,27 +377,32 @@ static int overview_n_active(const struct model_state *state, enum model_table t
 
 static void overview_draw_panes(struct place *place, struct grid *grid, struct rect r)
 {
-    static int (*const left[])(struct place *, struct grid *, struct rect) = {overview_draw_groups,
-                                                                              overview_draw_nodes};
-    static int (*const right[])(struct place *, struct grid *, struct rect) = {
+    static int (*const panes[])(struct place *, struct grid *, struct rect) = {
+        overview_draw_groups, overview_draw_nodes, overview_draw_chat};
+    static int (*const others[])(struct place *, struct grid *, struct rect) = {
         overview_draw_jobs, overview_draw_queries, overview_draw_rollouts, overview_draw_chat};
     const struct model_state *state = place_state(place);
     const struct overview *own = place->own;
     int groups = 1 + (int)model_state_count(state, MODEL_ELECTIONS);
-    int lefts[] = {groups < 3 ? groups : 3, 1 + (int)own->n_nodes};
     int rollouts = (int)model_state_count(state, MODEL_ROLLOUTS);
+    int chat = r.h / 3 + 2;
+    int lefts[] = {groups < 3 ? groups : 3, 1 + (int)own->n_nodes, chat};
     int rights[] = {1 + overview_n_active(state, MODEL_JOBS),
-                    1 + overview_n_active(state, MODEL_QUERIES), 1 + rollouts, r.h / 3 + 2};
-    if (r.w >= 76) {
-        int w = r.w / 2;
-        overview_draw_column(place, grid, (struct rect){r.x, r.y, w - 1, r.h}, left, lefts, 2);
-        overview_draw_column(place, grid, (struct rect){r.x + w + 1, r.y, r.w - w - 1, r.h}, right,
-                             rights, 4);
-    } else {
-        overview_draw_column(place, grid, r, left, lefts, 2);
+                    1 + overview_n_active(state, MODEL_QUERIES), 1 + rollouts, chat};
+    if (r.w < 76) {
         int used = lefts[0] + lefts[1] + 2;
-        overview_draw_column(place, grid, rect_inset(r, 0, used, 0, 0), right, rights, 4);
+        overview_draw_column(place, grid, r, panes, lefts, 2);
+        overview_draw_column(place, grid, rect_inset(r, 0, used, 0, 0), others, rights, 4);
+        return;
     }
+    /* chat stands where there is more room */
+    bool is_left =
+        lefts[0] + lefts[1] < rights[0] + rights[1] + rights[2] && (int)own->n_nodes < r.h;
+    int w = r.w / 2;
+    overview_draw_column(place, grid, (struct rect){r.x, r.y, w - 1, r.h}, panes, lefts,
+                         is_left ? 3 : 2);
+    overview_draw_column(place, grid, (struct rect){r.x + w + 1, r.y, r.w - w - 1, r.h}, others,
+                         rights, is_left ? 3 : 4);
 }
 
 static void overview_draw(struct place *place, struct grid *grid, struct rect r)
@@ -412,7 +417,7 @@ static void overview_draw(struct place *place, struct grid *grid, struct rect r)
                         knows ? "All is well" : "Nothing is known yet");
         r = rect_inset(r, 0, 1 + gap, 0, 0);
     } else {
-        int most = r.h / 3 > 3 ? r.h / 3 : 3;
+        int most = r.h < 12 ? r.h - 1 : r.h / 3;
         int h = n + 1 < most ? n + 1 : most;
         (void)snprintf(text, sizeof text, "%d", n);
         draw_title(grid, (struct rect){r.x, r.y, r.w, 1}, "What is wrong", text,
@@ -426,13 +431,13 @@ static void overview_draw(struct place *place, struct grid *grid, struct rect r)
         struct rect below = {r.x, r.y + r.h - log, r.w, log};
         draw_title(grid, (struct rect){below.x, below.y, below.w, 1}, "Latest warnings and errors",
                    NULL, place->focus == PLACE_LOG);
-        log_view_draw(&place->log, grid, rect_inset(below, 0, 1, 0, 0),
-                      place->focus == PLACE_LOG);
+        log_view_draw(&place->log, grid, rect_inset(below, 0, 1, 0, 0), place->focus == PLACE_LOG);
     }
 }
 
 const struct view view_overview = {
     .name = "overview",
+    .brief = "over",
     .title = "Overview",
     .about = "what is wrong, since when, and where",
     .context = KEYS_EVERYWHERE,

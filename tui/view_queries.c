@@ -113,6 +113,7 @@ static void queries_enter(struct place *place)
 
 const struct view view_queries = {
     .name = "queries",
+    .brief = "sql",
     .title = "Queries",
     .about = "SQL statements; Enter shows the stages of one",
     .context = KEYS_QUERIES,
@@ -125,7 +126,16 @@ const struct view view_queries = {
 
 /* Stages of a statement */
 
-enum { STAGES_NUMBER, STAGES_STATE, STAGES_BAR, STAGES_TASKS, STAGES_ROWS, STAGES_BYTES, STAGES_WALL, STAGES_TEXT };
+enum {
+    STAGES_NUMBER,
+    STAGES_STATE,
+    STAGES_BAR,
+    STAGES_TASKS,
+    STAGES_ROWS,
+    STAGES_BYTES,
+    STAGES_WALL,
+    STAGES_TEXT
+};
 
 enum { STAGES_BAR_WIDTH = 16 };
 

@@ -1,4 +1,5 @@
-/* What serves, how much of the traffic it has and had, what its gates say, and where nodes stand. */
+/* What serves, how much of the traffic it has and had, what its gates say, and where nodes stand.
+ */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -195,8 +196,8 @@ static int rollouts_draw_route(const struct model_row *row, struct grid *grid, s
     (void)grid_text(grid, r.x + 22, r.y, 9, STYLE(is_doubt ? INK_WARN : state_ink(status)),
                     is_doubt ? "in doubt" : status);
     (void)grid_printf(grid, r.x + 32, r.y, r.w - 32, STYLE(INK_DIM), "%s %.0f%%%s%s%s",
-                      model_row_text(row, "stable_model_id"),
-                      view_member(row, "weights", "stable"), canary[0] != '\0' ? ", " : "", canary,
+                      model_row_text(row, "stable_model_id"), view_member(row, "weights", "stable"),
+                      canary[0] != '\0' ? ", " : "", canary,
                       model_row_bool(row, "in_rotation") ||
                               model_row_get(row, "in_rotation").type == MODEL_TYPE_NULL
                           ? ""
@@ -232,8 +233,8 @@ static int rollouts_draw_transactions(struct place *place, struct grid *grid, st
         const struct model_row *row = model_state_at(state, MODEL_TRANSACTIONS, i);
         const char *word = model_row_text(row, "state");
         char id[VIEW_SHORT_MAX];
-        int x = r.x + grid_text(grid, r.x, y, 14, STYLE(INK_DIM),
-                                view_short_id(model_row_key(row), id));
+        int x = r.x +
+                grid_text(grid, r.x, y, 14, STYLE(INK_DIM), view_short_id(model_row_key(row), id));
         x = r.x + 15 + grid_text(grid, r.x + 15, y, 12, STYLE(state_ink(word)), word) + (x > 0);
         (void)grid_text(grid, r.x + 28, y++, r.w - 28, STYLE(INK_DIM), model_row_text(row, "text"));
     }
@@ -274,6 +275,7 @@ static void rollouts_detail(struct place *place, const void *row, struct grid *g
 
 const struct view view_rollouts = {
     .name = "rollouts",
+    .brief = "roll",
     .title = "Rollouts",
     .about = "what serves, how much of it, gates and votes",
     .context = KEYS_ROLLOUTS,

@@ -54,7 +54,7 @@ const char *view_job_command(const struct model_row *job, char *out, size_t size
 
 int view_state_rank(const char *state)
 {
-    static const char *const order[] = {"offline", "suspect", "failed", "lost",     "draining",
+    static const char *const order[] = {"offline", "suspect",  "failed",  "lost",    "draining",
                                         "running", "assigned", "pending", "drained", "online"};
     for (size_t i = 0; i < MEM_COUNT(order); i++) {
         if (strcmp(order[i], state) == 0)
