@@ -59,6 +59,7 @@ enum { EVENT_SLICES = 10, EVENT_SOURCES_MAX = 16 };
 
 struct event_source {
     const char *table;
+    bool local;  /* rows that only this node knows: told once to each new collector */
     bool whole;  /* rows that it does not add are no more */
     bool sliced; /* asked for each of EVENT_SLICES parts in turn, else for everything (slice 0) */
     void (*fn)(void *arg, struct event_rows *rows, unsigned slice);

@@ -19,6 +19,7 @@ struct event_seen {
 struct event_rows {
     struct events *events;
     const struct event_source *source;
+    bool anyway;             /* whatever the state holds */
     struct event_seen *seen; /* of a whole table */
 };
 
@@ -61,7 +62,7 @@ void event_rows_add(struct event_rows *rows, const char *key, json_t *row)
     const char *before = event_state_row(events->state, table, key);
     if (rows->source->whole)
         event_rows_note(rows, key);
-    if (before != NULL) {
+    if (before != NULL && !rows->anyway) {
         char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(6));
         json_t *changed =
             text != NULL && strcmp(text, before) == 0 ? NULL : event_rows_changed(before, row);
@@ -89,7 +90,7 @@ static void event_rows_sweep(void *arg, const char *key, const char *row)
 static void events_ask_source(struct events *events, const struct event_source *source,
                               unsigned slice)
 {
-    struct event_rows rows = {.events = events, .source = source};
+    struct event_rows rows = {.events = events, .source = source, .anyway = source->local};
     source->fn(source->arg, &rows, slice);
     if (!source->whole)
         return;
@@ -107,9 +108,16 @@ void events_frame_tick(struct events *events, unsigned slice)
 {
     for (unsigned i = 0; i < events->sources_n; i++) {
         const struct event_source *source = &events->sources[i];
-        if (source->sliced || i % EVENT_SLICES == slice)
+        if (!source->local && (source->sliced || i % EVENT_SLICES == slice))
             events_ask_source(events, source, source->sliced ? slice : 0);
     }
+}
+
+void events_tell_local(struct events *events)
+{
+    for (unsigned i = 0; i < events->sources_n; i++)
+        if (events->sources[i].local)
+            events_ask_source(events, &events->sources[i], 0);
 }
 
 void events_add_source(struct node *node, const struct event_source *source)
@@ -127,6 +135,7 @@ void events_begin(struct node *node)
     events->begun = true;
     for (unsigned slice = 0; slice < EVENT_SLICES; slice++)
         events_frame_tick(events, slice);
+    events_tell_local(events);
     events_collect_own(events);
 }
 

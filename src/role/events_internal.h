@@ -138,6 +138,8 @@ void events_collect_free(struct events *events);
 
 void events_frame_apply(struct events *events, const struct event *event);
 void events_frame_tick(struct events *events, unsigned slice);
+/* A new collector is to know the rows that only this node knows. */
+void events_tell_local(struct events *events);
 /* malloc'ed. */
 char *events_frame_text(struct events *events, size_t *len);
 

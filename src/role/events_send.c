@@ -57,6 +57,7 @@ void events_on_ack(void *self, uint64_t from, const ProtobufCMessage *message)
         events->asked_by = from;
         events->asked_term = ack->term;
         events->sent = ack->seq < events->seq ? ack->seq : events->seq;
+        events_tell_local(events);
         if (ack->seq > events->seq) /* it knows more of this node than the node itself */
             events->seq = events->sent = ack->seq;
     } else if (from != events->asked_by || ack->term != events->asked_term ||

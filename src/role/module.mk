@@ -117,6 +117,7 @@ librole_a_SOURCES += src/role/query.c src/role/query.h
 librole_a_SOURCES += src/role/query_answer.c
 librole_a_SOURCES += src/role/query_cluster.c src/role/query_cluster.h
 librole_a_SOURCES += src/role/query_cluster_rows.c
+librole_a_SOURCES += src/role/query_events.c
 librole_a_SOURCES += src/role/query_internal.h
 librole_a_SOURCES += src/role/query_out.c
 librole_a_SOURCES += src/role/query_read.c

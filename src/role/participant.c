@@ -6,6 +6,7 @@
 #include "role/participant.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,6 +14,8 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "role/api_json.h"
+#include "role/events.h"
 #include "role/participant_internal.h"
 #include "role/rollouts.h"
 #include "role/routing_table.h"
@@ -36,6 +39,87 @@ bool participant_takes_part(const Wire__Node *member)
 /* ---- effects
  * ------------------------------------------------------------------------------------- */
 
+static json_t *participant_routing_row(const struct participant *participant,
+                                       const struct routing_state *state)
+{
+    const char *why;
+    json_t *row = participant_state_json(state);
+    json_object_set_new(row, "node", api_json_text(node_options(participant->node)->name));
+    json_object_set_new(
+        row, "in_rotation",
+        json_boolean(routing_table_in_rotation(node_routing(participant->node), &why)));
+    return row;
+}
+
+static void participant_tell_routing(struct participant *participant,
+                                     const struct routing_state *state)
+{
+    const char *name = node_options(participant->node)->name;
+    if (!events_enabled(participant->node))
+        return;
+    char *key = mem_printf("%s/%s", name, state->service);
+    event_emit(participant->node, EVENT_ROUTING_VERSION,
+               EVENT_ABOUT(.node = name, .key = key, .by = state->by, .cause = state->reason,
+                           .row = participant_routing_row(participant, state)),
+               "%s serves %s at version %llu: %s %d %%%s%s", name, state->service,
+               (unsigned long long)state->version, state->stable, state->stable_weight,
+               state->canary[0] != '\0' ? ", " : "", state->canary);
+    free(key);
+}
+
+static void participant_routing_rows(void *arg, struct event_rows *rows, unsigned slice)
+{
+    const struct participant *participant = arg;
+    const struct routing_table *table = node_routing(participant->node);
+    const struct routing_state *state;
+    (void)slice;
+    for (size_t i = 0; (state = routing_table_at(table, i)) != NULL; i++) {
+        char *key = mem_printf("%s/%s", node_options(participant->node)->name, state->service);
+        event_rows_add(rows, key, participant_routing_row(participant, state));
+        free(key);
+    }
+}
+
+/* "prepared -> committed: why". The coordinator's view is the row; of the others it has what they
+ * voted. */
+static void participant_tell_change(struct participant *participant,
+                                    const struct txn_effect *effect)
+{
+    char id[UUID_TEXT_MAX];
+    char state[32] = "";
+    const char *name = node_options(participant->node)->name;
+    const char *to = strstr(effect->text, "-> ");
+    if (to == NULL || !events_enabled(participant->node))
+        return;
+    (void)uuid_format(&effect->txid, id);
+    (void)snprintf(state, sizeof state, "%.*s", (int)strcspn(to + 3, ":, "), to + 3);
+    char *part = mem_printf("part.%s", name);
+    bool votes = strcmp(state, "prepared") == 0;
+    json_t *row = effect->yes ? json_pack("{s:s, s:s, s:o}", "coordinator", name, "state", state,
+                                          "text", api_json_text(effect->text))
+                  : votes     ? json_pack("{s:s}", part, state)
+                              : NULL;
+    bool doubt = strstr(state, "doubt") != NULL;
+    event_emit(participant->node, doubt ? EVENT_TXN_DOUBT : EVENT_TXN_STATE,
+               EVENT_ABOUT(.node = name, .key = row != NULL ? id : NULL, .row = row,
+                           .more = json_pack("{s:s, s:s}", "txid", id, "state", state)),
+               "%s transaction %s on %s: %s", effect->yes ? "coordinated" : "taking part in", id,
+               name, effect->text);
+    free(part);
+}
+
+static void participant_tell_ended(struct participant *participant, const struct txn_effect *effect)
+{
+    char id[UUID_TEXT_MAX];
+    event_emit(participant->node, EVENT_TXN_STATE,
+               EVENT_ABOUT(.node = node_options(participant->node)->name,
+                           .key = uuid_format(&effect->txid, id), .gone = true,
+                           .more = json_pack("{s:s, s:s}", "txid", uuid_format(&effect->txid, id),
+                                             "state", "ended")),
+               "transaction %s has ended: every participant has applied it",
+               uuid_format(&effect->txid, id));
+}
+
 static void participant_apply(struct participant *participant, const struct txn_item *item)
 {
     struct routing_state state;
@@ -48,6 +132,7 @@ static void participant_apply(struct participant *participant, const struct txn_
     state.txid = item->txid;
     state.at_ms = item->at_ms;
     routing_table_apply(node_routing(participant->node), &state);
+    participant_tell_routing(participant, &state);
 }
 
 static void participant_alarm(struct participant *participant, const struct txn_effect *effect)
@@ -105,8 +190,10 @@ static void participant_do(struct participant *participant, struct txn_effect *e
     case TXN_EFFECT_CHANGED:
         log_debug(&participant_log, "%stransaction %s: %s", effect->yes ? "coordinated " : "",
                   uuid_format(&effect->txid, id), effect->text);
+        participant_tell_change(participant, effect);
         break;
     case TXN_EFFECT_ENDED:
+        participant_tell_ended(participant, effect);
         break;
     }
 }
@@ -410,6 +497,10 @@ static int participant_start(struct node *node, void **self, struct error *e)
     loop_timer_init(&participant->timer, node_loop(node), participant_on_timer, participant);
     loop_timer_init(&participant->snapshot_timer, node_loop(node), participant_on_snapshot_timer,
                     participant);
+    events_add_source(participant->node, &(struct event_source){.table = "routing",
+                                                                .local = true,
+                                                                .fn = participant_routing_rows,
+                                                                .arg = participant});
     participant->rollouts = rollouts_new(participant);
     participant_api_add_routes(participant);
     participant_group_add_routes(participant);

@@ -26,6 +26,8 @@ static void query_stop(struct query *q)
     struct queries *role = q->role;
     if (q->ended)
         return;
+    if (q->told)
+        query_tell_end(q, NULL);
     q->ended = true;
     metric_series_add(metric_series(METRIC_SQL_QUERIES, q->code == 0 ? "ok" : err_name(q->code)),
                       1);
@@ -71,6 +73,7 @@ static void query_fail_line(struct query *q, int code, size_t at, const char *hi
     if (at != SQL_AT_NONE)
         json_object_set_new(error, "position", json_integer((json_int_t)at));
     q->code = code;
+    query_tell_end(q, text);
     query_stop(q);
     query_out_line(q, json_pack("{s:o}", "error", error));
     query_out_end(q);
@@ -136,6 +139,7 @@ static void query_on_timer(void *arg)
     struct query *q = arg;
     if (q->ended || q->full)
         return;
+    query_tell_slow(q);
     query_look_for_stragglers(q);
     query_out_progress(q);
     loop_timer_start(&q->timer, QUERY_PROGRESS_MS);
@@ -158,6 +162,7 @@ static void queries_admit(struct queries *role)
         best->waiting = false;
         role->waiting_n--;
         role->running_n++;
+        query_tell_begin(best);
         query_begin(best);
     }
 }
@@ -278,6 +283,7 @@ static int queries_start(struct node *node, void **self, struct error *e)
     TAILQ_INIT(&role->all);
     http_router_add(node_router(node), queries_routes, MEM_COUNT(queries_routes), role);
     metric_add_collector(queries_collect, role);
+    query_events_start(role);
     *self = role;
     return 0;
 }
@@ -303,6 +309,7 @@ static void queries_stop(void *self)
 static void queries_free(void *self)
 {
     metric_remove_collector(queries_collect, self);
+    query_events_free(self);
     free(self);
 }
 

@@ -107,7 +107,8 @@ struct query {
     char id_text[UUID_TEXT_MAX];
     char *session, *user, *text;
     bool waiting, ended;
-    int code; /* of its end; before: what it is when the client goes */
+    bool told; /* that it runs */
+    int code;  /* of its end; before: what it is when the client goes */
     int64_t began_ms;
     struct sql_statement statement;
 
@@ -165,10 +166,13 @@ struct query {
     TAILQ_ENTRY(query) entry;
 };
 
+struct query_events;
+
 struct queries {
     struct node *node;
     bool stopped;
     unsigned running_n, waiting_n;
+    struct query_events *events;
     TAILQ_HEAD(, query) all; /* waiting ones in order of arrival */
 };
 
@@ -177,6 +181,14 @@ void query_fail(struct query *q, int code, size_t at, const char *hint, const ch
     __attribute__((format(printf, 5, 6)));
 void query_fail_error(struct query *q, const struct sql_error *e);
 void query_done(struct query *q); /* writes {"done":...} and ends */
+
+/* query_events.c: what is told of statements. */
+void query_tell_begin(struct query *q);
+void query_tell_slow(struct query *q); /* it takes long */
+void query_tell_stage(struct query *q, bool ended);
+void query_tell_end(struct query *q, const char *why); /* NULL: see q->code */
+void query_events_start(struct queries *role);
+void query_events_free(struct queries *role);
 
 /* query_statement.c: begins what has been admitted. */
 void query_begin(struct query *q);

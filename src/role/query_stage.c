@@ -511,6 +511,7 @@ static void query_stage_end(struct query *q)
     struct query_stage *stage = &q->stages[q->stage];
     stage->wall_ms = loop_now_ms(node_loop(q->role->node)) - stage->started_ms;
     metric_observe(METRIC_SQL_STAGE, stage->wall_ms * 1000);
+    query_tell_stage(q, true);
     metric_add(METRIC_SQL_STAGE_ROWS, stage->rows);
     metric_add(METRIC_SQL_STAGE_BYTES, stage->bytes);
     if (q->plan.stages[q->stage].output != SQL_OUTPUT_ROWS && !stage->by_alone) {
@@ -645,6 +646,7 @@ static void query_stage_begin(struct query *q)
         stage->tasks[t].index = t;
         STAILQ_INIT(&stage->tasks[t].held);
     }
+    query_tell_stage(q, false);
     for (size_t t = 0; t < stage->tasks_n; t++)
         query_attempt_begin(&stage->tasks[t]);
 }

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "role/events.h"
 #include "role/rollouts_internal.h"
 #include "role/routing_table.h"
 #include "run/state_query.h"
@@ -396,6 +397,41 @@ static void rollouts_note(struct rollouts_entry *entry, const struct rollout_upd
              update->by, update->text);
 }
 
+static json_t *rollouts_row(const struct rollouts_entry *entry)
+{
+    json_t *row = rollouts_json(entry);
+    (void)json_object_del(row, "notes"); /* they are events */
+    return row;
+}
+
+static void rollouts_tell(struct rollouts_entry *entry, const struct rollout_update *update)
+{
+    const char *service = entry->r.targets[0].service;
+    if (!events_enabled(entry->rollouts->node))
+        return;
+    event_emit(entry->rollouts->node,
+               strncmp(update->text, "gate ", 5) == 0 ? EVENT_ROLLOUT_GATE : EVENT_ROLLOUT_STATE,
+               EVENT_ABOUT(.key = service, .by = update->by, .cause = update->text,
+                           .more = json_pack("{s:s}", "what", update->what),
+                           .row = rollouts_row(entry)),
+               "rollout of %s: %s, now %s at %d %%%s%s", service, update->what,
+               rollout_state_name(entry->r.state), entry->r.weight,
+               update->text[0] != '\0' ? ": " : "", update->text);
+}
+
+/* The latest of each service. */
+static void rollouts_rows(void *arg, struct event_rows *rows, unsigned slice)
+{
+    struct rollouts *rollouts = arg;
+    const struct rollouts_entry *entry;
+    (void)slice;
+    TAILQ_FOREACH (entry, &rollouts->entries, link) {
+        const char *service = entry->r.targets[0].service;
+        if (rollouts->active && rollouts_find(rollouts, service, false) == entry)
+            event_rows_add(rows, service, rollouts_row(entry));
+    }
+}
+
 static void rollouts_drop_old(struct rollouts *rollouts)
 {
     struct rollouts_entry *entry = TAILQ_FIRST(&rollouts->entries);
@@ -452,8 +488,10 @@ int rollouts_step(struct rollouts_entry *entry, struct rollout_event event,
         memcpy(text, update.text, sizeof update.text);
     if (err < 0)
         return err;
-    if (update.note)
+    if (update.note) {
         rollouts_note(entry, &update, event.wall_ms);
+        rollouts_tell(entry, &update);
+    }
     if (update.next_ms == INT64_MAX) {
         loop_timer_stop(&entry->timer);
     } else {
@@ -584,6 +622,9 @@ struct rollouts *rollouts_new(struct participant *participant)
     rollouts->node = participant->node;
     TAILQ_INIT(&rollouts->models);
     TAILQ_INIT(&rollouts->entries);
+    events_add_source(
+        rollouts->node,
+        &(struct event_source){.table = "rollouts", .fn = rollouts_rows, .arg = rollouts});
     rollouts_model_add_routes(rollouts);
     rollouts_api_add_routes(rollouts);
     return rollouts;

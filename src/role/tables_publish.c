@@ -19,6 +19,7 @@
 #include "role/changes.h"
 #include "role/state.h"
 #include "role/tables_checkpoint.h"
+#include "role/events.h"
 #include "role/tables_internal.h"
 #include "run/state_tables.h"
 #include "wire/lake_path.h"
@@ -227,6 +228,8 @@ static void tables_behind_pause(struct tables_behind *behind, const char *text)
         behind->pause_ms = TABLES_PUBLISH_PAUSE_MAX_MS;
     log_warn(&tables_log, "log of table %s: %s: trying again in %" PRId64 " ms", behind->table.name,
              text, behind->pause_ms);
+    event_emit(behind->publish->tables->node, EVENT_STORE_TROUBLE, EVENT_ABOUT(.cause = text),
+               "the log of table %s cannot be written to the store: %s", behind->table.name, text);
     loop_timer_start(&behind->timer, behind->pause_ms);
 }
 

@@ -86,6 +86,34 @@ still() {
     wait_until 20 is_new
 }
 
+@test "statements, their stages and ends are told, and stay in the frames for a while" {
+    start_cluster 1
+    wait_until 20 ready_frame
+    clustersh -c 'CREATE TABLE t AS SELECT i, i % 7 AS k FROM range(1000) r(i)' -c 'SELECT k, count(*) FROM t GROUP BY k' >/dev/null
+    run clustersh -c 'SELECT 1 FROM t WHERE nonsense(i)'
+    [ "$status" = 3 ]
+    told() { api '/api/events?since=1h&kind=query.*' | jq -se 'map(.kind) | index("query.begin") and index("query.stage") and index("query.end") and index("query.fail")'; }
+    wait_until 20 told
+    ready_frame | jq -e '.queries | map(.state) | index("completed") and index("failed")'
+    ready_frame | jq -e '.stages | length > 0 and all((.state == "completed" and .tasks == .tasks_done) or .state == "failed")'
+}
+
+@test "a rollout: its states, the transaction, what every node serves" {
+    start_cluster 3
+    wait_until 20 ready_frame
+    api -f -d '{"id":"a","url":"echo:"}' /api/models >/dev/null
+    api -f -d '{"id":"b","url":"echo:"}' /api/models >/dev/null
+    api -f -d '{"model":"a"}' /api/rollouts/api/start >/dev/null
+    promoted() { ready_frame n2 | jq -e '.rollouts[] | select(.service == "api") | .state == "promoted"'; }
+    wait_until 30 promoted
+    serves() { ready_frame n2 | jq -e '.routing | map(select(.service == "api" and .version == 1 and .stable_model_id == "a")) | length == 3'; }
+    wait_until 30 serves
+    told() { api '/api/events?since=1h' | jq -se 'map(.kind) | index("txn.state") and index("rollout.state") and index("routing.version")'; }
+    wait_until 20 told
+    none_left() { ready_frame | jq -e '.transactions == []'; }
+    wait_until 30 none_left
+}
+
 @test "what a person does is told with who did it" {
     start_cluster 1
     api -X POST -d '{}' /api/nodes/n1/drain >/dev/null
