@@ -109,6 +109,11 @@ const struct model_lines *model_live_events(const struct model *model)
     return model->events;
 }
 
+const struct model_vitals *model_live_vitals(const struct model *model)
+{
+    return model->vitals;
+}
+
 int64_t model_live_ms(const struct model *model)
 {
     return model->live_ms;

@@ -30,6 +30,7 @@ enum {
     MODEL_OUTPUT_MAX = 32 * 1024,
     MODEL_OUTPUT_BYTES_MAX = 4 * 1024 * 1024,
     MODEL_FRAME_MS = 10 * 1000,
+    MODEL_FRAME_EVENTS = 16 * 1024, /* or after so many events */
     MODEL_FRAMES_MAX = 512,
     MODEL_PAST_BYTES_MAX = 8 * 1024 * 1024, /* of rows that only the past holds */
     MODEL_CURSOR_MAX = 512,
@@ -65,6 +66,7 @@ uint64_t model_generation(const struct model *model);
 /* The live side, whatever is shown: for "how far behind", badges, and rates. */
 const struct model_state *model_live_state(const struct model *model);
 const struct model_lines *model_live_events(const struct model *model);
+const struct model_vitals *model_live_vitals(const struct model *model);
 int64_t model_live_ms(const struct model *model);   /* how late it is in the cluster; 0: unknown */
 int64_t model_oldest_ms(const struct model *model); /* as far as it goes back by itself; 0 */
 /* Events that are known to be missing, for ever; those the server or a node said it dropped are
@@ -85,12 +87,18 @@ int model_seek_event(struct model *model, uint64_t pos);
  * that past are empty until model_past_line() and model_past_vitals_line() fill them. */
 int model_seek_frame(struct model *model, int64_t at_ms, const char *text, size_t len,
                      struct error *e);
-/* A line of the past that model_seek_frame() shows; ignored otherwise. */
+/* A line of the past that model_seek_frame() shows; ignored otherwise, and when it is later than
+ * what is shown. */
 void model_past_line(struct model *model, const char *text, size_t len);
+/* From now on patches of model_past_line() later than `from_ms` change what is shown: the frame was
+ * one of that moment, before the one that is shown. */
+void model_past_apply_from(struct model *model, int64_t from_ms);
 void model_past_vitals_line(struct model *model, const char *text, size_t len);
 
-/* What comes in, as docs/events.md has it. Malformed lines are counted and left out; the first
- * reason is in model_complaint(). */
+/* What comes in, as docs/events.md has it. A frame takes the place of the live state; its cursor
+ * counts when there is none yet. After a later frame events come from the old cursor on: patches
+ * applied once more in their order end where they ended. Malformed lines are counted and left out;
+ * the first reason is in model_complaint(). */
 int model_read_frame(struct model *model, const char *text, size_t len, struct error *e);
 enum model_line_kind {
     MODEL_LINE_EVENT,     /* taken, or a duplicate */
@@ -116,6 +124,8 @@ void model_clear_output(struct model *model);
 
 /* Where to go on after a break; "" before the first frame. */
 const char *model_cursor(const struct model *model);
+/* The server has nothing any more from there on: the next frame's counts, and the list says so. */
+void model_forget_cursor(struct model *model);
 uint64_t model_message_next(const struct model *model); /* last seq + 1; 0: none yet */
 const char *model_complaint(const struct model *model); /* "": none */
 

@@ -24,7 +24,7 @@ enum model_filter_known { MODEL_FILTER_UNKNOWN, MODEL_FILTER_YES, MODEL_FILTER_N
 struct model_filter {
     const struct model_lines *lines;
     uint64_t generation;
-    bool has_pattern, invert;
+    bool has_pattern, invert, has_empty;
     regex_t regex;
     locale_t locale; /* 0: as the program's */
     char piece[MODEL_FILTER_PIECE_MAX];
@@ -171,6 +171,8 @@ static bool model_filter_takes(struct model_filter *filter, uint64_t pos)
 {
     struct model_line line;
     size_t len;
+    if (model_lines_is_silent(filter->lines, pos) && !filter->has_empty)
+        return false;
     if (filter->level_min > MODEL_LEVEL_DEBUG || filter->n_kinds > 0 || filter->has_sources) {
         model_lines_get(filter->lines, pos, &line);
         if (line.level < filter->level_min)
@@ -205,6 +207,7 @@ int model_filter_new(const struct model_lines *lines, const struct model_filter_
     struct model_filter *made = mem_zalloc(sizeof *made);
     int rc = 0;
     made->invert = spec->invert && spec->pattern != NULL;
+    made->has_empty = spec->empty_lines;
     made->level_min = spec->level_min;
     nodeset_init(&made->sources);
     made->has_sources = spec->sources != NULL;

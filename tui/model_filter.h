@@ -17,6 +17,7 @@ struct model_filter_spec {
     const char *pattern; /* extended regular expression over "SOURCE KIND TEXT"; NULL: every line */
     bool invert;         /* those that don't match the pattern */
     bool ignore_case;
+    bool empty_lines; /* also lines without a text: those of output, not of events */
     enum model_level level_min;
     const char *kinds; /* "job.*,raft.*": wildcards, commas; "!x" takes away; NULL: all */
     const struct nodeset *sources; /* NULL: all; copied */

@@ -26,7 +26,8 @@ struct model {
     struct model_state shown; /* unless live is shown */
     int64_t shown_ms;
     uint64_t shown_pos;
-    bool is_elsewhere; /* what is shown came from the server: */
+    bool is_elsewhere;    /* what is shown came from the server: */
+    int64_t past_from_ms; /* patches later than that change it; INT64_MAX: none does */
     struct model_lines *past_events;
     struct model_vitals *past_vitals;
 

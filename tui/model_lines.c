@@ -28,7 +28,7 @@ struct model_chunk {
     char bytes[];
 };
 
-enum { MODEL_RECORD_GONE = 1, MODEL_RECORD_HOLE = 2 };
+enum { MODEL_RECORD_GONE = 1, MODEL_RECORD_HOLE = 2, MODEL_RECORD_SILENT = 4 };
 
 struct model_record {
     int64_t at_ms, when_ms;
@@ -233,6 +233,11 @@ const char *model_lines_whole(const struct model_lines *lines, uint64_t pos, siz
     return record->text;
 }
 
+bool model_lines_is_silent(const struct model_lines *lines, uint64_t pos)
+{
+    return (model_lines_record(lines, pos)->flags & MODEL_RECORD_SILENT) != 0;
+}
+
 void model_lines_get(const struct model_lines *lines, uint64_t pos, struct model_line *line)
 {
     const struct model_record *record = model_lines_record(lines, pos);
@@ -359,7 +364,8 @@ uint64_t model_lines_add(struct model_lines *lines, const struct model_line *lin
         .source = model_line_names_intern(&lines->sources, line->source),
         .kind = model_line_names_intern(&lines->kinds, line->kind),
         .flags = (uint8_t)((line->gone ? MODEL_RECORD_GONE : 0) |
-                           (line->is_hole ? MODEL_RECORD_HOLE : 0)),
+                           (line->is_hole ? MODEL_RECORD_HOLE : 0) |
+                           (line->text_len == 0 ? MODEL_RECORD_SILENT : 0)),
     };
     struct buf *draft = &lines->draft;
     buf_clear(draft);

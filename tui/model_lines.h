@@ -81,7 +81,11 @@ const char *model_lines_kind(const struct model_lines *lines, uint16_t id);
 size_t model_lines_n_sources(const struct model_lines *lines);
 size_t model_lines_n_kinds(const struct model_lines *lines);
 
-/* What "text" filters look at: "SOURCE KIND TEXT" in one piece, NUL-terminated. */
+/* Without a text: it changes a row and has nothing to tell (kind state.row). Filters leave it out.
+ */
+bool model_lines_is_silent(const struct model_lines *lines, uint64_t pos);
+
+/* What filters look at: "SOURCE KIND TEXT" in one piece, NUL-terminated. */
 const char *model_lines_whole(const struct model_lines *lines, uint64_t pos, size_t *len);
 
 const char *model_level_name(enum model_level level);

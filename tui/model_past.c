@@ -82,7 +82,11 @@ void model_past_keep(struct model *model, bool now)
 {
     const struct model_frame *last =
         model->n_frames > 0 ? &model->frames[model->n_frames - 1] : NULL;
-    if (!now && last != NULL && model->live_ms - last->when_ms < MODEL_FRAME_MS)
+    if (!now && last == NULL) /* no frame of the server yet */
+        return;
+    bool is_due = last == NULL || model->live_ms - last->when_ms >= MODEL_FRAME_MS ||
+                  model_lines_end(model->events) - last->pos > MODEL_FRAME_EVENTS;
+    if (!now && !is_due)
         return;
     MEM_GROW(model->frames, model->frames_cap, model->n_frames + 1);
     struct model_frame *frame = &model->frames[model->n_frames++];
@@ -218,8 +222,14 @@ int model_seek_frame(struct model *model, int64_t at_ms, const char *text, size_
     model->past_events = model_lines_new(&limits);
     model->past_vitals = model_vitals_new();
     model->is_elsewhere = true;
+    model->past_from_ms = INT64_MAX;
     model->mode = MODEL_MODE_PAST;
     model->shown_ms = at_ms;
     model->generation++;
     return 0;
+}
+
+void model_past_apply_from(struct model *model, int64_t from_ms)
+{
+    model->past_from_ms = from_ms;
 }

@@ -42,26 +42,13 @@ int model_read_frame(struct model *model, const char *text, size_t len, struct e
     model_state_copy(&state, &model->live);
     bool ok = model_state_read_frame(&state, text, len, cursor, sizeof cursor);
     if (ok) {
-        bool is_first = model->live_ms == 0;
         int64_t live_ms = state.at_ms > model->live_ms ? state.at_ms : model->live_ms;
-        if (!is_first) {
-            static const char gap[] = "what happened until here since the connection was lost is "
-                                      "not known";
-            (void)model_lines_add(model->events, &(struct model_line){
-                                                     .at_ms = live_ms,
-                                                     .when_ms = live_ms,
-                                                     .level = MODEL_LEVEL_WARN,
-                                                     .source = "clustertop",
-                                                     .kind = "events.hole",
-                                                     .text = gap,
-                                                     .text_len = sizeof gap - 1,
-                                                     .table = -1,
-                                                     .is_hole = true,
-                                                 });
-        }
         model_state_copy(&model->live, &state);
-        model->live_ms = model->frame_ms = live_ms;
-        (void)snprintf(model->cursor, sizeof model->cursor, "%s", cursor);
+        model->live_ms = live_ms;
+        if (model->cursor[0] == '\0') {
+            (void)snprintf(model->cursor, sizeof model->cursor, "%s", cursor);
+            model->frame_ms = live_ms;
+        }
         model_past_keep(model, true);
         model->generation++;
     }
@@ -221,6 +208,16 @@ static void model_add_hole(struct model *model, const char *source, int64_t when
                                          });
 }
 
+void model_forget_cursor(struct model *model)
+{
+    if (model->cursor[0] == '\0')
+        return;
+    model->cursor[0] = '\0';
+    model_add_hole(model, "clustertop", model->live_ms,
+                   "what happened here, while there was no connection, is not kept any more");
+    model->generation++;
+}
+
 static void model_count_missing(struct model *model, const char *source, uint64_t number,
                                 uint64_t missing, int64_t when_ms)
 {
@@ -273,7 +270,8 @@ static void model_take_event(struct model *model, const struct model_parts *part
     if (parts->lost > 0 && (uint64_t)parts->lost > missing)
         model->lost += (uint64_t)parts->lost - missing;
     (void)model_lines_add(model->events, &line);
-    model_apply(&model->live, &line);
+    if (model->frame_ms > 0)
+        model_apply(&model->live, &line);
     if (model->mode == MODEL_MODE_LIVE)
         model->generation++;
 }
@@ -371,6 +369,8 @@ void model_past_line(struct model *model, const char *text, size_t len)
         line.source = id;
     line.when_ms = line.at_ms;
     (void)model_lines_add(model->past_events, &line);
+    if (line.at_ms > model->past_from_ms)
+        model_apply(&model->shown, &line);
     model->generation++;
 }
 

@@ -259,6 +259,8 @@ tests_unit_task_queue_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 
 fake_cluster_files = tests/lib/fake_api.c tests/lib/fake_api.h tests/lib/fake_cluster.c tests/lib/fake_cluster.h
 
+fake_top_files = tests/lib/fake_api.c tests/lib/fake_api.h tests/lib/fake_top.c tests/lib/fake_top.h
+
 unit_tests += tests/unit/clustersh_test
 tests_unit_clustersh_test_SOURCES = tests/unit/clustersh_test.c $(fake_cluster_files)
 tests_unit_clustersh_test_LDADD = $(base_libs) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
@@ -299,3 +301,13 @@ unit_tests += tests/unit/tui_model_test
 tests_unit_tui_model_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/tui_widgets_test
 tests_unit_tui_widgets_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/tui_feed_test
+tests_unit_tui_feed_test_SOURCES = tests/unit/tui_feed_test.c $(fake_top_files)
+tests_unit_tui_feed_test_LDADD = $(tui_libs) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
+unit_tests += tests/unit/tui_filter_test
+tests_unit_tui_filter_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/tui_replay_test
+tests_unit_tui_replay_test_SOURCES = tests/unit/tui_replay_test.c $(fake_top_files)
+tests_unit_tui_replay_test_LDADD = $(tui_libs) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
+unit_tests += tests/unit/tui_vitals_test
+tests_unit_tui_vitals_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)

@@ -1,0 +1,560 @@
+/* Happy path: the frame, then events since its cursor, vitals, chat; all go on for ever. A timer of
+ * a second looks whether a stream has fallen silent and starts what is due.
+ *
+ * Failures: a stream that ends is made again from where it was, at whichever node answers; the
+ * client goes through those it knows. What is too old to go on from needs a new frame. A server
+ * without frames, or a refused token, is said, and asked again now and then. */
+#include "tui/feed.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "tui/feed_internal.h"
+#include "tui/replay.h"
+
+enum { FEED_TICK_MS = 250, FEED_CLIENT_RETRY_MS = 1000, FEED_FAILED_AGAIN_MS = 5000 };
+
+/* What is said */
+
+static void feed_set_text(char *to, size_t size, const char *text)
+{
+    char *clean = str_printable(text, strlen(text), false);
+    (void)snprintf(to, size, "%s", clean);
+    free(clean);
+}
+
+void feed_say(struct feed *feed, enum feed_state state, const char *text, const char *hint)
+{
+    feed->state = state;
+    feed_set_text(feed->text, sizeof feed->text, text);
+    feed_set_text(feed->hint, sizeof feed->hint, hint);
+    if (feed->client != NULL)
+        feed_set_text(feed->endpoint, sizeof feed->endpoint, client_endpoint(feed->client));
+    feed->generation++;
+}
+
+enum feed_state feed_state(const struct feed *feed)
+{
+    return feed->state;
+}
+
+const char *feed_text(const struct feed *feed)
+{
+    return feed->text;
+}
+
+const char *feed_hint(const struct feed *feed)
+{
+    return feed->hint;
+}
+
+int64_t feed_lost_ms(const struct feed *feed)
+{
+    return feed->lost_at_ms > 0 ? clock_mono_ms() - feed->lost_at_ms : 0;
+}
+
+const char *feed_endpoint(const struct feed *feed)
+{
+    return feed->endpoint;
+}
+
+bool feed_is_read_only(const struct feed *feed)
+{
+    return feed->read_only;
+}
+
+uint64_t feed_generation(const struct feed *feed)
+{
+    return feed->generation;
+}
+
+/* Streams */
+
+void feed_stream_stop(struct feed_stream *stream)
+{
+    if (stream->call != NULL)
+        client_cancel(stream->call);
+    stream->call = NULL;
+    stream->again_ms = INT64_MAX;
+}
+
+void feed_stream_later(struct feed_stream *stream, int64_t first_ms)
+{
+    stream->call = NULL;
+    stream->pause_ms =
+        stream->pause_ms == 0
+            ? (unsigned)first_ms
+            : (stream->pause_ms * 2 < FEED_PAUSE_MAX_MS ? stream->pause_ms * 2 : FEED_PAUSE_MAX_MS);
+    if (stream->pause_ms < first_ms)
+        stream->pause_ms = (unsigned)first_ms;
+    stream->again_ms = clock_mono_ms() + stream->pause_ms;
+}
+
+void feed_stream_get(struct feed_stream *stream, const char *path, enum client_body body,
+                     const struct client_handler *handler)
+{
+    bool is_stream = body == CLIENT_BODY_LINES || body == CLIENT_BODY_BYTES;
+    struct error e;
+    assert(stream->call == NULL);
+    stream->again_ms = INT64_MAX;
+    stream->heard_ms = clock_mono_ms();
+    stream->call = client_start(stream->feed->client,
+                                &CLIENT_REQUEST(.method = "GET", .path = path, .body = body,
+                                                .attempt_ms = FEED_ANSWER_MS,
+                                                .timeout_ms = is_stream ? 0 : FEED_TIMEOUT_MS),
+                                handler, stream, &e);
+    if (stream->call == NULL)
+        feed_stream_later(stream, FEED_PAUSE_MAX_MS);
+}
+
+static void feed_stream_heard(struct feed_stream *stream)
+{
+    stream->heard_ms = clock_mono_ms();
+    stream->pause_ms = 0;
+}
+
+static bool feed_stream_is_due(const struct feed_stream *stream, int64_t now_ms)
+{
+    return stream->call == NULL && stream->again_ms <= now_ms;
+}
+
+/* Trouble */
+
+static bool feed_is_refused(const struct client_reply *reply)
+{
+    return reply->code == ERR_UNAUTHORIZED || reply->code == ERR_FORBIDDEN;
+}
+
+static void feed_say_failed(struct feed *feed, const struct client_reply *reply)
+{
+    char text[FEED_TEXT_MAX];
+    const char *hint = reply->hint;
+    enum feed_state state = feed->lost_at_ms > 0 ? FEED_LOST : FEED_CONNECTING;
+    if (reply->status == 404 || reply->status == 405 || reply->code == ERR_UNSUPPORTED) {
+        state = FEED_FAILED;
+        (void)snprintf(text, sizeof text, "this server is older than clustertop (no /api/frame)");
+        hint = "update clusterd there; clustersh status, node list and job list work with it";
+    } else {
+        (void)snprintf(text, sizeof text, "%.*s", FEED_TEXT_MAX - 1, reply->text);
+    }
+    if (feed_is_refused(reply)) {
+        state = FEED_FAILED;
+        if (hint[0] == '\0')
+            hint = "--token-file FILE or CLUSTERSH_TOKEN gives the token, DATA/api.token of a node";
+    } else if (!reply->connected && hint[0] == '\0') {
+        hint = "is clusterd running there? -s ENDPOINT names another; clusterd dev starts one";
+    }
+    feed_say(feed, state, text, hint);
+}
+
+/* The events stopped: from now on what is shown is old. */
+static void feed_lose(struct feed *feed, const char *text)
+{
+    if (feed->lost_at_ms == 0 && feed->state == FEED_LIVE)
+        feed->lost_at_ms = clock_mono_ms();
+    if (feed->state == FEED_LIVE || feed->state == FEED_LOST)
+        feed_say(feed, FEED_LOST, text, "");
+}
+
+/* Learning where the other nodes are */
+
+static void feed_on_nodes(void *arg, const struct client_reply *reply)
+{
+    struct feed_stream *stream = arg;
+    stream->call = NULL;
+    if (reply->code == 0 && reply->json != NULL)
+        client_learn(stream->feed->client, reply->json);
+    stream->again_ms = clock_mono_ms() + FEED_LEARN_MS;
+}
+
+static void feed_learn(struct feed *feed)
+{
+    static const struct client_handler handler = {.done = feed_on_nodes};
+    feed_stream_get(&feed->learn, "/api/nodes?consistency=stale", CLIENT_BODY_JSON, &handler);
+}
+
+/* Events */
+
+static void feed_is_live(struct feed *feed)
+{
+    feed->lost_at_ms = 0;
+    if (feed->state != FEED_LIVE)
+        feed_say(feed, FEED_LIVE, "", "");
+}
+
+static void feed_want_frame(struct feed *feed)
+{
+    feed_stream_stop(&feed->events);
+    feed->needs_frame = true;
+    feed->frame.again_ms = feed->frame.call == NULL ? clock_mono_ms() : INT64_MAX;
+}
+
+static bool feed_is_new_collector(const struct model *model)
+{
+    const struct model_lines *events = model_live_events(model);
+    struct model_line line;
+    uint64_t end = model_lines_end(events);
+    if (end == model_lines_first(events))
+        return false;
+    model_lines_get(events, end - 1, &line);
+    return strcmp(line.kind, "events.collector") == 0;
+}
+
+static void feed_on_event(void *arg, const char *bytes, size_t len)
+{
+    struct feed_stream *stream = arg;
+    struct feed *feed = stream->feed;
+    struct error e;
+    if (len == 0 || stream->call == NULL)
+        return;
+    feed_stream_heard(stream);
+    uint64_t end = model_lines_end(model_live_events(feed->model));
+    switch (model_read_event(feed->model, bytes, len, &e)) {
+    case MODEL_LINE_EVENT:
+        feed_is_live(feed);
+        if (model_lines_end(model_live_events(feed->model)) > end &&
+            feed_is_new_collector(feed->model))
+            feed_want_frame(feed);
+        break;
+    case MODEL_LINE_CURSOR:
+    case MODEL_LINE_DROPPED:
+        feed_is_live(feed);
+        break;
+    case MODEL_LINE_ERROR:
+        feed_lose(feed, e.text);
+        break;
+    case MODEL_LINE_MALFORMED:
+        break;
+    }
+}
+
+static void feed_on_events_end(void *arg, const struct client_reply *reply)
+{
+    struct feed_stream *stream = arg;
+    struct feed *feed = stream->feed;
+    stream->call = NULL;
+    bool is_too_old = reply->connected && reply->status >= 400 && reply->status < 500 &&
+                      !feed_is_refused(reply) && reply->status != 408 && reply->status != 429;
+    if (feed->state != FEED_LOST)
+        feed_lose(feed, reply->code != 0 ? reply->text : "the stream of events has ended");
+    else if (reply->code != 0)
+        feed_lose(feed, reply->text);
+    if (feed_is_refused(reply))
+        feed_say_failed(feed, reply);
+    if (is_too_old) {
+        model_forget_cursor(feed->model);
+        feed->needs_frame = true;
+        feed_stream_later(&feed->frame, FEED_PAUSE_FIRST_MS);
+        return;
+    }
+    feed_stream_later(stream, FEED_PAUSE_FIRST_MS);
+}
+
+static void feed_follow_events(struct feed *feed)
+{
+    static const struct client_handler handler = {.data = feed_on_event,
+                                                  .done = feed_on_events_end};
+    struct client_path path;
+    (void)client_path(&path, "events", NULL);
+    if (model_cursor(feed->model)[0] != '\0')
+        (void)client_path_param(&path, "since", model_cursor(feed->model));
+    model_resume(feed->model);
+    feed_stream_get(&feed->events, client_path_param(&path, "follow", "true"), CLIENT_BODY_LINES,
+                    &handler);
+}
+
+/* Frame */
+
+static void feed_on_frame(void *arg, const struct client_reply *reply)
+{
+    struct feed_stream *stream = arg;
+    struct feed *feed = stream->feed;
+    struct error e = {0};
+    stream->call = NULL;
+    int rc = reply->code;
+    if (rc == 0)
+        rc = model_read_frame(feed->model, reply->bytes, reply->bytes_len, &e);
+    if (rc != 0) {
+        if (reply->code != 0)
+            feed_say_failed(feed, reply);
+        else
+            feed_say(feed, FEED_FAILED, e.text, "is this clusterd? clustersh status shows more");
+        feed_stream_later(stream,
+                          feed->state == FEED_FAILED ? FEED_FAILED_AGAIN_MS : FEED_PAUSE_FIRST_MS);
+        return;
+    }
+    stream->pause_ms = 0;
+    stream->again_ms = INT64_MAX;
+    feed->needs_frame = false;
+    feed->lost_at_ms = 0;
+    feed_say(feed, FEED_LIVE, "", "");
+    int64_t now_ms = clock_mono_ms();
+    feed->events.again_ms = now_ms;
+    struct feed_stream *others[] = {&feed->vitals, &feed->chat, &feed->learn};
+    for (size_t i = 0; i < MEM_COUNT(others); i++)
+        if (others[i]->call == NULL)
+            others[i]->again_ms = now_ms;
+    if (feed->tasks_job[0] != '\0' && feed->tasks.call == NULL)
+        feed->tasks.again_ms = now_ms;
+}
+
+static void feed_get_frame(struct feed *feed)
+{
+    static const struct client_handler handler = {.done = feed_on_frame};
+    feed_stream_get(&feed->frame, "/api/frame", CLIENT_BODY_WHOLE, &handler);
+    if (feed->state == FEED_CONNECTING && feed->text[0] == '\0')
+        feed_say(feed, FEED_CONNECTING, "connecting", "");
+}
+
+/* Vitals and chat: their loss alone is no loss of the cluster. */
+
+static void feed_on_vitals(void *arg, const char *bytes, size_t len)
+{
+    struct feed_stream *stream = arg;
+    if (len == 0 || stream->call == NULL)
+        return;
+    feed_stream_heard(stream);
+    model_read_vitals(stream->feed->model, bytes, len);
+}
+
+static void feed_on_vitals_end(void *arg, const struct client_reply *reply)
+{
+    (void)reply;
+    feed_stream_later(arg, FEED_PAUSE_FIRST_MS);
+}
+
+static void feed_follow_vitals(struct feed *feed)
+{
+    static const struct client_handler handler = {.data = feed_on_vitals,
+                                                  .done = feed_on_vitals_end};
+    bool is_few =
+        model_state_count(model_live_state(feed->model), MODEL_NODES) <= MODEL_VITALS_FEW_NODES;
+    int64_t newest_ms = model_vitals_newest_ms(model_live_vitals(feed->model));
+    char since[CLOCK_RFC3339_MAX];
+    struct client_path path;
+    (void)client_path(&path, "vitals", NULL);
+    if (newest_ms > 0)
+        (void)client_path_param(&path, "since", clock_format_rfc3339(newest_ms + 1, since));
+    else
+        (void)client_path_param(&path, "since", is_few ? "10m" : "1m");
+    feed_stream_get(&feed->vitals, client_path_param(&path, "follow", "true"), CLIENT_BODY_LINES,
+                    &handler);
+}
+
+static void feed_on_message(void *arg, const char *bytes, size_t len)
+{
+    struct feed_stream *stream = arg;
+    if (len == 0 || stream->call == NULL)
+        return;
+    feed_stream_heard(stream);
+    model_read_message(stream->feed->model, bytes, len);
+}
+
+static void feed_on_chat_end(void *arg, const struct client_reply *reply)
+{
+    struct feed_stream *stream = arg;
+    stream->call = NULL;
+    if (reply->status >= 400) /* a node without chat */
+        stream->again_ms = clock_mono_ms() + FEED_CHAT_AGAIN_MS;
+    else
+        feed_stream_later(stream, FEED_PAUSE_FIRST_MS);
+}
+
+static void feed_follow_chat(struct feed *feed)
+{
+    static const struct client_handler handler = {.data = feed_on_message,
+                                                  .done = feed_on_chat_end};
+    struct client_path path;
+    (void)client_path(&path, "chat", "messages", NULL);
+    if (model_message_next(feed->model) > 0)
+        (void)client_path_param_u64(&path, "from", model_message_next(feed->model));
+    feed_stream_get(&feed->chat, client_path_param(&path, "follow", "true"), CLIENT_BODY_LINES,
+                    &handler);
+}
+
+/* Time */
+
+static void feed_tick(struct feed *feed)
+{
+    int64_t now_ms = clock_mono_ms();
+    bool is_silent =
+        feed->events.call != NULL && now_ms - feed->events.heard_ms > FEED_STREAM_SILENT_MS;
+    if (is_silent) {
+        feed_stream_stop(&feed->events);
+        feed_lose(feed, "the server has fallen silent");
+        feed_stream_later(&feed->events, FEED_PAUSE_FIRST_MS);
+    }
+    if (feed->vitals.call != NULL && now_ms - feed->vitals.heard_ms > 4 * FEED_STREAM_SILENT_MS) {
+        feed_stream_stop(&feed->vitals);
+        feed_stream_later(&feed->vitals, FEED_PAUSE_FIRST_MS);
+    }
+    const char *trouble = client_trouble(feed->client);
+    if (trouble != NULL && feed->state != FEED_LIVE && strcmp(trouble, feed->text) != 0)
+        feed_say(feed, feed->state, trouble, feed->hint);
+
+    if (feed_stream_is_due(&feed->frame, now_ms))
+        feed_get_frame(feed);
+    if (feed_stream_is_due(&feed->events, now_ms) && !feed->needs_frame)
+        feed_follow_events(feed);
+    if (feed_stream_is_due(&feed->vitals, now_ms))
+        feed_follow_vitals(feed);
+    if (feed_stream_is_due(&feed->chat, now_ms))
+        feed_follow_chat(feed);
+    if (feed_stream_is_due(&feed->learn, now_ms))
+        feed_learn(feed);
+    if (feed_stream_is_due(&feed->tasks, now_ms))
+        feed_tasks_start(feed);
+    for (size_t i = 0; i < MEM_COUNT(feed->output); i++)
+        if (feed_stream_is_due(&feed->output[i].stream, now_ms))
+            feed_output_start(feed, &feed->output[i]);
+}
+
+/* The earliest moment at which the tick has something to do. */
+static int64_t feed_due_ms(const struct feed *feed)
+{
+    const struct feed_stream *const streams[] = {
+        &feed->frame, &feed->events, &feed->vitals,           &feed->chat,
+        &feed->learn, &feed->tasks,  &feed->output[0].stream, &feed->output[1].stream};
+    int64_t due_ms = INT64_MAX;
+    for (size_t i = 0; i < MEM_COUNT(streams); i++) {
+        bool waits = feed->needs_frame && streams[i] == &feed->events;
+        if (streams[i]->call == NULL && !waits && streams[i]->again_ms < due_ms)
+            due_ms = streams[i]->again_ms;
+    }
+    if (feed->events.call != NULL && feed->events.heard_ms + FEED_STREAM_SILENT_MS < due_ms)
+        due_ms = feed->events.heard_ms + FEED_STREAM_SILENT_MS + 1;
+    int64_t often_ms = clock_mono_ms() + FEED_TICK_MS;
+    return feed->state != FEED_LIVE && due_ms > often_ms ? often_ms : due_ms;
+}
+
+static void feed_set_timer(struct feed *feed)
+{
+    struct itimerspec at = {0};
+    int64_t due_ms = feed_due_ms(feed);
+    if (due_ms != INT64_MAX) {
+        due_ms = due_ms < 1 ? 1 : due_ms;
+        at.it_value.tv_sec = due_ms / 1000;
+        at.it_value.tv_nsec = due_ms % 1000 * 1000000;
+    }
+    (void)timerfd_settime(feed->timer_fd, TFD_TIMER_ABSTIME, &at, NULL);
+}
+
+int feed_fd(const struct feed *feed)
+{
+    return feed->epoll_fd;
+}
+
+void feed_dispatch(struct feed *feed)
+{
+    uint64_t expirations;
+    if (feed->client == NULL)
+        return;
+    (void)!read(feed->timer_fd, &expirations, sizeof expirations);
+    client_dispatch(feed->client);
+    feed_tick(feed);
+    feed_set_timer(feed);
+}
+
+/* Life */
+
+static int feed_set_up(struct feed *feed, struct error *e)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    feed->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    feed->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    if (feed->epoll_fd < 0 || feed->timer_fd < 0)
+        return error_set(e, -errno, "clustertop: %s", strerror(errno));
+    event.data.fd = feed->timer_fd;
+    if (epoll_ctl(feed->epoll_fd, EPOLL_CTL_ADD, feed->timer_fd, &event) != 0)
+        return error_set(e, -errno, "clustertop: %s", strerror(errno));
+    if (feed->client == NULL)
+        return 0;
+    event.data.fd = client_fd(feed->client);
+    if (epoll_ctl(feed->epoll_fd, EPOLL_CTL_ADD, client_fd(feed->client), &event) != 0)
+        return error_set(e, -errno, "clustertop: %s", strerror(errno));
+    return 0;
+}
+
+static struct feed *feed_new(struct model *model)
+{
+    static const char *const names[] = {"stdout", "stderr"};
+    struct feed *feed = mem_zalloc(sizeof *feed);
+    feed->model = model;
+    feed->epoll_fd = feed->timer_fd = -1;
+    TAILQ_INIT(&feed->acts);
+    struct feed_stream *const streams[] = {
+        &feed->frame, &feed->events,           &feed->vitals,          &feed->chat,
+        &feed->learn, &feed->past_frame,       &feed->past_events,     &feed->past_vitals,
+        &feed->tasks, &feed->output[0].stream, &feed->output[1].stream};
+    for (size_t i = 0; i < MEM_COUNT(streams); i++)
+        *streams[i] = (struct feed_stream){.feed = feed, .again_ms = INT64_MAX};
+    for (size_t i = 0; i < MEM_COUNT(feed->output); i++) {
+        feed->output[i].name = names[i];
+        buf_init(&feed->output[i].line, MODEL_LINE_TEXT_MAX);
+    }
+    return feed;
+}
+
+int feed_open(const struct feed_options *options, struct model *model, struct feed **feed,
+              struct error *e)
+{
+    struct feed *made = feed_new(model);
+    struct client_options client = options->client;
+    client.retry_ms = client.retry_ms > 0 ? client.retry_ms : FEED_CLIENT_RETRY_MS;
+    made->read_only = options->read_only;
+    int rc = client_open(&client, &made->client, e);
+    if (rc == 0)
+        rc = feed_set_up(made, e);
+    if (rc != 0) {
+        feed_close(made);
+        return rc;
+    }
+    feed_say(made, FEED_CONNECTING, "", "");
+    made->needs_frame = true;
+    feed_get_frame(made);
+    feed_set_timer(made);
+    *feed = made;
+    return 0;
+}
+
+int feed_open_replay(const char *path, struct model *model, struct feed **feed, struct error *e)
+{
+    struct feed *made = feed_new(model);
+    made->read_only = true;
+    int rc = feed_set_up(made, e);
+    if (rc == 0)
+        rc = replay_open(path, model, &made->replay, e);
+    if (rc != 0) {
+        feed_close(made);
+        return rc;
+    }
+    feed_set_text(made->endpoint, sizeof made->endpoint, path);
+    feed_say(made, FEED_REPLAY, "", "");
+    *feed = made;
+    return 0;
+}
+
+void feed_close(struct feed *feed)
+{
+    if (feed == NULL)
+        return;
+    feed_acts_free(feed);
+    client_close(feed->client);
+    replay_free(feed->replay);
+    for (size_t i = 0; i < MEM_COUNT(feed->output); i++)
+        buf_done(&feed->output[i].line);
+    if (feed->epoll_fd >= 0)
+        (void)close(feed->epoll_fd);
+    if (feed->timer_fd >= 0)
+        (void)close(feed->timer_fd);
+    free(feed);
+}

@@ -1,0 +1,105 @@
+/* What feed.c (connection and streams), feed_past.c (moments of the server), feed_task.c (tasks,
+ * output), feed_act.c (actions) and feed_replay.c (report archives) share. */
+#ifndef TUI_FEED_INTERNAL_H
+#define TUI_FEED_INTERNAL_H
+
+#include <sys/queue.h>
+
+#include "base/buf.h"
+#include "client/client.h"
+#include "client/client_path.h"
+#include "tui/feed.h"
+
+enum {
+    FEED_STREAM_SILENT_MS = 5000, /* a stream of events has a cursor each second */
+    FEED_ANSWER_MS = 3000,        /* then another node is asked */
+    FEED_TIMEOUT_MS = 20000,
+    FEED_PAUSE_FIRST_MS = 100, /* before connecting again; doubles */
+    FEED_PAUSE_MAX_MS = 2000,
+    FEED_LEARN_MS = 60000,
+    FEED_CHAT_AGAIN_MS = 15000,
+    FEED_TASKS_PAGE = 1000,
+    FEED_TASKS_MAX = 20000, /* of one job */
+    FEED_OUTPUT_BACK_BYTES = 1024 * 1024,
+    FEED_ID_MAX = 600,
+};
+
+struct feed;
+struct replay;
+
+/* A call that is there or not, and when to make it again. */
+struct feed_stream {
+    struct feed *feed;
+    struct client_call *call; /* NULL: none under way */
+    int64_t again_ms;         /* when to start it; INT64_MAX: not by itself */
+    int64_t heard_ms;
+    unsigned pause_ms;
+};
+
+struct feed_output_stream {
+    struct feed_stream stream;
+    const char *name; /* stdout, stderr */
+    uint64_t offset;
+    struct buf line; /* the beginning of one */
+    bool is_over;
+};
+
+struct feed_act_call {
+    TAILQ_ENTRY(feed_act_call) entry;
+    struct feed *feed;
+    struct client_call *call;
+    enum feed_verb verb;
+    char *what; /* printable */
+    feed_done_fn done;
+    void *arg;
+};
+
+struct feed {
+    struct model *model;
+    struct client *client; /* NULL in a replay */
+    struct replay *replay; /* NULL otherwise */
+    int epoll_fd, timer_fd;
+    bool read_only;
+    enum feed_state state;
+    char text[FEED_TEXT_MAX];
+    char hint[CLIENT_HINT_MAX];
+    char endpoint[FEED_TEXT_MAX];
+    int64_t lost_at_ms; /* 0: not lost */
+    uint64_t generation;
+    bool needs_frame;
+
+    struct feed_stream frame, events, vitals, chat, learn;
+
+    struct feed_stream past_frame, past_events, past_vitals;
+    int64_t seek_ms;
+
+    struct feed_stream tasks;
+    char tasks_job[FEED_ID_MAX]; /* "": none */
+    int64_t tasks_after;
+    size_t tasks_n;
+
+    char output_task[FEED_ID_MAX]; /* "": none */
+    struct feed_output_stream output[2];
+
+    TAILQ_HEAD(, feed_act_call) acts;
+    size_t n_acts;
+};
+
+/* Starts a GET of `path`; a failure to start counts as one of the call. */
+void feed_stream_get(struct feed_stream *stream, const char *path, enum client_body body,
+                     const struct client_handler *handler);
+void feed_stream_stop(struct feed_stream *stream);
+/* Makes it again after a pause that doubles. */
+void feed_stream_later(struct feed_stream *stream, int64_t first_ms);
+
+/* Says what is shown as feed_text() and feed_hint(); both are made printable. */
+void feed_say(struct feed *feed, enum feed_state state, const char *text, const char *hint);
+
+/* Each at a tick, when its stream is due. */
+void feed_past_stop(struct feed *feed);
+void feed_tasks_start(struct feed *feed);
+void feed_output_start(struct feed *feed, struct feed_output_stream *output);
+void feed_output_stop(struct feed *feed);
+void feed_acts_free(struct feed *feed);
+
+#endif
