@@ -55,7 +55,7 @@ char *mem_strdup(const char *s)
 
 char *mem_strndup(const char *s, size_t n)
 {
-    return mem_check(strndup(s, n));
+    return mem_check(n > 0 ? strndup(s, n) : strdup(""));
 }
 
 char *mem_printf(const char *fmt, ...)

@@ -12,7 +12,7 @@ void *mem_realloc(void *p, size_t size);                    /* size > 0 */
 void *mem_reallocarray(void *p, size_t count, size_t size); /* aborts on overflow */
 void *mem_dup(const void *p, size_t size);
 char *mem_strdup(const char *s);            /* NULL gives NULL */
-char *mem_strndup(const char *s, size_t n); /* s not NULL */
+char *mem_strndup(const char *s, size_t n); /* s may be NULL when n is 0 */
 char *mem_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 #define MEM_COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -37,6 +37,9 @@ static void copies_hold_what_they_copy(void **state)
     char *p = mem_strndup("abcdef", 3);
     assert_string_equal(p, "abc");
     free(p);
+    p = mem_strndup(NULL, 0);
+    assert_string_equal(p, "");
+    free(p);
     p = mem_dup("a\0b", 3);
     assert_memory_equal(p, "a\0b", 3);
     free(p);
