@@ -194,6 +194,18 @@ const struct config_row config_rows[] = {
      1024 * CONFIG_GIB, NULL,
      "Most bytes of events and vitals on this node's disk; the oldest go."},
 
+    {CONFIG_AT(trace, endpoint), CONFIG_TEXT, CONFIG_IN(trace, endpoint), "", 0, 0, NULL,
+     "URL of an OpenTelemetry collector that takes OTLP over HTTP, as http://HOST:4318; empty: "
+     "nothing is traced."},
+    {CONFIG_AT(trace, sample), CONFIG_RATIO, CONFIG_IN(trace, sample), "0.1", 0, CONFIG_RATIO_ONE,
+     NULL,
+     "Share of new traces that is recorded, from 0 to 1. What comes with a sampled traceparent is "
+     "always."},
+    {CONFIG_AT(trace, token), CONFIG_SECRET, CONFIG_IN(trace, token), "", 0, 0, NULL,
+     "Bearer token for the collector."},
+    {CONFIG_AT(trace, headers), CONFIG_LIST, CONFIG_IN(trace, headers), "", 0, 0, NULL,
+     "Further headers for the collector: NAME=VALUE."},
+
     {CONFIG_AT(log, level), CONFIG_CHOICE, CONFIG_IN(log, level), "info", 0, 0,
      "debug|info|warn|error", "Least level that is written."},
     {CONFIG_AT(log, format), CONFIG_CHOICE, CONFIG_IN(log, format), "auto", 0, 0, "auto|text|json",
@@ -316,6 +328,19 @@ static int config_parse_bool(const char *value, bool *out)
     return ERR_INVALID;
 }
 
+/* "0.25" as millionths. */
+static int config_parse_ratio(const char *value, uint64_t *out)
+{
+    if (*value == '\0' || strspn(value, "0123456789.") != strlen(value))
+        return ERR_INVALID;
+    char *end = NULL;
+    double ratio = strtod(value, &end);
+    if (*end != '\0' || !(ratio >= 0 && ratio <= 1000))
+        return ERR_INVALID;
+    *out = (uint64_t)(ratio * CONFIG_RATIO_ONE + 0.5);
+    return 0;
+}
+
 static int config_parse_number(const struct config_row *row, const char *value, uint64_t *out)
 {
     int64_t ms;
@@ -329,6 +354,8 @@ static int config_parse_number(const struct config_row *row, const char *value, 
         return errno != 0 || end == value || *end != '\0' ? ERR_INVALID : 0;
     case CONFIG_BYTES:
         return str_parse_bytes(value, out);
+    case CONFIG_RATIO:
+        return config_parse_ratio(value, out);
     default:
         if (str_parse_duration_ms(value, &ms) < 0 || ms < 0)
             return ERR_INVALID;
@@ -343,6 +370,8 @@ char *config_number_text(const struct config_row *row, uint64_t value)
     static const char units[] = "KMGTP";
     if (row->type == CONFIG_OCTAL)
         return mem_printf("0%llo", (unsigned long long)value);
+    if (row->type == CONFIG_RATIO)
+        return mem_printf("%g", (double)value / CONFIG_RATIO_ONE);
     if (row->type == CONFIG_DURATION) {
         if (value % 1000 != 0)
             return mem_printf("%llums", (unsigned long long)value);
@@ -369,6 +398,7 @@ static int config_set_number(uint64_t *field, const struct config_row *row, cons
         [CONFIG_OCTAL] = "an octal file mode as 0600",
         [CONFIG_DURATION] = "a duration as 250ms, 10s, 1h30m",
         [CONFIG_BYTES] = "a size as 4096, 64K, 10M, 2G",
+        [CONFIG_RATIO] = "a share as 0, 0.25, 1",
     };
     uint64_t number;
     if (config_parse_number(row, value, &number) < 0)
@@ -573,6 +603,11 @@ int config_check(const struct config *config, struct error *e)
     if (config->worker.heartbeat_interval * 2 > config->jobs.suspect_after)
         return error_set(e, ERR_INVALID,
                          "jobs.suspect_after must be at least 2 times worker.heartbeat_interval");
+    const char *endpoint = config->trace.endpoint;
+    if (endpoint[0] != '\0' && !str_starts_with(endpoint, "http://") &&
+        !str_starts_with(endpoint, "https://"))
+        return error_set(e, ERR_INVALID,
+                         "trace.endpoint is \"%s\", must begin with http:// or https://", endpoint);
     if (config->node.roles.n == 0)
         return error_set(e, ERR_INVALID, "node.roles is empty");
     if (config->cluster.bootstrap && config->cluster.join.n > 0)

@@ -16,7 +16,8 @@ struct config_list {
     unsigned n;
 };
 
-/* All strings are malloc'ed and never NULL; "" is "not set". Times are milliseconds. */
+/* All strings are malloc'ed and never NULL; "" is "not set". Times are milliseconds, ratios
+ * millionths. */
 struct config {
     struct {
         char *name;
@@ -114,6 +115,12 @@ struct config {
         uint64_t keep;
         uint64_t bytes_max;
     } events;
+    struct {
+        char *endpoint;
+        uint64_t sample; /* millionths */
+        char *token;
+        struct config_list headers;
+    } trace;
     struct {
         char *level;
         char *format;

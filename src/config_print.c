@@ -92,6 +92,7 @@ const char *config_type_text(enum config_type type)
         [CONFIG_OCTAL] = "file mode",
         [CONFIG_DURATION] = "duration",
         [CONFIG_BYTES] = "size",
+        [CONFIG_RATIO] = "share",
     };
     return names[type];
 }

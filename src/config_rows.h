@@ -18,6 +18,7 @@ enum config_type {
     CONFIG_OCTAL,
     CONFIG_DURATION,
     CONFIG_BYTES,
+    CONFIG_RATIO, /* from 0 to 1; kept in millionths */
 };
 
 struct config_row {
@@ -32,7 +33,7 @@ struct config_row {
     const char *help;
 };
 
-enum { CONFIG_ROWS_MAX = 128 };
+enum { CONFIG_ROWS_MAX = 128, CONFIG_RATIO_ONE = 1000000 };
 
 extern const struct config_row config_rows[];
 extern const unsigned config_rows_n;

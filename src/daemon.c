@@ -38,6 +38,7 @@
 #include "role/state.h"
 #include "role/status_api.h"
 #include "role/tables.h"
+#include "role/traces.h"
 #include "role/worker.h"
 #include "run/api_auth.h"
 #include "run/data_dir.h"
@@ -471,6 +472,11 @@ static void daemon_describe(struct daemon *d)
                  .rate_max = config->chat.rate_max,
                  .keep_ms = config->chat.keep,
                  .keep_bytes = config->chat.keep_bytes},
+        .trace = {.endpoint = config->trace.endpoint,
+                  .token = config->trace.token,
+                  .headers = (const char *const *)config->trace.headers.items,
+                  .headers_n = config->trace.headers.n,
+                  .sample = (double)config->trace.sample / CONFIG_RATIO_ONE},
         .sql_slots = (uint32_t)config->sql.slots,
         .sql_threads = config->sql.threads > 0 ? (uint32_t)config->sql.threads : vitals_cpus(),
         .sql_memory_bytes = config->sql.memory > 0 ? config->sql.memory : vitals_memory_bytes() / 2,
@@ -533,6 +539,7 @@ static int daemon_add_roles(struct daemon *d, struct error *e)
         metadata ? &metadata_role : &join_relay_role,
         &api_server_role,
         &metrics_role,
+        &traces_role,
         &coordinator_role,
         &tables_role,
         &join_role,

@@ -41,3 +41,8 @@ tests_lib_s3_serve_LDADD = $(run_libs)
 EXTRA_DIST += $(tree_checks) scripts/check-dist scripts/check-shell scripts/tap.bash
 EXTRA_DIST += tests/run
 EXTRA_DIST += $(wildcard $(srcdir)/tests/e2e/*.bats $(srcdir)/tests/pty/*.bats $(srcdir)/tests/lib/*.bash)
+
+# What tests/e2e/traces.bats sends traces to.
+check_PROGRAMS += tests/lib/otlp_collector
+tests_lib_otlp_collector_SOURCES = tests/lib/otlp_collector.c
+tests_lib_otlp_collector_LDADD = $(base_libs)

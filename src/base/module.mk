@@ -26,4 +26,6 @@ libbase_a_SOURCES += src/base/prng.c src/base/prng.h
 libbase_a_SOURCES += src/base/rangeset.c src/base/rangeset.h
 libbase_a_SOURCES += src/base/sql_lex.c src/base/sql_lex.h
 libbase_a_SOURCES += src/base/str.c src/base/str.h
+libbase_a_SOURCES += src/base/trace.c src/base/trace.h
+libbase_a_SOURCES += src/base/trace_otlp.c
 libbase_a_SOURCES += src/base/uuid.c src/base/uuid.h

@@ -92,6 +92,7 @@ static void api_server_on_request(void *self, uint64_t from, const ProtobufCMess
         .target = in->path,
         .content_type = in->content_type[0] != '\0' ? in->content_type : NULL,
         .idempotency_key = in->idempotency_key[0] != '\0' ? in->idempotency_key : NULL,
+        .traceparent = in->traceparent[0] != '\0' ? in->traceparent : NULL,
         .user = in->user,
         .body = in->body.data,
         .body_len = in->body.len,

@@ -24,6 +24,8 @@ static const struct log_about chat_log = {.role = "chat"};
 
 enum { ID_BITS = 32 };
 
+#define CHAT_TRACE_SHARE 0.01 /* of the traces that are recorded elsewhere: messages are many */
+
 uint64_t chat_cluster_id(uint64_t id)
 {
     return id & (((uint64_t)1 << ID_BITS) - 1);
@@ -63,6 +65,7 @@ void chat_submit(struct chat *chat, struct chat_submit *submit,
     struct order_submit *s = &submit->submit;
     submit->fn = fn;
     submit->since_us = clock_mono_us();
+    submit->span = trace_root(&submit->trace, CHAT_TRACE_SHARE, "chat append", TRACE_SERVER);
     submit->strings = mem_alloc((size_t)s->channel_len + s->sender_len + s->payload_len + 1);
     memcpy(submit->strings, s->channel, s->channel_len);
     memcpy(submit->strings + s->channel_len, s->sender, s->sender_len);
@@ -110,6 +113,9 @@ static void answer(struct chat *chat, struct chat_submit *submit, const struct o
     free(submit->strings);
     submit->strings = NULL;
     count_submit(submit, reply->code);
+    trace_number(submit->span, "clusterd.chat.seq", (int64_t)reply->seq);
+    trace_end(submit->span, reply->code, NULL);
+    submit->span = NULL;
     submit->fn(submit, reply);
 }
 

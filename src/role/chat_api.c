@@ -282,6 +282,7 @@ static void post_single(struct chat_api *api, struct http_request *req)
     single->submit.submit = message;
     TAILQ_INSERT_TAIL(&api->singles, single, entry);
     http_request_on_close(req, on_single_close, single);
+    (void)trace_parse(http_request_header(single->req, "traceparent"), &single->submit.trace);
     chat_submit(chat, &single->submit, on_single_reply);
     json_decref(body);
 }

@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "base/hash.h"
+#include "base/trace.h"
 #include "core/order.h"
 #include "role/chat_disk.h"
 #include "role/node.h"
@@ -37,6 +38,8 @@ struct chat_submit {
     void (*fn)(struct chat_submit *submit, const struct order_reply *reply);
     char *strings;
     int64_t since_us;
+    struct trace_context trace; /* what it is a part of; zero: nothing */
+    struct trace_span *span;
     STAILQ_ENTRY(chat_submit) staged;
     TAILQ_ENTRY(chat_submit) entry;
 };

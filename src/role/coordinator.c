@@ -72,6 +72,8 @@ static void coordinator_drop_kept(struct coordinator *c)
 
 static void coordinator_turn_free(struct coordinator_turn *turn)
 {
+    for (size_t i = 0; i < turn->ended_n; i++)
+        trace_free(turn->ended[i].span);
     free(turn->sends);
     free(turn->replies);
     for (size_t i = 0; i < turn->drafts_n; i++)
@@ -166,11 +168,14 @@ static void coordinator_release(struct coordinator *c, struct coordinator_turn *
     for (size_t i = 0; i < turn->replies_n; i++)
         turn->replies[i].fn(turn->replies[i].arg, turn->code);
     for (size_t i = 0; current && turn->code == 0 && i < turn->ended_n; i++) {
-        coordinator_waits_wake(c, turn->ended[i]);
-        struct coordinator_job *job = coordinator_job_get(c, turn->ended[i]);
+        uint64_t seq = turn->ended[i].seq;
+        trace_end(turn->ended[i].span, turn->ended[i].failed, "elements of it failed");
+        turn->ended[i].span = NULL;
+        coordinator_waits_wake(c, seq);
+        struct coordinator_job *job = coordinator_job_get(c, seq);
         struct sched_job_view view;
         if (job != NULL && !sched_job_view(c->sched, &job->id, &view))
-            coordinator_job_drop(c, turn->ended[i]);
+            coordinator_job_drop(c, seq);
     }
     coordinator_turn_free(turn);
 }
@@ -310,12 +315,35 @@ static void coordinator_on_collect(void *arg)
         metric_series_set(metric_series(METRIC_NODES, states[i]), counts[i]);
 }
 
+/* The span of a job that ended, from its submit to now; NULL: it is not traced. */
+static struct trace_span *coordinator_job_span(struct coordinator *c,
+                                               const struct sched_job_record *record)
+{
+    struct trace_context context, parent;
+    char id[UUID_TEXT_MAX];
+    struct coordinator_job *job = trace_is_on() ? coordinator_job_get(c, record->seq) : NULL;
+    if (job == NULL || trace_parse(job->spec->traceparent, &context) < 0)
+        return NULL;
+    (void)trace_parse(job->spec->trace_under, &parent);
+    struct trace_span *span = trace_resume(&context, &parent, "job", TRACE_SERVER);
+    trace_times(span, record->submitted_ms * 1000, record->ended_ms * 1000);
+    trace_text(span, "clusterd.job.id", uuid_format(&record->id, id));
+    trace_text(span, "clusterd.job.name", job->spec->name);
+    trace_text(span, "clusterd.user", job->spec->user);
+    trace_text(span, "clusterd.job.state", job_state_name(record->state));
+    trace_number(span, "clusterd.job.elements", record->total);
+    trace_number(span, "clusterd.job.failed", record->failed);
+    return span;
+}
+
 static void coordinator_collect_ended(struct coordinator *c, struct coordinator_turn *turn)
 {
     for (size_t i = 0; i < c->update.jobs_n; i++)
         if (job_state_is_ended(c->update.jobs[i].state)) {
             turn->ended = mem_reallocarray(turn->ended, turn->ended_n + 1, sizeof *turn->ended);
-            turn->ended[turn->ended_n++] = c->update.jobs[i].seq;
+            turn->ended[turn->ended_n++] = (struct coordinator_finish){
+                c->update.jobs[i].seq, coordinator_job_span(c, &c->update.jobs[i]),
+                c->update.jobs[i].state == JOB_STATE_FAILED};
         }
 }
 

@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "base/trace.h"
 #include "core/detector.h"
 #include "core/scheduler.h"
 #include "role/changes.h"
@@ -42,6 +43,12 @@ struct coordinator_reply {
     void *arg;
 };
 
+struct coordinator_finish {
+    uint64_t seq;
+    struct trace_span *span; /* NULL: not traced */
+    bool failed;
+};
+
 /* What one scheduler turn lets go when it is durable. */
 struct coordinator_turn {
     struct coordinator *coordinator;
@@ -53,7 +60,7 @@ struct coordinator_turn {
     size_t sends_n;
     struct coordinator_reply *replies;
     size_t replies_n;
-    uint64_t *ended; /* seqs of jobs that ended */
+    struct coordinator_finish *ended; /* jobs that ended */
     size_t ended_n;
     struct event_draft **drafts; /* to be told with it */
     size_t drafts_n, drafts_cap;

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/trace.h"
 #include "role/api_json.h"
 #include "role/coordinator_internal.h"
 #include "role/job_spec.h"
@@ -289,6 +290,21 @@ static void coordinator_submit_next(struct coordinator *c, const char *key)
         coordinator_submit_look(submit);
 }
 
+/* Gives the job a span, if it is to be traced: whoever leads when it ends will tell it. */
+static void coordinator_submit_trace(const struct http_request *req, Wire__JobSpec *spec)
+{
+    struct trace_context incoming;
+    char text[TRACE_TEXT_MAX];
+    (void)trace_parse(http_request_header(req, "traceparent"), &incoming);
+    struct trace_span *span = trace_root(&incoming, 1, "job", TRACE_SERVER);
+    if (span == NULL)
+        return;
+    spec->traceparent = mem_strdup(trace_format(trace_context(span), text));
+    if (trace_is_set(&incoming))
+        spec->trace_under = mem_strdup(trace_format(&incoming, text));
+    trace_free(span);
+}
+
 void coordinator_submit(struct coordinator *c, struct http_request *req, Wire__JobSpec *spec,
                         bool agent_style, const char *mode)
 {
@@ -302,6 +318,7 @@ void coordinator_submit(struct coordinator *c, struct http_request *req, Wire__J
     submit->mode = mode;
     if (spec->idempotency_key[0] == '\0' && header != NULL && strlen(header) <= SCHED_KEY_MAX)
         spec->idempotency_key = mem_strdup(header);
+    coordinator_submit_trace(req, spec);
     if (spec->idempotency_key[0] == '\0' && spec->n_after == 0 && !job_spec_has_uploads(spec)) {
         coordinator_submit_now(submit);
         return;

@@ -171,6 +171,7 @@ librole_a_SOURCES += src/role/tables_publish.c
 librole_a_SOURCES += src/role/tables_snapshot.c
 librole_a_SOURCES += src/role/task_queue.c
 librole_a_SOURCES += src/role/task_queue.h
+librole_a_SOURCES += src/role/traces.c src/role/traces.h
 librole_a_SOURCES += src/role/worker.c
 librole_a_SOURCES += src/role/worker.h
 librole_a_SOURCES += src/role/worker_internal.h

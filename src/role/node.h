@@ -25,7 +25,7 @@ struct routing_table;
 struct spawn;
 struct state;
 
-enum { NODE_ROLES_MAX = 16, NODE_CALLS_MAX = 65536, NODE_ELECTIONS_MAX = 4 };
+enum { NODE_ROLES_MAX = 24, NODE_CALLS_MAX = 65536, NODE_ELECTIONS_MAX = 4 };
 
 /* A key of the configuration as it holds; secrets are hidden. */
 struct node_setting {
@@ -100,6 +100,13 @@ struct node_options {
         uint64_t bytes_max;
     } events;
     bool bootstrap;
+    struct {
+        const char *endpoint; /* "": nothing is traced */
+        const char *token;
+        const char *const *headers;
+        size_t headers_n;
+        double sample;
+    } trace;
     const char *lake_place; /* URL of the store; "": DATA/lake */
     const char *s3_endpoint, *s3_region, *s3_credentials, *s3_access_key, *s3_secret_key;
     const char *join_token;

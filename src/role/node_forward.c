@@ -109,6 +109,7 @@ static void node_held_send(struct node_held *held)
     Wire__ApiRequest request = WIRE__API_REQUEST__INIT;
     const char *type = http_request_header(held->req, "Content-Type");
     const char *key = http_request_header(held->req, "Idempotency-Key");
+    const char *trace = http_request_header(held->req, "traceparent");
     size_t len;
     request.method = (char *)(uintptr_t)http_request_method(held->req);
     request.path = (char *)(uintptr_t)http_request_target(held->req);
@@ -117,6 +118,8 @@ static void node_held_send(struct node_held *held)
         request.content_type = (char *)(uintptr_t)type;
     if (key != NULL)
         request.idempotency_key = (char *)(uintptr_t)key;
+    if (trace != NULL)
+        request.traceparent = (char *)(uintptr_t)trace;
     request.body.data = (uint8_t *)(uintptr_t)http_request_body(held->req, &len);
     request.body.len = len;
     request.hops = 1;

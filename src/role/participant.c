@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/trace.h"
 #include "role/api_json.h"
 #include "role/events.h"
 #include "role/participant_internal.h"
@@ -123,6 +124,11 @@ static void participant_tell_ended(struct participant *participant, const struct
 static void participant_apply(struct participant *participant, const struct txn_item *item)
 {
     struct routing_state state;
+    struct trace_context context = trace_context_of(&item->txid);
+    struct trace_span *span = trace_child(&context, "txn apply", TRACE_CONSUMER);
+    trace_text(span, "clusterd.service", item->key);
+    trace_number(span, "clusterd.routing.version", (int64_t)item->version);
+    trace_end(span, 0, NULL);
     if (routing_decode(item->value, item->len, &state) < 0) {
         log_error(&participant_log, "version %llu of %s cannot be read", /* another version's */
                   (unsigned long long)item->version, item->key);
@@ -149,7 +155,11 @@ static void participant_alarm(struct participant *participant, const struct txn_
 static void participant_judge_now(struct participant *participant, const struct txn_body *body)
 {
     char why[TXN_TEXT_MAX] = "";
+    struct trace_context context = trace_context_of(&body->txid);
+    struct trace_span *span = trace_child(&context, "txn vote", TRACE_CONSUMER);
     bool yes = participant_judge(participant, body, why);
+    trace_text(span, "clusterd.txn.vote", yes ? "yes" : "no");
+    trace_end(span, !yes, why);
     (void)participant_step(
         participant,
         (struct txn_event){.type = TXN_EVENT_JUDGED, .txid = body->txid, .yes = yes, .text = why},

@@ -36,6 +36,10 @@ static void query_stop(struct query *q)
     loop_timer_stop(&q->timer);
     query_read_done(q);
     query_stages_done(q);
+    trace_number(q->span, "clusterd.query.rows", (int64_t)q->rows_out);
+    trace_text(q->span, "clusterd.query.command", sql_kind_name(q->statement.kind));
+    trace_end(q->span, q->code, NULL);
+    q->span = NULL;
     if (q->waiting)
         role->waiting_n--;
     else
@@ -169,6 +173,15 @@ static void queries_admit(struct queries *role)
 
 /* ---- requests -------------------------------------------------------------------------------- */
 
+static void query_trace(struct query *q)
+{
+    struct trace_context incoming;
+    (void)trace_parse(http_request_header(q->req, "traceparent"), &incoming);
+    q->span = trace_root(&incoming, 1, "sql query", TRACE_SERVER);
+    trace_text(q->span, "clusterd.query.id", q->id_text);
+    trace_text(q->span, "clusterd.user", q->user);
+}
+
 static void query_new(struct queries *role, struct http_request *req, const char *text,
                       const char *session)
 {
@@ -182,6 +195,7 @@ static void query_new(struct queries *role, struct http_request *req, const char
     q->session = session != NULL ? mem_strdup(session) : mem_strdup(http_request_peer(req));
     q->waiting = true;
     q->code = ERR_CANCELLED;
+    query_trace(q);
     q->began_ms = loop_now_ms(node_loop(role->node));
     buf_init(&q->lines, TABLES_ENTRY_BYTES_MAX);
     loop_timer_init(&q->timer, node_loop(role->node), query_on_timer, q);

@@ -56,6 +56,7 @@ static void query_on_cluster(struct query *q, char *lines, size_t len, size_t ro
                                      .key = table->key,
                                      .body = lines,
                                      .body_len = len,
+                                     .trace = *trace_context(q->span),
                                      .on_done = query_on_cluster_put,
                                      .arg = q};
     q->put = object_store_call(lake->objects, &request);

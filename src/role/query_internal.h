@@ -9,6 +9,7 @@
 #include <sys/queue.h>
 
 #include "base/buf.h"
+#include "base/trace.h"
 #include "base/uuid.h"
 #include "core/delta_log.h"
 #include "core/sql_plan.h"
@@ -78,6 +79,7 @@ struct query_stage {
     Wire__SqlColumn **columns; /* of what it wrote */
     size_t columns_n;
     int64_t started_ms, wall_ms;
+    struct trace_span *span; /* while it runs; NULL: not traced */
     uint64_t rows, bytes;
     bool by_alone; /* ran as one task for this stage and all later ones */
 };
@@ -107,8 +109,9 @@ struct query {
     char id_text[UUID_TEXT_MAX];
     char *session, *user, *text;
     bool waiting, ended;
-    bool told; /* that it runs */
-    int code;  /* of its end; before: what it is when the client goes */
+    bool told;               /* that it runs */
+    struct trace_span *span; /* until it ended; NULL: not traced */
+    int code;                /* of its end; before: what it is when the client goes */
     int64_t began_ms;
     struct sql_statement statement;
 

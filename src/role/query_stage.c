@@ -282,6 +282,8 @@ Wire__SqlRunTask *query_task_message(struct query *q, const struct query_task *t
     message->stage = (uint32_t)q->stage;
     message->task = (uint32_t)task->index;
     message->attempt = attempt;
+    char trace[TRACE_TEXT_MAX];
+    message->traceparent = mem_strdup(trace_format(trace_context(stage->span), trace));
     message->session = mem_strdup(q->session);
     message->user = mem_strdup(q->user);
     message->credit = task->index == q->rows_task ? QUERY_WINDOW_BYTES : QUERY_HELD_BYTES;
@@ -455,8 +457,19 @@ static void query_drop_held(struct query_task *task)
 
 /* ---- ends of stages -------------------------------------------------------------------------- */
 
+/* Its span; `code` of the end. */
+static void query_stage_trace(struct query_stage *stage, int code)
+{
+    trace_number(stage->span, "clusterd.stage.tasks", (int64_t)stage->tasks_n);
+    trace_number(stage->span, "clusterd.stage.rows", (int64_t)stage->rows);
+    trace_number(stage->span, "clusterd.stage.bytes", (int64_t)stage->bytes);
+    trace_end(stage->span, code, NULL);
+    stage->span = NULL;
+}
+
 static void query_stage_next(struct query *q)
 {
+    query_stage_trace(&q->stages[q->stage], 0);
     bool last = q->stage + 1 == q->plan.stages_n || q->stages[q->stage].by_alone;
     if (last) {
         struct query_stage *stage = &q->stages[q->stage];
@@ -498,6 +511,7 @@ static void query_stage_manifest(struct query *q)
                                      .key = key,
                                      .body = text,
                                      .body_len = strlen(text),
+                                     .trace = *trace_context(stage->span),
                                      .on_done = query_on_manifest,
                                      .arg = q};
     q->put = object_store_call(lake->objects, &request);
@@ -639,6 +653,9 @@ static void query_stage_begin(struct query *q)
     stage->by_alone = small && plan->alone != NULL;
     stage->tasks_n = small ? 1 : plan->tasks;
     stage->started_ms = loop_now_ms(node_loop(q->role->node));
+    stage->span = trace_child(trace_context(q->span), "sql stage", TRACE_INTERNAL);
+    trace_number(stage->span, "clusterd.stage.number", (int64_t)q->stage);
+    trace_text(stage->span, "clusterd.query.id", q->id_text);
     stage->tasks = mem_calloc(stage->tasks_n, sizeof *stage->tasks);
     q->rows_task = 0;
     for (size_t t = 0; t < stage->tasks_n; t++) {
@@ -694,6 +711,7 @@ void query_stages_done(struct query *q)
     q->put = NULL;
     for (size_t s = 0; q->stages != NULL && s < q->plan.stages_n; s++) {
         struct query_stage *stage = &q->stages[s];
+        query_stage_trace(stage, q->code);
         for (size_t t = 0; t < stage->tasks_n; t++) {
             struct query_task *task = &stage->tasks[t];
             for (unsigned a = 0; a < task->attempts_n; a++)
@@ -716,6 +734,7 @@ void query_stages_done(struct query *q)
         struct object_request request = {.verb = OBJECT_DELETE_PREFIX,
                                          .place = node_lake(q->role->node)->place,
                                          .key = prefix,
+                                         .trace = *trace_context(q->span),
                                          .on_done = query_on_removed};
         (void)object_store_call(node_lake(q->role->node)->objects, &request);
         free(prefix);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/trace.h"
 #include "role/events.h"
 #include "role/rollouts_internal.h"
 #include "role/routing_table.h"
@@ -73,6 +74,7 @@ static void rollouts_entry_free(struct rollouts_entry *entry)
     else
         rollouts->active_n--;
     json_decref(entry->notes);
+    trace_free(entry->span);
     free(entry);
 }
 
@@ -198,6 +200,16 @@ static int rollouts_make_write(struct rollouts_entry *entry, size_t i, struct tx
     return err;
 }
 
+static void rollouts_trace(const struct rollouts_entry *entry, size_t participants)
+{
+    char id[UUID_TEXT_MAX];
+    trace_text(entry->span, "clusterd.rollout.id", uuid_format(&entry->r.id, id));
+    trace_text(entry->span, "clusterd.txn.id", uuid_format(&entry->r.txid, id));
+    trace_text(entry->span, "clusterd.service", entry->r.targets[0].service);
+    trace_number(entry->span, "clusterd.rollout.weight", entry->r.weight);
+    trace_number(entry->span, "clusterd.txn.participants", (int64_t)participants);
+}
+
 static void rollouts_begin(struct rollouts_entry *entry)
 {
     struct rollouts *rollouts = entry->rollouts;
@@ -218,6 +230,9 @@ static void rollouts_begin(struct rollouts_entry *entry)
     from.participants_n = rollouts_participants(rollouts, ids);
     int err = rollouts->participant->txn != NULL ? 0 : ERR_UNAVAILABLE;
     entry->begun_us = clock_mono_us();
+    trace_free(entry->span);
+    entry->span = trace_root_of(&txid, "rollout transaction", TRACE_INTERNAL);
+    rollouts_trace(entry, from.participants_n);
     for (size_t i = 0; i < entry->r.targets_n; i++) {
         buf_init(&values[i], TXN_VALUE_BYTES_MAX);
         if (err == 0)
@@ -262,6 +277,8 @@ void rollouts_on_outcome(struct rollouts *rollouts, const struct uuid *txid, boo
         if (entry->begun_us != 0)
             entry->switch_us = clock_mono_us() - entry->begun_us;
         rollouts_count_txn(entry, committed);
+        trace_end(entry->span, !committed, text);
+        entry->span = NULL;
         rollouts_switched(entry, txid, committed, text);
     }
 }

@@ -64,8 +64,9 @@ struct rollouts_entry {
     bool past;
     unsigned writes; /* of its state, on their way */
     unsigned settle_tries;
-    int64_t begun_us;  /* of the transaction under way, monotonic */
-    int64_t switch_us; /* that the last one took until it was decided; 0: none yet */
+    struct trace_span *span; /* of the transaction under way; NULL: not traced */
+    int64_t begun_us;        /* of the transaction under way, monotonic */
+    int64_t switch_us;       /* that the last one took until it was decided; 0: none yet */
     uint64_t gate_calls[ROLLOUT_GATES_MAX]; /* commands under way */
     struct http_call *gate_https[ROLLOUT_GATES_MAX];
     struct rollouts_gate_arg gate_args[ROLLOUT_GATES_MAX];

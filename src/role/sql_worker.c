@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/str.h"
+#include "base/trace.h"
 #include "role/sql_worker_internal.h"
 #include "run/object_cache.h"
 
@@ -37,6 +38,7 @@ static void sql_run_free(struct sql_run *run)
         wire_free(&run->task->base);
     if (run->last != NULL)
         wire_free(&run->last->base);
+    trace_end(run->span, ERR_CANCELLED, NULL);
     free(run);
 }
 
@@ -92,6 +94,10 @@ static void sql_run_end(struct sql_run *run, const Wire__SqlTaskUpdate *update)
     int code = update->done->error != NULL ? update->done->error->code : 0;
     metric_series_add(metric_series(METRIC_SQL_TASKS, code == 0 ? "ok" : err_name(code)), 1);
     metric_observe_since(METRIC_SQL_TASK, run->since_us);
+    trace_number(run->span, "clusterd.task.rows", (int64_t)update->done->rows);
+    trace_number(run->span, "clusterd.task.bytes", (int64_t)update->done->bytes);
+    trace_end(run->span, code, code != 0 ? update->done->error->message : NULL);
+    run->span = NULL;
     run->has_ended = true;
     run->job = NULL;
     sql_remote_free(run->remote);
@@ -284,6 +290,22 @@ static int sql_worker_check(struct sql_worker *worker, const Wire__SqlRunTask *t
     return 0;
 }
 
+static void sql_run_trace(struct sql_run *run, const Wire__SqlRunTask *task)
+{
+    struct trace_context stage;
+    struct uuid query;
+    char id[UUID_TEXT_MAX];
+    if (task->traceparent[0] == '\0' || trace_parse(task->traceparent, &stage) < 0)
+        return;
+    run->span = trace_child(&stage, "sql task", TRACE_CONSUMER);
+    if (task->query.len == sizeof query.bytes) {
+        memcpy(query.bytes, task->query.data, sizeof query.bytes);
+        trace_text(run->span, "clusterd.query.id", uuid_format(&query, id));
+    }
+    trace_number(run->span, "clusterd.task.index", task->task);
+    trace_number(run->span, "clusterd.task.attempt", task->attempt);
+}
+
 static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage *message)
 {
     struct sql_worker *worker = self;
@@ -301,6 +323,7 @@ static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage 
     run->worker = worker;
     run->key = key;
     run->since_us = clock_mono_us();
+    sql_run_trace(run, task);
     STAILQ_INIT(&run->held);
     loop_timer_init(&run->retry, node_loop(worker->node), sql_run_on_retry, run);
     HASH_ADD(hh, worker->runs, key, sizeof run->key, run);

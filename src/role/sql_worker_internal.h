@@ -42,6 +42,7 @@ struct sql_run {
     Wire__SqlTaskUpdate *last;   /* of the executor, while its files are put */
     bool has_ended;              /* its last update is held */
     int64_t since_us;
+    struct trace_span *span; /* NULL: not traced */
     STAILQ_HEAD(, sql_run_held) held;
     struct loop_timer retry;
 };

@@ -26,6 +26,7 @@ struct worker_task {
     struct worker *worker;
     Wire__AssignTask *assign; /* until it ended */
     struct task_run *run;     /* while it runs */
+    struct trace_span *span;  /* until it ended; NULL: not traced */
     int64_t running_ms;       /* since when a command runs */
     bool returning;           /* a cancelled end counts as given back */
     const char *return_why;   /* static storage */

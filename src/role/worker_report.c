@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/trace.h"
 #include "role/worker_internal.h"
 
 enum {
@@ -137,9 +138,27 @@ static void worker_report_count(const Wire__TaskReport *report)
                        (int64_t)(report->ended_ms - report->started_ms) * 1000);
 }
 
+static void worker_report_trace(struct worker_task *task, const Wire__TaskReport *report)
+{
+    struct trace_span *span = task->span;
+    if (span == NULL)
+        return;
+    task->span = NULL;
+    if (report->started_ms > 0)
+        trace_number(span, "clusterd.task.waited_ms",
+                     (int64_t)report->started_ms - span->began_us / 1000);
+    if (report->exit_code >= 0 && report->started_ms > 0)
+        trace_number(span, "process.exit.code", report->exit_code);
+    trace_number(span, "clusterd.task.rss_max_bytes", (int64_t)report->rss_max_bytes);
+    trace_text(span, "clusterd.task.code", task_code_name(report->code));
+    trace_end(span, report->code != TASK_CODE_OK,
+              report->text[0] != '\0' ? report->text : task_code_text(report->code));
+}
+
 void worker_report_end(struct worker *worker, struct worker_task *task, Wire__TaskReport *report)
 {
     worker_report_count(report);
+    worker_report_trace(task, report);
     worker_report_loud(worker, task);
     task_queue_end(&worker->queue, &task->item);
     wire__assign_task__free_unpacked(task->assign, NULL);

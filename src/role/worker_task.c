@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/trace.h"
 #include "role/worker_internal.h"
 
 #define WORKER_TASK_SHUT_DOWN "its node was shut down"
@@ -29,6 +30,7 @@ void worker_task_free(struct worker_task *task)
         wire__assign_task__free_unpacked(task->assign, NULL);
     if (task->report != NULL)
         wire__task_report__free_unpacked(task->report, NULL);
+    trace_free(task->span);
     free(task);
 }
 
@@ -179,6 +181,24 @@ struct worker_task *worker_task_new(struct worker *worker, const struct task_key
     return task;
 }
 
+/* Its span, from the assignment on; the commands get its context in place of the job's. */
+static void worker_task_trace(struct worker_task *task)
+{
+    Wire__JobSpec *spec = task->assign->spec;
+    struct trace_context job;
+    char text[TRACE_TEXT_MAX], id[UUID_TEXT_MAX];
+    if (spec->traceparent[0] == '\0' || trace_parse(spec->traceparent, &job) < 0)
+        return;
+    task->span = trace_child(&job, "task", TRACE_CONSUMER);
+    if (task->span == NULL)
+        return;
+    trace_text(task->span, "clusterd.job.id", uuid_format(&task->item.key.job, id));
+    trace_number(task->span, "clusterd.task.index", task->item.key.index);
+    trace_number(task->span, "clusterd.task.attempt", task->item.key.attempt);
+    free(spec->traceparent);
+    spec->traceparent = mem_strdup(trace_format(trace_context(task->span), text));
+}
+
 static void worker_task_take(struct worker *worker, const struct task_key *key,
                              const Wire__AssignTask *assign)
 {
@@ -198,6 +218,7 @@ static void worker_task_take(struct worker *worker, const struct task_key *key,
         return;
     }
     task->assign = worker_task_copy_assign(assign);
+    worker_task_trace(task);
     task->item.plain = task_run_is_plain(task->assign);
     worker_task_pump(worker);
 }

@@ -11,6 +11,7 @@ struct http_dispatch {
     struct http_request req;
     char *content_type;
     char *idempotency_key;
+    char *traceparent;
     char *user;
     http_result_fn fn; /* NULL: cancelled */
     void *arg;
@@ -24,6 +25,7 @@ static void http_dispatch_free(struct http_dispatch *d)
     buf_done(&d->req.body);
     free(d->content_type);
     free(d->idempotency_key);
+    free(d->traceparent);
     free(d->user);
     free(d);
 }
@@ -56,6 +58,8 @@ static const char *http_dispatch_header(const struct http_request *req, const ch
         return d->content_type;
     if (strcasecmp(name, "Idempotency-Key") == 0)
         return d->idempotency_key;
+    if (strcasecmp(name, "traceparent") == 0)
+        return d->traceparent;
     return NULL;
 }
 
@@ -109,6 +113,7 @@ struct http_request *http_dispatch(struct http_router *router, const struct http
     http_request_reset(req, &http_dispatch_backend, d);
     d->content_type = mem_strdup(message->content_type);
     d->idempotency_key = mem_strdup(message->idempotency_key);
+    d->traceparent = mem_strdup(message->traceparent);
     d->user = mem_strdup(message->user);
     d->fn = fn;
     d->arg = arg;

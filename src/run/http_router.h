@@ -51,6 +51,7 @@ struct http_message {
     const char *target;          /* path and query */
     const char *content_type;    /* may be NULL */
     const char *idempotency_key; /* the header of that name; may be NULL */
+    const char *traceparent;     /* as well */
     const char *user;            /* who asks, as http_request_user() said there */
     const void *body;
     size_t body_len;

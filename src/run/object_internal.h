@@ -18,6 +18,7 @@ struct object_call {
     size_t place_len; /* of `path` up to where keys begin */
     struct loop_post post;
     int64_t since_us;
+    struct trace_span *span;
     void *s3;    /* what object_s3.c keeps for it */
     bool remote; /* among the calls to buckets */
 

@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/trace.h"
 #include "run/object_internal.h"
 #include "run/object_s3.h"
 
@@ -83,6 +84,7 @@ static void object_call_free(struct object_call *call)
     free(call->etag);
     free(call->root);
     free(call->path);
+    trace_free(call->span);
     free(call);
 }
 
@@ -126,6 +128,11 @@ static const char *const object_verb_names[] = {
     "put", "put_if_absent", "get", "stat", "list", "delete", "delete_prefix",
 };
 
+static const char *const object_span_names[] = {
+    "object put",  "object put_if_absent", "object get",           "object stat",
+    "object list", "object delete",        "object delete_prefix",
+};
+
 static void object_call_count(const struct object_call *call)
 {
     const struct object_result *result = &call->result;
@@ -139,6 +146,18 @@ static void object_call_count(const struct object_call *call)
         metric_series_add(metric_series(METRIC_OBJECT_BYTES, "written"), result->size);
     else if (result->code == 0 && call->request.verb == OBJECT_GET)
         metric_series_add(metric_series(METRIC_OBJECT_BYTES, "read"), result->len);
+}
+
+static void object_call_trace(struct object_call *call)
+{
+    const struct object_result *result = &call->result;
+    bool good = result->code == 0 || result->code == ERR_NOT_FOUND || result->code == ERR_EXISTS;
+    trace_number(call->span, "clusterd.object.bytes",
+                 (int64_t)(call->request.verb == OBJECT_GET ? result->len : result->size));
+    trace_text(call->span, "clusterd.object.result",
+               result->code == 0 ? "ok" : err_name(result->code));
+    trace_end(call->span, good ? 0 : result->code, result->text);
+    call->span = NULL;
 }
 
 void object_call_finish(struct object_call *call)
@@ -162,6 +181,7 @@ void object_call_finish(struct object_call *call)
     else if (call->request.verb == OBJECT_GET)
         store->stats.bytes_read += result->len;
     object_call_count(call);
+    object_call_trace(call);
     if (call->request.on_done != NULL)
         call->request.on_done(call->request.arg, result);
     object_call_free(call);
@@ -410,6 +430,9 @@ struct object_call *object_store_call(struct object_store *store,
     buf_init(&call->data, call->request.bytes_max);
     store->calls++;
     store->stats.calls[request->verb]++;
+    call->span = trace_child(&request->trace, object_span_names[request->verb], TRACE_CLIENT);
+    trace_text(call->span, "clusterd.object.place", call->request.place);
+    trace_text(call->span, "clusterd.object.key", call->request.key);
     if (object_call_check(call) < 0) {
         loop_post(store->loop, &call->post, object_call_on_post, call);
     } else if (call->scheme == LAKE_SCHEME_S3) {

@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/trace.h"
 #include "run/loop.h"
 
 struct http_client;
@@ -119,7 +120,8 @@ struct object_request {
     const char *after; /* LIST: only keys behind this one; NULL: all */
     unsigned limit;    /* LIST: 1 to OBJECT_LIST_LIMIT_MAX; default that */
 
-    object_done_fn on_done; /* once, on the loop, never from inside object_store_call() */
+    struct trace_context trace; /* what the operation is a part of */
+    object_done_fn on_done;     /* once, on the loop, never from inside object_store_call() */
     void *arg;
 };
 

@@ -18,7 +18,10 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/str.h"
+#include "base/trace.h"
 #include "run/proxy_internal.h"
+
+#define PROXY_TRACE_SHARE 0.1 /* of the traces that are recorded elsewhere: requests are many */
 
 static const struct proxy_stream_ops proxy_client_ops;
 
@@ -94,6 +97,9 @@ static void proxy_client_count(struct proxy_client *c, unsigned status)
     struct proxy_stats *stats = &c->model->counters->stats;
     c->counted = false;
     stats->active--;
+    trace_number(c->span, "http.response.status_code", status);
+    trace_end(c->span, status == 0 || status >= 500, status == 0 ? "broken off" : NULL);
+    c->span = NULL;
     if (status == 0)
         return;
     int64_t took_us = clock_mono_us() - c->since_us;
@@ -240,6 +246,17 @@ static unsigned proxy_client_check(const struct proxy_client *c, const char **te
     return 0;
 }
 
+static void proxy_client_trace(struct proxy_client *c)
+{
+    struct trace_context incoming;
+    if (!trace_is_on())
+        return;
+    (void)trace_parse(proxy_fields_get(&c->fields, "traceparent"), &incoming);
+    c->span = trace_root(&incoming, PROXY_TRACE_SHARE, "predict", TRACE_SERVER);
+    trace_text(c->span, "clusterd.service", c->model->counters->service);
+    trace_text(c->span, "clusterd.model", c->model->counters->model);
+}
+
 static void proxy_client_forward(struct proxy_client *c, struct proxy_route *route)
 {
     const struct proxy_options *options = &c->core->options;
@@ -264,6 +281,7 @@ static void proxy_client_forward(struct proxy_client *c, struct proxy_route *rou
         return;
     }
     c->counted = true;
+    proxy_client_trace(c);
     c->model->counters->stats.active++;
     c->since_us = clock_mono_us();
     if (c->model->backend != NULL) {

@@ -155,12 +155,12 @@ static bool proxy_fields_passes(const struct proxy_fields *fields, const char *n
     return true;
 }
 
-int proxy_fields_pass(const struct proxy_fields *fields, struct buf *out)
+int proxy_fields_pass(const struct proxy_fields *fields, const char *but, struct buf *out)
 {
     int err = 0;
     for (unsigned i = 0; err == 0 && i < fields->n; i++) {
         const char *name = proxy_fields_at_name(fields, i);
-        if (!proxy_fields_passes(fields, name))
+        if (!proxy_fields_passes(fields, name) || (but != NULL && strcasecmp(name, but) == 0))
             continue;
         if (buf_append_str(out, name) < 0 || buf_append(out, ": ", 2) < 0 ||
             buf_append_str(out, proxy_fields_at_value(fields, i)) < 0)

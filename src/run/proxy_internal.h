@@ -60,8 +60,9 @@ const char *proxy_fields_at_value(const struct proxy_fields *fields, unsigned i)
 const char *proxy_fields_get(const struct proxy_fields *fields, const char *name);
 unsigned proxy_fields_count(const struct proxy_fields *fields, const char *name);
 /* Appends "Name: value\r\n" of all that may pass from one connection to the next: not the
- * hop-by-hop ones, none that Connection names, none that frames the body, not Host. */
-int proxy_fields_pass(const struct proxy_fields *fields, struct buf *out);
+ * hop-by-hop ones, none that Connection names, none that frames the body, not Host, nor `but`
+ * (NULL: nothing more). */
+int proxy_fields_pass(const struct proxy_fields *fields, const char *but, struct buf *out);
 
 /* ---- tables ---------------------------------------------------------------------------------- */
 
@@ -218,16 +219,17 @@ struct proxy_client {
     bool begun;
     bool request_done; /* its body came whole */
     bool completed;
-    bool keep;            /* the connection, after it */
-    bool chunked;         /* its body, to the model */
-    bool sized;           /* its body has a length */
-    bool counted;         /* as active for `model` */
-    bool fresh;           /* only a new connection to the model will do */
-    bool waiting;         /* in backend->waiting */
-    unsigned malformed;   /* status that says what is wrong with it; 0: nothing */
-    uint64_t body_length; /* when it is sized */
-    uint64_t body_bytes;  /* that came */
-    struct buf body;      /* for the echo model */
+    bool keep;               /* the connection, after it */
+    bool chunked;            /* its body, to the model */
+    bool sized;              /* its body has a length */
+    struct trace_span *span; /* NULL: not traced */
+    bool counted;            /* as active for `model` */
+    bool fresh;              /* only a new connection to the model will do */
+    bool waiting;            /* in backend->waiting */
+    unsigned malformed;      /* status that says what is wrong with it; 0: nothing */
+    uint64_t body_length;    /* when it is sized */
+    uint64_t body_bytes;     /* that came */
+    struct buf body;         /* for the echo model */
     struct proxy_routes *routes;
     struct proxy_route *route;
     struct proxy_model *model;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/trace.h"
 #include "run/proxy_internal.h"
 
 void proxy_request_reset(struct proxy_client *c)
@@ -167,7 +168,10 @@ int proxy_request_write(const struct proxy_client *c, struct buf *out)
 {
     const char *host = proxy_fields_get(&c->fields, "Host");
     proxy_request_write_line(c, out);
-    int err = proxy_fields_pass(&c->fields, out);
+    char trace[TRACE_TEXT_MAX];
+    int err = proxy_fields_pass(&c->fields, c->span != NULL ? "traceparent" : NULL, out);
+    if (err == 0 && c->span != NULL)
+        err = buf_printf(out, "traceparent: %s\r\n", trace_format(trace_context(c->span), trace));
     if (err == 0)
         err = buf_printf(out, "X-Forwarded-For: %.*s\r\nVia: 1.1 clusterd\r\n",
                          proxy_request_peer_len(c), c->peer);

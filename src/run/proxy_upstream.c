@@ -189,7 +189,7 @@ static int proxy_upstream_write_head(struct proxy_upstream *u)
     int err = buf_printf(out, "HTTP/1.1 %u %s\r\n", u->parser.status_code,
                          http_status_str((enum http_status)u->parser.status_code));
     if (err == 0)
-        err = proxy_fields_pass(&u->fields, out);
+        err = proxy_fields_pass(&u->fields, NULL, out);
     if (err == 0)
         err = buf_printf(
             out, "X-Clusterd-Model: %s\r\nX-Clusterd-Version: %" PRIu64 "\r\nVia: 1.1 clusterd\r\n",

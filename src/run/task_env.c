@@ -16,7 +16,7 @@ static const char *const task_env_inherited[] = {"PATH", "HOME", "USER",   "LOGN
 #define TASK_ENV_PATH   "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #define TASK_ENV_PREFIX "CLUSTERD_"
 
-enum { TASK_ENV_OWN = 6 };
+enum { TASK_ENV_OWN = 6, TASK_ENV_TRACE = 1 };
 
 static bool task_env_is_job_variable(const Wire__EnvVar *var)
 {
@@ -69,10 +69,13 @@ char **task_env_new(const Wire__AssignTask *assign, const struct task_key *key,
 {
     const Wire__JobSpec *spec = assign->spec;
     char **env =
-        mem_calloc(MEM_COUNT(task_env_inherited) + TASK_ENV_OWN + spec->n_env + 1, sizeof *env);
+        mem_calloc(MEM_COUNT(task_env_inherited) + TASK_ENV_OWN + TASK_ENV_TRACE + spec->n_env + 1,
+                   sizeof *env);
     size_t n = task_env_inherit(env, spec);
 
     n += task_env_describe(env + n, assign, key, node_name);
+    if (spec->traceparent[0] != '\0' && !task_env_is_replaced(spec, "TRACEPARENT"))
+        env[n++] = mem_printf("TRACEPARENT=%s", spec->traceparent);
     for (size_t i = 0; i < spec->n_env; i++) {
         if (task_env_is_job_variable(spec->env[i]))
             env[n++] = mem_printf("%s=%s", spec->env[i]->name, spec->env[i]->value);

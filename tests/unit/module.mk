@@ -42,6 +42,8 @@ unit_tests += tests/unit/sql_lex_test
 tests_unit_sql_lex_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/str_test
 tests_unit_str_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/trace_test
+tests_unit_trace_test_LDADD = $(base_libs) $(CMOCKA_LIBS) $(JANSSON_LIBS)
 unit_tests += tests/unit/uuid_test
 tests_unit_uuid_test_LDADD = $(base_libs) $(CMOCKA_LIBS)
 
@@ -203,6 +205,8 @@ tests_unit_task_dir_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/task_run_test
 tests_unit_task_run_test_SOURCES = tests/unit/task_run_test.c tests/lib/http_fixture.c tests/lib/http_fixture.h
 tests_unit_task_run_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/trace_export_test
+tests_unit_trace_export_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/unpack_test
 tests_unit_unpack_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/vitals_test

@@ -20,6 +20,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/prng.h"
+#include "base/trace.h"
 #include "run/proxy.h"
 #include "tests/lib/model_server.h"
 
@@ -446,6 +447,36 @@ static void hop_by_hop_fields_stay_behind(void **state)
             fail_msg("no %s in %s", there[i], a.body);
     assert_null(field_of(&a, "Keep-Alive"));
     assert_string_equal(field_of(&a, "X-Model-Says"), "hello");
+    answer_done(&a);
+}
+
+static void the_trace_goes_on_to_the_model(void **state)
+{
+    struct world *w = *state;
+    static const char incoming[] = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    static const char field[] =
+        "TraceParent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+        "\r\n";
+    struct trace_spans spans = STAILQ_HEAD_INITIALIZER(spans);
+    open_proxy(w);
+    route_to(w, "/head");
+    struct answer a = ask(w, "GET", "/predict", field, ""); /* as it came */
+    assert_non_null(strstr(a.body, incoming));
+    answer_done(&a);
+    trace_configure(true, 0);
+    a = ask(w, "GET", "/predict", field, ""); /* below the span of this request */
+    trace_configure(false, 0);
+    assert_int_equal(trace_take(&spans, 10), 1);
+    char text[TRACE_TEXT_MAX];
+    const struct trace_span *span = STAILQ_FIRST(&spans);
+    assert_non_null(strstr(a.body, trace_format(trace_context(span), text)));
+    assert_null(strstr(a.body, incoming));
+    assert_int_equal(span->context.trace[0], 0x0a);
+    assert_int_equal(span->parent[0], 0xb7);
+    trace_free_all(&spans);
+    answer_done(&a);
+    a = ask(w, "GET", "/predict", "traceparent: 00-nonsense-\r\n", "");
+    assert_int_equal(a.status, 200);
     answer_done(&a);
 }
 
@@ -953,6 +984,7 @@ int main(void)
         CASE(the_built_in_model_echoes_fails_and_delays_as_told),
         CASE(pages_and_unknown_places_are_told_apart),
         CASE(hop_by_hop_fields_stay_behind),
+        CASE(the_trace_goes_on_to_the_model),
         CASE(bodies_of_any_form_arrive_whole),
         CASE(pipelined_requests_are_answered_in_order),
         CASE(an_old_client_gets_an_answer_that_its_end_delimits),

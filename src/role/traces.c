@@ -1,0 +1,70 @@
+#include "role/traces.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/trace.h"
+#include "role/node.h"
+#include "run/trace_export.h"
+
+struct traces {
+    struct node *node;
+    struct trace_export *export; /* NULL: nothing is traced */
+};
+
+static void traces_on_joined(void *self)
+{
+    struct traces *traces = self;
+    if (traces->export != NULL)
+        trace_export_set_cluster(traces->export, node_cluster_id(traces->node));
+}
+
+static int traces_start(struct node *node, void **self, struct error *e)
+{
+    const struct node_options *options = node_options(node);
+    struct traces *traces = mem_zalloc(sizeof *traces);
+    traces->node = node;
+    *self = traces;
+    if (options->trace.endpoint[0] == '\0')
+        return 0;
+    struct trace_export_options export = {
+        .loop = node_loop(node),
+        .http = node_http(node),
+        .url = options->trace.endpoint,
+        .token = options->trace.token,
+        .headers = options->trace.headers,
+        .headers_n = options->trace.headers_n,
+        .resource = {.service = "clusterd",
+                     .version = options->version,
+                     .instance = options->uuid,
+                     .node = options->name,
+                     .cluster = node_cluster_id(node)},
+    };
+    int err = trace_export_new(&export, &traces->export, e);
+    trace_configure(err == 0, options->trace.sample);
+    return err;
+}
+
+static void traces_stop(void *self)
+{
+    struct traces *traces = self;
+    trace_configure(false, 0);
+    trace_export_free(traces->export);
+    traces->export = NULL;
+    node_role_stopped(traces->node);
+}
+
+static void traces_free(void *self)
+{
+    struct traces *traces = self;
+    trace_export_free(traces->export);
+    free(traces);
+}
+
+const struct role traces_role = {
+    .name = "traces",
+    .start = traces_start,
+    .stop = traces_stop,
+    .free = traces_free,
+    .on_joined = traces_on_joined,
+};
