@@ -181,18 +181,19 @@ json_t *api_json_task(const struct node *node, const uint8_t job[16], const Wire
     return task;
 }
 
-json_t *api_json_pending(const uint8_t job[16], uint32_t index, const char *reason)
+json_t *api_json_unstarted(const uint8_t job[16], uint32_t index, bool is_cancelled,
+                           const char *reason)
 {
     static const char *const empty[] = {"node",       "code",        "exit_code", "signal",
                                         "started_at", "assigned_at", "ended_at",  "wall_ms"};
     json_t *task = json_object();
     api_json_set_identity(task, job, index);
     api_json_set_u64(task, "attempt", 0);
-    api_json_set(task, "state", json_string("pending"));
+    api_json_set(task, "state", json_string(is_cancelled ? "cancelled" : "pending"));
     for (unsigned i = 0; i < MEM_COUNT(empty); i++)
         api_json_set(task, empty[i], json_null());
-    api_json_set(task, "text", json_string(""));
-    api_json_set(task, "reason", api_json_text(reason));
+    api_json_set(task, "text", json_string(is_cancelled ? "cancelled before it began" : ""));
+    api_json_set(task, "reason", api_json_text(is_cancelled ? "" : reason));
     return task;
 }
 

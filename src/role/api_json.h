@@ -18,8 +18,9 @@ json_t *api_json_job(const Wire__JobRow *row, const char *reason);
 /* An attempt. With `output` also the streams that are stored inline. */
 json_t *api_json_task(const struct node *node, const uint8_t job[16], const Wire__TaskRow *row,
                       bool output);
-/* An element without an attempt. */
-json_t *api_json_pending(const uint8_t job[16], uint32_t index, const char *reason);
+/* An element without an attempt: pending with a reason, or cancelled. */
+json_t *api_json_unstarted(const uint8_t job[16], uint32_t index, bool is_cancelled,
+                           const char *reason);
 
 /* Parses the body; answers the request and returns NULL when it is not a JSON object. */
 json_t *api_json_body(struct http_request *req);

@@ -31,11 +31,13 @@ struct coordinator_read {
     bool tasks, all_attempts, output;
     int64_t element; /* -1: all */
     uint64_t after, limit, attempt;
-    int task_state;    /* enum attempt_state, 0 any, -1 pending */
-    uint32_t *pending; /* indices, when only those are wanted */
-    size_t pending_n, pending_cap;
-    uint32_t pending_at; /* elements before it were looked at */
-    uint32_t last;       /* element that was looked at */
+    int task_state; /* enum attempt_state, 0 any, -1 pending */
+    /* Elements without an attempt, where only those of one state are wanted. */
+    const struct rangeset *unstarted_of; /* that may be among them; NULL: none are */
+    uint32_t *unstarted;
+    size_t unstarted_n, unstarted_cap;
+    uint32_t unstarted_at; /* elements before it were looked at */
+    uint32_t last;         /* element that was looked at */
 
     Wire__JobRow *row;
     Wire__JobRow **rows;
@@ -43,7 +45,9 @@ struct coordinator_read {
     Wire__TaskRow **found;
     size_t found_n, found_cap;
     struct rangeset elements;
-    char *elements_text; /* of a cancel */
+    struct rangeset cancelled; /* of the elements */
+    struct rangeset waiting;   /* the others, unless the job has ended */
+    char *elements_text;       /* of a cancel */
     char *reason;
     struct uuid id;
 };
@@ -60,6 +64,8 @@ static struct coordinator_read *coordinator_read_new(struct coordinator *c,
     read->element = -1;
     read->user = mem_strdup(http_request_user(req));
     rangeset_init(&read->elements);
+    rangeset_init(&read->cancelled);
+    rangeset_init(&read->waiting);
     return read;
 }
 
@@ -72,9 +78,11 @@ static void coordinator_read_free(struct coordinator_read *read)
     for (size_t i = 0; i < read->found_n; i++)
         wire__task_row__free_unpacked(read->found[i], NULL);
     rangeset_done(&read->elements);
+    rangeset_done(&read->cancelled);
+    rangeset_done(&read->waiting);
     free(read->rows);
     free(read->found);
-    free(read->pending);
+    free(read->unstarted);
     free(read->job);
     free(read->user);
     free(read->filter_user);
@@ -115,16 +123,16 @@ static int coordinator_read_take_row(void *arg, Wire__JobRow *row)
 }
 
 /* Notes elements before `end` that have no attempt; true when there are enough of them. */
-static bool coordinator_read_add_pending(struct coordinator_read *read, uint64_t end)
+static bool coordinator_read_add_unstarted(struct coordinator_read *read, uint64_t end)
 {
     uint32_t index;
-    while (read->pending_n < read->limit &&
-           rangeset_next(&read->elements, read->pending_at, &index) && index < end) {
-        MEM_GROW(read->pending, read->pending_cap, read->pending_n + 1);
-        read->pending[read->pending_n++] = index;
-        read->pending_at = index + 1;
+    while (read->unstarted_n < read->limit &&
+           rangeset_next(read->unstarted_of, read->unstarted_at, &index) && index < end) {
+        MEM_GROW(read->unstarted, read->unstarted_cap, read->unstarted_n + 1);
+        read->unstarted[read->unstarted_n++] = index;
+        read->unstarted_at = index + 1;
     }
-    return read->pending_n == read->limit;
+    return read->unstarted_n == read->limit;
 }
 
 static void coordinator_read_drop_last(struct coordinator_read *read)
@@ -164,9 +172,12 @@ static int coordinator_read_keep_task(struct coordinator_read *read, Wire__TaskR
 static int coordinator_read_take_task(void *arg, Wire__TaskRow *row)
 {
     struct coordinator_read *read = arg;
-    if (read->task_state < 0) {
-        bool full = coordinator_read_add_pending(read, row->index);
-        read->pending_at = row->index < UINT32_MAX ? row->index + 1 : UINT32_MAX;
+    bool full = false;
+    if (read->unstarted_of != NULL) {
+        full = coordinator_read_add_unstarted(read, row->index);
+        read->unstarted_at = row->index < UINT32_MAX ? row->index + 1 : UINT32_MAX;
+    }
+    if (read->task_state < 0 || full) {
         wire__task_row__free_unpacked(row, NULL);
         return full;
     }
@@ -176,23 +187,43 @@ static int coordinator_read_take_task(void *arg, Wire__TaskRow *row)
     return 0;
 }
 
-/* Which elements the request is about. */
+/* Those of `set` that the request is about. */
+static void coordinator_read_narrow(const struct coordinator_read *read, const struct rangeset *set,
+                                    struct rangeset *out)
+{
+    if (read->element < 0) {
+        rangeset_copy(out, set);
+        if (read->after != UINT64_MAX)
+            rangeset_remove(out, 0, (uint32_t)read->after);
+    } else if (rangeset_contains(set, (uint32_t)read->element)) {
+        rangeset_add(out, (uint32_t)read->element, (uint32_t)read->element);
+    }
+}
+
+/* Which elements the request is about, and which of them are cancelled if they have no attempt. */
 static int coordinator_read_elements(struct coordinator_read *read)
 {
     struct error e;
-    struct rangeset all;
+    struct rangeset all, cancelled;
+    const Wire__ElementSet *set = read->row->cancelled_set;
     rangeset_init(&all);
+    rangeset_init(&cancelled);
     int err = job_spec_elements(read->row->spec, &all, &e);
-    uint32_t index = 0;
-    if (err == 0 && read->element >= 0) {
-        index = (uint32_t)read->element;
-        if (rangeset_contains(&all, index))
-            rangeset_add(&read->elements, index, index);
-    } else if (err == 0) {
-        rangeset_copy(&read->elements, &all);
-        if (read->after != UINT64_MAX)
-            rangeset_remove(&read->elements, 0, (uint32_t)read->after);
+    if (err == 0 && set != NULL && set->text[0] != '\0')
+        err = rangeset_parse(&cancelled, set->text, SCHED_INDEX_MAX, SCHED_ELEMENTS_MAX);
+    if (err == 0) {
+        coordinator_read_narrow(read, &all, &read->elements);
+        coordinator_read_narrow(read, &cancelled, &read->cancelled);
+        if (!job_state_is_ended((enum job_state)read->row->state))
+            rangeset_copy(&read->waiting, &read->elements);
+        for (size_t i = 0; i < cancelled.n; i++)
+            rangeset_remove(&read->waiting, cancelled.ranges[i].first, cancelled.ranges[i].last);
     }
+    if (read->task_state < 0)
+        read->unstarted_of = &read->waiting;
+    else if (read->task_state == ATTEMPT_STATE_CANCELLED && read->attempt == 0)
+        read->unstarted_of = &read->cancelled;
+    rangeset_done(&cancelled);
     rangeset_done(&all);
     return err;
 }
@@ -216,9 +247,9 @@ static int coordinator_read_tasks(sqlite3 *db, struct coordinator_read *read)
     read->last = last;
     err = state_query_tasks(db, read->row->seq, read->output, first, last,
                             coordinator_read_take_task, read);
-    if (err == 0 && read->task_state < 0)
-        (void)coordinator_read_add_pending(read, (uint64_t)last + 1);
-    else if (err == 0)
+    if (err == 0 && read->unstarted_of != NULL)
+        (void)coordinator_read_add_unstarted(read, (uint64_t)last + 1);
+    if (err >= 0)
         (void)coordinator_read_settle(read);
     return err > 0 ? 0 : err;
 }
@@ -388,16 +419,18 @@ static void coordinator_add_task(const struct coordinator_read *read, json_t *ro
         rows, api_json_task(read->coordinator->node, read->row->id.data, row, read->output));
 }
 
-static void coordinator_add_pending(const struct coordinator_read *read, json_t *rows,
-                                    uint32_t index)
+static void coordinator_add_unstarted(const struct coordinator_read *read, json_t *rows,
+                                      uint32_t index)
 {
-    json_array_append_new(rows, api_json_pending(read->row->id.data, index, read->row->reason));
+    bool is_cancelled = rangeset_contains(&read->cancelled, index);
+    if (is_cancelled || rangeset_contains(&read->waiting, index))
+        json_array_append_new(
+            rows, api_json_unstarted(read->row->id.data, index, is_cancelled, read->row->reason));
 }
 
-/* Elements in order, each with its attempts, or pending without one. */
+/* Elements in order, each with its attempts, or pending or cancelled without one. */
 static void coordinator_add_all_tasks(const struct coordinator_read *read, json_t *rows)
 {
-    bool ended = job_state_is_ended((enum job_state)read->row->state);
     size_t at = 0;
     uint32_t index = 0;
     bool more = rangeset_next(&read->elements, 0, &index);
@@ -408,25 +441,34 @@ static void coordinator_add_all_tasks(const struct coordinator_read *read, json_
             if (read->found[at]->index == index)
                 coordinator_add_task(read, rows, read->found[at]);
         }
-        if (!any && !ended && read->attempt == 0)
-            coordinator_add_pending(read, rows, index);
+        if (!any && read->attempt == 0)
+            coordinator_add_unstarted(read, rows, index);
         more = index < UINT32_MAX && rangeset_next(&read->elements, index + 1, &index);
+    }
+}
+
+/* Elements of one state, those without an attempt among them. */
+static void coordinator_add_tasks_of_state(const struct coordinator_read *read, json_t *rows)
+{
+    size_t f = 0;
+    size_t u = read->attempt == 0 ? 0 : read->unstarted_n;
+    while (json_array_size(rows) < read->limit && (f < read->found_n || u < read->unstarted_n)) {
+        bool is_found = u == read->unstarted_n ||
+                        (f < read->found_n && read->found[f]->index < read->unstarted[u]);
+        if (is_found)
+            coordinator_add_task(read, rows, read->found[f++]);
+        else
+            coordinator_add_unstarted(read, rows, read->unstarted[u++]);
     }
 }
 
 static json_t *coordinator_tasks_json(const struct coordinator_read *read)
 {
     json_t *rows = json_array();
-    bool ended = job_state_is_ended((enum job_state)read->row->state);
-    if (read->task_state == 0) {
+    if (read->task_state == 0)
         coordinator_add_all_tasks(read, rows);
-    } else if (read->task_state > 0) {
-        for (size_t i = 0; i < read->found_n && i < read->limit; i++)
-            coordinator_add_task(read, rows, read->found[i]);
-    } else if (!ended && read->attempt == 0) {
-        for (size_t i = 0; i < read->pending_n; i++)
-            coordinator_add_pending(read, rows, read->pending[i]);
-    }
+    else
+        coordinator_add_tasks_of_state(read, rows);
     return rows;
 }
 

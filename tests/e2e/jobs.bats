@@ -144,6 +144,24 @@ assert_all_completed() {
     [ "$(api "/api/jobs/$job/tasks?state=pending")" = '[]' ]
 }
 
+@test "an element that is cancelled before it begins is cancelled from then on" {
+    start_cluster 1 -o worker.slots=2
+    job=$(submit "{\"array\":\"0-9%2\",\"commands\":[\"while ! [ -e $CLUSTER_DIR/go ]; do sleep 0.05; done\"]}")
+    wait_until 20 bash -c "[ \$(curl -s --unix-socket $(socket_of n1) http://localhost/api/jobs/$job | jq .running) = 2 ]"
+    api -f -d '{"elements":"4-5,8"}' "/api/jobs/$job/cancel" >/dev/null
+    [ "$(api "/api/jobs/$job/tasks?state=pending" | jq -c 'map(.index)')" = '[2,3,6,7,9]' ]
+    [ "$(api "/api/jobs/$job/tasks?state=cancelled" | jq -c 'map([.index, .attempt])')" = '[[4,0],[5,0],[8,0]]' ]
+    [ "$(api "/api/jobs/$job/tasks?state=cancelled&limit=1&after=4" | jq -c 'map(.index)')" = '[5]' ]
+    [ "$(api "/api/jobs/$job/tasks" | jq -c 'map(select(.state == "cancelled").index)')" = '[4,5,8]' ]
+    [ "$(api "/api/jobs/$job/tasks?element=8" | jq -r '.[0].state')" = cancelled ]
+    api -f -d '{"elements":"0"}' "/api/jobs/$job/cancel" >/dev/null
+    wait_until 20 bash -c "curl -s --unix-socket $(socket_of n1) 'http://localhost/api/jobs/$job/tasks?state=cancelled' | jq -e 'map(.index) == [0,4,5,8]'"
+    touch "$CLUSTER_DIR/go"
+    [ "$(job_end "$job")" = cancelled ]
+    [ "$(api "/api/jobs/$job/tasks" | jq -c 'map(select(.state == "cancelled").index)')" = '[0,4,5,8]' ]
+    [ "$(api "/api/jobs/$job/tasks?state=pending")" = '[]' ]
+}
+
 @test "a pending job says why it waits" {
     start_cluster 1
     job=$(submit '{"argv":["true"],"selector":"gpu=1"}')
