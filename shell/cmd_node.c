@@ -46,6 +46,7 @@ static const struct column cmd_node_columns[] = {
     COLUMN_AS("memory_available_bytes", "free mem", BYTES, cmd_node_memory),
     COLUMN_DETAIL("memory_total_bytes", "memory", BYTES),
     COLUMN_DETAIL("disk_free_bytes", "free disk", BYTES),
+    COLUMN_DETAIL("disk_full", "disk full", FLAG),
     COLUMN_DETAIL("disk_total_bytes", "disk", BYTES),
     COLUMN_DETAIL("rtt_ms", "round trip ms", FLOAT),
     COLUMN("last_seen", "seen", AGE),

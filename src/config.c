@@ -109,6 +109,11 @@ const struct config_row config_rows[] = {
      3650 * CONFIG_DAY_MS, NULL, "How long the output of ended tasks is kept."},
     {CONFIG_AT(worker, output_keep_bytes), CONFIG_BYTES, CONFIG_IN(worker, output_keep_bytes),
      "20G", 0, 1ULL << 50, NULL, "Most output of ended tasks that is kept; the oldest goes first."},
+    {CONFIG_AT(worker, disk_free_min), CONFIG_BYTES, CONFIG_IN(worker, disk_free_min), "0", 0,
+     1ULL << 50, NULL,
+     "Room on the disk of node.data_dir below which this node is given no tasks; 0: 64M, or a "
+     "fiftieth of a "
+     "small disk."},
 
     {CONFIG_AT(jobs, suspect_after), CONFIG_DURATION, CONFIG_IN(jobs, suspect_after), "3s", 100,
      600000, NULL, "Silence after which a worker is suspect and gets no new work."},

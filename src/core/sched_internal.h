@@ -106,6 +106,7 @@ struct sched_node {
     bool linked; /* said what it holds, on `session` */
     uint64_t session;
     bool draining;
+    bool disk_full;            /* keeps what it has, gets nothing */
     int64_t drain_deadline_ms; /* 0: none */
     int64_t hold_until_ms;     /* 0: none */
     uint32_t load_milli;

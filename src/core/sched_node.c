@@ -17,8 +17,8 @@ struct sched_node *sched_node_by_id(const struct sched *s, uint64_t id)
 
 bool sched_node_is_up(const struct sched_node *node)
 {
-    return node->health == SCHED_HEALTH_ALIVE && !node->draining && node->slots > 0 &&
-           (node->poll || node->linked);
+    return node->health == SCHED_HEALTH_ALIVE && !node->draining && !node->disk_full &&
+           node->slots > 0 && (node->poll || node->linked);
 }
 
 uint32_t sched_node_slots_ahead(const struct sched *s, const struct sched_node *node,
@@ -334,10 +334,14 @@ int sched_node_vitals(struct sched *s, const struct sched_event *event)
     if (node == NULL)
         return ERR_NOT_FOUND;
     bool moved = node->load_milli != event->load_milli;
+    bool filled = node->disk_full != event->disk_full;
     node->load_milli = event->load_milli;
     node->memory_available_bytes = event->memory_available_bytes;
     node->memory_unseen_bytes = 0;
-    if (moved || s->memory_classes_n > 0)
+    node->disk_full = event->disk_full;
+    if (filled)
+        sched_node_changed(s, node);
+    else if (moved || s->memory_classes_n > 0)
         sched_node_room_changed(s, node, s->memory_classes_n > 0);
     return 0;
 }

@@ -18,6 +18,7 @@ enum sched_why_code {
     SCHED_WHY_MEMORY,   /* the same in bytes */
     SCHED_WHY_OFFLINE,  /* x: nodes that match and are large enough */
     SCHED_WHY_DRAINING, /* x: the same */
+    SCHED_WHY_DISK,     /* x: of these, those whose disks are full, y: one of them */
     SCHED_WHY_SILENT,   /* x: nodes that this leader has not heard of yet */
     SCHED_WHY_AGENTS,   /* x: agents that could run it */
     SCHED_WHY_BUSY,     /* x: nodes that could run it */
@@ -30,6 +31,8 @@ struct sched_census {
     uint32_t large;            /* enough slots and memory */
     uint32_t silent;           /* of these: not heard of, or not linked yet */
     uint32_t draining;
+    uint32_t full;    /* of these: up but for their disks */
+    uint64_t full_id; /* one of them, the lowest */
     uint32_t agents_up;
 };
 
@@ -50,6 +53,11 @@ static void sched_census_add(struct sched_census *census, const struct sched_cla
     census->draining += node->draining;
     census->silent +=
         node->health == SCHED_HEALTH_UNKNOWN || (alive && !node->poll && !node->linked);
+    if (alive && node->disk_full && !node->draining && (node->poll || node->linked)) {
+        census->full_id =
+            census->full == 0 || node->id < census->full_id ? node->id : census->full_id;
+        census->full++;
+    }
     census->agents_up += node->poll && sched_node_is_up(node);
 }
 
@@ -74,6 +82,8 @@ static struct sched_why sched_why_of_class(const struct sched *s, const struct s
         return (struct sched_why){SCHED_WHY_AGENTS, class->able, 0};
     if (census.silent > 0)
         return (struct sched_why){SCHED_WHY_SILENT, census.silent, 0};
+    if (census.full > 0)
+        return (struct sched_why){SCHED_WHY_DISK, census.full, census.full_id};
     if (census.draining > 0)
         return (struct sched_why){SCHED_WHY_DRAINING, census.draining, 0};
     return (struct sched_why){SCHED_WHY_OFFLINE, census.large, 0};
@@ -156,6 +166,18 @@ static void sched_why_format_size(const struct sched_job *job, const struct sche
                  str_format_bytes(why->x, need), matching, str_format_bytes(why->y, have));
 }
 
+/* "n2 has no disk space", "n2 and 3 more nodes have no disk space" */
+static void sched_why_format_disk(const struct sched_node *node, const struct sched_why *why,
+                                  char out[static SCHED_REASON_MAX])
+{
+    const char *name = node != NULL ? node->name : "a node";
+    if (why->x == 1)
+        snprintf(out, SCHED_REASON_MAX, "%s has no disk space", name);
+    else
+        snprintf(out, SCHED_REASON_MAX, "%s and %llu more %s have no disk space", name,
+                 (unsigned long long)why->x - 1, why->x == 2 ? "node" : "nodes");
+}
+
 void sched_why_format(const struct sched *s, const struct sched_job *job,
                       const struct sched_why *why, char out[static SCHED_REASON_MAX])
 {
@@ -194,6 +216,10 @@ void sched_why_format(const struct sched *s, const struct sched_job *job,
         break;
     case SCHED_WHY_DRAINING:
         sched_why_format_nodes(job, why, "draining", out);
+        break;
+    case SCHED_WHY_DISK:
+        node = sched_node_by_id(s, why->y);
+        sched_why_format_disk(node, why, out);
         break;
     case SCHED_WHY_SILENT:
         snprintf(out, SCHED_REASON_MAX, "waits for workers to report to the new leader");

@@ -344,6 +344,7 @@ bool sched_node_view(const struct sched *s, uint64_t id, struct sched_node_view 
         .health = node->health,
         .linked = node->poll || node->linked,
         .draining = node->draining,
+        .disk_full = node->disk_full,
         .slots = node->slots,
         .slots_used = node->used,
         .assigned = node->attempts_n - node->running_n,

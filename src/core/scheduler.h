@@ -166,7 +166,9 @@ enum sched_event_type {
     SCHED_EVENT_NODE_HELD,
     SCHED_EVENT_NODE_HEALTH, /* node, health; after OFFLINE it needs a NODE_HELD again, unless an
                                 agent */
-    SCHED_EVENT_NODE_VITALS, /* node, load_milli, memory_available_bytes (0: not known) */
+    /* node, load_milli, memory_available_bytes (0: not known), disk_full: then it gets no new work
+     */
+    SCHED_EVENT_NODE_VITALS,
     /* node, draining, drain_deadline_ms (monotonic, 0: none). No new work; at the deadline what is
      * left goes to others. draining false resumes. */
     SCHED_EVENT_NODE_DRAIN,
@@ -223,6 +225,7 @@ struct sched_event {
     enum sched_health health;
     uint32_t load_milli;
     uint64_t memory_available_bytes;
+    bool disk_full;
     bool draining;
     int64_t drain_deadline_ms;
 
@@ -349,6 +352,7 @@ struct sched_node_view {
     enum sched_health health;
     bool linked; /* reported what it holds on its present link; agents: always */
     bool draining;
+    bool disk_full;
     uint32_t slots, slots_used; /* may exceed slots by what is queued there */
     uint32_t assigned, running; /* attempts */
     uint64_t memory_reserved_bytes;

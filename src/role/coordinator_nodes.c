@@ -261,7 +261,8 @@ static void coordinator_take_vitals(struct coordinator *c, struct coordinator_no
     struct sched_event event = {.type = SCHED_EVENT_NODE_VITALS,
                                 .node = known->id,
                                 .load_milli = vitals->load_milli,
-                                .memory_available_bytes = vitals->memory_available_bytes};
+                                .memory_available_bytes = vitals->memory_available_bytes,
+                                .disk_full = vitals->disk_full};
     (void)coordinator_step(c, &event);
 }
 

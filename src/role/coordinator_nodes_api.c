@@ -43,6 +43,7 @@ static void coordinator_set_vitals(json_t *object, const Wire__Vitals *vitals)
     coordinator_set(object, "memory_available_bytes",
                     json_integer((json_int_t)v->memory_available_bytes));
     coordinator_set(object, "disk_free_bytes", json_integer((json_int_t)v->disk_free_bytes));
+    coordinator_set(object, "disk_full", json_boolean(v->disk_full));
     coordinator_set(object, "rss_bytes", json_integer((json_int_t)v->rss_bytes));
     coordinator_set(object, "tasks_running", json_integer(v->tasks_running));
     coordinator_set(object, "tasks_queued", json_integer(v->tasks_queued));

@@ -50,8 +50,10 @@ static void heartbeat_add_vitals(struct heartbeat *heartbeat, Wire__Vitals *out)
     out->pid = (uint64_t)getpid();
     out->uptime_ms = (uint64_t)(loop_now_ms(node_loop(node)) - heartbeat->started_ms);
     const struct node_work *work = node_work(node);
-    if (work != NULL)
-        work->count(work->arg, &out->tasks_running, &out->tasks_queued);
+    if (work == NULL)
+        return;
+    work->count(work->arg, &out->tasks_running, &out->tasks_queued);
+    out->disk_full = work->disk_full(work->arg);
 }
 
 static int heartbeat_send(struct heartbeat *heartbeat, bool full)
@@ -164,6 +166,12 @@ static void heartbeat_on_link(void *self, uint64_t peer, uint64_t session)
         heartbeat_beat(heartbeat);
 }
 
+static void heartbeat_on_pulse(void *arg)
+{
+    struct heartbeat *heartbeat = arg;
+    loop_timer_start(&heartbeat->timer, 0);
+}
+
 static int heartbeat_start(struct node *node, void **self, struct error *e)
 {
     struct heartbeat *heartbeat = mem_zalloc(sizeof *heartbeat);
@@ -173,6 +181,7 @@ static int heartbeat_start(struct node *node, void **self, struct error *e)
     random_bytes(&heartbeat->boot, sizeof heartbeat->boot);
     vitals_init(&heartbeat->sampler, node_options(node)->data_dir);
     loop_timer_init(&heartbeat->timer, node_loop(node), heartbeat_on_timer, heartbeat);
+    node_on_pulse(node, heartbeat_on_pulse, heartbeat);
     loop_timer_start(&heartbeat->timer, heartbeat_interval_ms(heartbeat));
     *self = heartbeat;
     return 0;
@@ -182,6 +191,7 @@ static void heartbeat_stop(void *self)
 {
     struct heartbeat *heartbeat = self;
     loop_timer_stop(&heartbeat->timer);
+    node_on_pulse(heartbeat->node, NULL, NULL);
     node_role_stopped(heartbeat->node);
 }
 
@@ -189,6 +199,7 @@ static void heartbeat_free(void *self)
 {
     struct heartbeat *heartbeat = self;
     loop_timer_stop(&heartbeat->timer);
+    node_on_pulse(heartbeat->node, NULL, NULL);
     vitals_done(&heartbeat->sampler);
     free(heartbeat);
 }

@@ -234,6 +234,18 @@ void node_set_work(struct node *node, const struct node_work *work)
     node->work = *work;
 }
 
+void node_on_pulse(struct node *node, void (*fn)(void *arg), void *arg)
+{
+    node->pulse = fn;
+    node->pulse_arg = arg;
+}
+
+void node_pulse(struct node *node)
+{
+    if (node->pulse != NULL)
+        node->pulse(node->pulse_arg);
+}
+
 const struct node_work *node_work(const struct node *node)
 {
     return node->work.held != NULL ? &node->work : NULL;

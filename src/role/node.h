@@ -56,6 +56,8 @@ struct node_options {
     uint64_t kill_grace_ms;
     uint64_t output_bytes_max;
     uint64_t output_keep_ms;
+    uint64_t
+        disk_free_min_bytes;  /* of the data directory: below, no tasks are run; 0: see vitals.h */
     uint64_t orphan_after_ms; /* of stored files */
     uint64_t output_keep_bytes;
     uint64_t suspect_after_ms;
@@ -214,12 +216,18 @@ struct node_work {
     void (*held)(void *arg, Wire__Heartbeat *heartbeat);
     /* That heartbeat is on its way to `leader` in `term` on `session`. */
     void (*told)(void *arg, uint64_t leader, uint64_t term, uint64_t session);
+    /* Looks at the disk: whether it is too full for tasks. */
+    bool (*disk_full)(void *arg);
     void *arg;
 };
 
 /* Copied; set by the role that does the work, at its start. */
 void node_set_work(struct node *node, const struct node_work *work);
 const struct node_work *node_work(const struct node *node); /* NULL where nothing is run */
+
+/* Has the next heartbeat sent at once: something that placement goes by has changed. */
+void node_pulse(struct node *node);
+void node_on_pulse(struct node *node, void (*fn)(void *arg), void *arg);
 
 /* ---- leading --------------------------------------------------------------------------------- */
 

@@ -72,6 +72,8 @@ struct node {
     struct lake lake;
     struct node_work work;
     struct events *events;
+    void (*pulse)(void *arg);
+    void *pulse_arg;
     bool active;
 
     struct node_peer *peers;

@@ -58,6 +58,7 @@ static const struct sql_column query_nodes_columns[] = {
     {"memory_available_bytes", INTEGER, false},
     {"disk_total_bytes", INTEGER, false},
     {"disk_free_bytes", INTEGER, false},
+    {"disk_full", BOOLEAN, false},
     {"rss_bytes", INTEGER, false},
     {"tasks_running", INTEGER, false},
     {"tasks_queued", INTEGER, false},

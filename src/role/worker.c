@@ -129,6 +129,7 @@ static int worker_start(struct node *node, void **self, struct error *e)
     struct node_work work = {.count = worker_count,
                              .held = worker_report_held,
                              .told = worker_report_told,
+                             .disk_full = worker_task_disk_full,
                              .arg = worker};
     node_set_work(node, &work);
     *self = worker;

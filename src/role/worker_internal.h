@@ -80,6 +80,7 @@ struct worker {
     struct loop_timer retention_timer;
     bool sweeping;
 
+    bool disk_full; /* takes nothing */
     bool stopping;  /* gives everything back */
     bool hard;      /* has killed what didn't end */
     bool finishing; /* nothing runs any more, or was given up */
@@ -103,6 +104,8 @@ void worker_on_assign(void *self, uint64_t from, const ProtobufCMessage *message
 void worker_on_cancel(void *self, uint64_t from, const ProtobufCMessage *message);
 /* Frees one that is no longer held. */
 void worker_task_free(struct worker_task *task);
+/* Looks at the disk, see node_work; gives back what waits when it has become full. */
+bool worker_task_disk_full(void *arg);
 /* Gives back everything: queued at once, running by ending it. */
 void worker_task_return_all(struct worker *worker);
 void worker_task_kill_all(struct worker *worker);

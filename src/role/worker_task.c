@@ -14,8 +14,10 @@
 #include "base/mem.h"
 #include "base/trace.h"
 #include "role/worker_internal.h"
+#include "run/vitals.h"
 
 #define WORKER_TASK_SHUT_DOWN "its node was shut down"
+#define WORKER_TASK_DISK_FULL "its node has no disk space"
 
 static const struct log_about worker_log = {.role = "worker"};
 
@@ -83,6 +85,15 @@ static Wire__TaskReport *worker_task_copy_report(const Wire__TaskReport *report)
     return copy;
 }
 
+/* Whether the disk is full now; the leader hears at once that it has become so. */
+static bool worker_task_look_at_disk(struct worker *worker)
+{
+    bool was_full = worker->disk_full;
+    if (worker_task_disk_full(worker) && !was_full)
+        node_pulse(worker->node);
+    return worker->disk_full;
+}
+
 static void worker_task_on_done(void *arg, struct task_run *run, const Wire__TaskReport *report)
 {
     struct worker_task *task = arg;
@@ -94,6 +105,11 @@ static void worker_task_on_done(void *arg, struct task_run *run, const Wire__Tas
     output_reader_end(worker->reader, &task->item.key, report);
     bool returned = report->phase == WIRE__TASK_PHASE__TASK_PHASE_RETURNED;
     bool cancelled = report->phase == WIRE__TASK_PHASE__TASK_PHASE_CANCELLED;
+    bool disk_full = report->code == TASK_CODE_DISK_FULL && worker_task_look_at_disk(worker);
+    if (disk_full && report->started_ms == 0) { /* nothing of it has run */
+        task->return_why = WORKER_TASK_DISK_FULL;
+        returned = true;
+    }
     if (returned || (task->returning && cancelled))
         worker_task_give_back(task, task->return_why);
     else
@@ -138,22 +154,56 @@ static void worker_task_pump(struct worker *worker)
         loop_timer_start_at(&worker->hold_timer, due_ms);
 }
 
+/* Gives back an attempt that waits: at once, or when the spawner gives it up. */
+static void worker_task_call_back(struct worker_task *task, const char *why)
+{
+    task->return_why = why;
+    if (task->item.state == TASK_QUEUE_QUEUED) {
+        worker_task_give_back(task, why);
+        return;
+    }
+    task_queue_recall(&task->worker->queue, &task->item);
+    task_run_recall(task->run);
+}
+
 static void worker_task_on_hold_timer(void *arg)
 {
     struct worker *worker = arg;
     int64_t now_ms = loop_now_ms(node_loop(worker->node));
     struct task_queue_item *item;
-    while ((item = task_queue_overdue(&worker->queue, now_ms)) != NULL) {
-        struct worker_task *task = (struct worker_task *)item;
-        task->return_why = "it could not start soon";
-        if (item->state == TASK_QUEUE_QUEUED) {
-            worker_task_give_back(task, task->return_why);
-            continue;
-        }
-        task_queue_recall(&worker->queue, item);
-        task_run_recall(task->run);
+    while ((item = task_queue_overdue(&worker->queue, now_ms)) != NULL)
+        worker_task_call_back((struct worker_task *)item, "it could not start soon");
+    worker_task_pump(worker);
+}
+
+/* ---- the disk ---------------------------------------------------------------------------------*/
+
+static void worker_task_call_back_all(struct worker *worker, const char *why)
+{
+    static const enum task_queue_state waiting[] = {TASK_QUEUE_QUEUED, TASK_QUEUE_HANDED};
+    for (size_t i = 0; i < MEM_COUNT(waiting); i++) {
+        struct task_queue_item *item;
+        while ((item = TAILQ_FIRST(&worker->queue.lists[waiting[i]])) != NULL)
+            worker_task_call_back((struct worker_task *)item, why);
     }
     worker_task_pump(worker);
+}
+
+bool worker_task_disk_full(void *arg)
+{
+    struct worker *worker = arg;
+    const struct node_options *options = node_options(worker->node);
+    bool was_full = worker->disk_full;
+    worker->disk_full =
+        vitals_disk_is_full(worker->tasks_dir, options->disk_free_min_bytes, was_full);
+    if (worker->disk_full && !was_full) {
+        log_warn(&worker_log, "the disk of %s is full: no tasks are taken until there is room",
+                 options->data_dir);
+        worker_task_call_back_all(worker, WORKER_TASK_DISK_FULL);
+    } else if (was_full && !worker->disk_full) {
+        log_info(&worker_log, "the disk of %s has room again: tasks are taken", options->data_dir);
+    }
+    return worker->disk_full;
 }
 
 /* ---- what the leader wants --------------------------------------------------------------------*/
@@ -202,9 +252,10 @@ static void worker_task_trace(struct worker_task *task)
 static void worker_task_take(struct worker *worker, const struct task_key *key,
                              const Wire__AssignTask *assign)
 {
-    if (!worker_report_has_room(worker)) {
+    if (worker->disk_full || !worker_report_has_room(worker)) {
         worker_report_note(worker, key, WIRE__TASK_PHASE__TASK_PHASE_RETURNED,
-                           "its node holds too many unacknowledged results");
+                           worker->disk_full ? WORKER_TASK_DISK_FULL
+                                             : "its node holds too many unacknowledged results");
         return;
     }
     struct worker_task *task = worker_task_new(worker, key);

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <inttypes.h>
 #include <sched.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,12 @@
 
 #include "base/mem.h"
 
-enum { VITALS_LINE_MAX = 512 };
+enum {
+    VITALS_LINE_MAX = 512,
+    VITALS_DISK_SHARE = 50,
+    VITALS_DISK_BYTES_MIN = 64 << 20,
+    VITALS_INODES_MIN = 64,
+};
 
 void vitals_init(struct vitals_sampler *sampler, const char *data_dir)
 {
@@ -111,6 +115,23 @@ void vitals_sample(struct vitals_sampler *sampler, struct vitals *out)
         out->disk_total_bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
         out->disk_free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
     }
+}
+
+bool vitals_disk_is_full(const char *dir, uint64_t min_bytes, bool was_full)
+{
+    struct statvfs fs;
+    if (statvfs(dir, &fs) != 0 || fs.f_blocks == 0)
+        return false;
+    uint64_t share = (uint64_t)fs.f_blocks * fs.f_frsize / VITALS_DISK_SHARE;
+    if (min_bytes == 0)
+        min_bytes = share < VITALS_DISK_BYTES_MIN ? share : VITALS_DISK_BYTES_MIN;
+    uint64_t inodes = VITALS_INODES_MIN;
+    if (was_full) {
+        min_bytes += min_bytes / 4;
+        inodes += inodes / 4;
+    }
+    return (uint64_t)fs.f_bavail * fs.f_frsize < min_bytes ||
+           (fs.f_files > 0 && fs.f_favail < inodes);
 }
 
 static uint64_t vitals_count_fds(void)

@@ -2,6 +2,7 @@
 #ifndef RUN_VITALS_H
 #define RUN_VITALS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct vitals {
@@ -39,6 +40,11 @@ struct vitals_process {
 
 /* What can't be read stays 0. */
 void vitals_sample_process(struct vitals_process *out);
+
+/* Whether the file system that holds `dir` has less than `min_bytes` left, or hardly any inode; 0:
+ * less than the smaller of 64 MiB and a fiftieth of it. One that `was_full` must have a quarter
+ * more. False when nobody knows. */
+bool vitals_disk_is_full(const char *dir, uint64_t min_bytes, bool was_full);
 
 /* Processors that this process may use, and memory of the machine; for the defaults of slots and
  * memory. */

@@ -128,3 +128,48 @@ acknowledged_are_in() {
     wait_until 30 all_agree
     for node in n1 n2 n3; do acknowledged_are_in "$node"; done
 }
+
+node_is_full() {
+    api /api/nodes | jq -e --arg n "$1" --argjson full "$2" '.[] | select(.name == $n) | .disk_full == $full'
+}
+
+@test "a worker whose disk is full is given nothing, the job says so, and it goes on by itself" {
+    unset TMPDIR_CLUSTER
+    start_cluster 3
+    give_own_disk n3
+    [ "$(leader)" != n3 ]
+    wait_until 20 node_is_full n3 false
+    dd if=/dev/zero of="$FOLLOWER_DISK/fill" bs=64k 2>/dev/null || true
+    wait_until 20 node_is_full n3 true
+    job=$(submit '{"array":"0-39","commands":["true"]}')
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job/tasks?attempts=all&limit=1000" | jq '[.[] | select(.node == "n3" and .state != "returned")] | length')" = 0 ]
+    job=$(submit '{"argv":["true"],"selector":"name=n3"}')
+    api "/api/jobs/$job" | jq -re .reason | grep -qx 'n3 has no disk space'
+    rm "$FOLLOWER_DISK/fill"
+    [ "$(job_end "$job")" = completed ]
+    node_is_full n3 false
+}
+
+@test "elements that find no room on the disk before they begin run elsewhere, without using up retries" {
+    unset TMPDIR_CLUSTER
+    start_cluster 3 -o worker.heartbeat_interval=10s -o jobs.suspect_after=30s -o jobs.offline_after=60s -o worker.slots=2
+    kill_node n3
+    dir=$CLUSTER_DIR/n3
+    mv "$dir/data" "$dir/before"
+    mkdir "$dir/data"
+    mount -t tmpfs -o size=160m tmpfs "$dir/data"
+    FOLLOWER_DISK=$dir/data
+    cp -a "$dir/before/." "$dir/data/"
+    start_node n3
+    wait_until 30 node_runs n3
+    dd if=/dev/zero of="$FOLLOWER_DISK/fill" bs=64k 2>/dev/null || true
+    job=$(submit '{"array":"0-29","commands":["true"]}')
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job" | jq .failed)" = 0 ]
+    wait_until 20 node_is_full n3 true
+}
+
+node_runs() {
+    [ "$(job_end "$(submit "{\"argv\":[\"true\"],\"selector\":\"name=$1\"}")")" = completed ]
+}

@@ -318,10 +318,12 @@ void world_leader_beat(struct world *w, struct world_event *event)
     if (!world_leader_hears(w, event))
         return;
     world_leader_heard(w, event->node);
+    uint32_t load_milli = (uint32_t)prng_below(&w->prng, 4000);
     world_leader_step(w, (struct sched_event){
                              .type = SCHED_EVENT_NODE_VITALS,
                              .node = event->node,
-                             .load_milli = (uint32_t)prng_below(&w->prng, 4000),
+                             .load_milli = load_milli,
+                             .disk_full = load_milli % 32 == 7,
                          });
 }
 

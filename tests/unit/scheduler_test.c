@@ -202,6 +202,48 @@ static void memory_is_reserved_and_what_others_use_is_left_alone(void **state)
     bed_done(&bed);
 }
 
+static void disk(struct bed *bed, uint64_t node, bool is_full)
+{
+    bed_step(bed, (struct sched_event){
+                      .type = SCHED_EVENT_NODE_VITALS, .node = node, .disk_full = is_full});
+}
+
+static void a_node_without_disk_space_gets_nothing_until_it_has_some(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_cluster(&bed, 2, 1);
+    disk(&bed, 2, true);
+    bed_submit(&bed, 1, "0-2", PLAIN);
+    assert_int_equal(bed_given(&bed, 1, 0), 1);
+    assert_int_equal(bed_count_given(&bed), 1);
+    bed_assert_reason(&bed, 1, "the only node is busy");
+    disk(&bed, 1, true);
+    bed_completes(&bed, 1, 1, 0, 1); /* what it has goes on, and counts */
+    assert_int_equal(bed_count_given(&bed), 0);
+    bed_submit(&bed, 2, NULL, PLAIN);
+    bed_assert_reason(&bed, 2, "n1 and 1 more node have no disk space");
+    disk(&bed, 2, false);
+    assert_int_equal(bed_given(&bed, 1, 1), 2);
+    assert_int_equal(bed_count_given(&bed), 1);
+    disk(&bed, 1, false);
+    assert_int_equal(bed_given(&bed, 1, 2), 1);
+    bed_done(&bed);
+}
+
+static void a_job_whose_only_node_has_no_disk_space_says_so(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_cluster(&bed, 3, 1);
+    disk(&bed, 2, true);
+    bed_submit(&bed, 1, NULL, (struct sched_job_spec){.selector = "name=n2"});
+    bed_assert_reason(&bed, 1, "n2 has no disk space");
+    disk(&bed, 2, false);
+    assert_int_equal(bed_given(&bed, 1, 0), 2);
+    bed_done(&bed);
+}
+
 static void what_does_not_fit_lets_later_jobs_pass(void **state)
 {
     (void)state;
@@ -789,6 +831,8 @@ int main(void)
         cmocka_unit_test(a_job_runs_only_where_its_selector_matches),
         cmocka_unit_test(a_job_that_needs_more_than_any_node_has_says_so),
         cmocka_unit_test(memory_is_reserved_and_what_others_use_is_left_alone),
+        cmocka_unit_test(a_node_without_disk_space_gets_nothing_until_it_has_some),
+        cmocka_unit_test(a_job_whose_only_node_has_no_disk_space_says_so),
         cmocka_unit_test(what_does_not_fit_lets_later_jobs_pass),
         cmocka_unit_test(a_job_that_starves_reserves_a_node),
         cmocka_unit_test(a_cancelled_job_gives_its_reservation_up),
