@@ -2,6 +2,7 @@
 # then real processes (tests/e2e) and terminals (tests/pty). tests/run counts their single cases.
 
 tree_checks =
+tree_checks += scripts/check-deploy
 tree_checks += scripts/check-format
 tree_checks += scripts/check-hardening
 tree_checks += scripts/check-headers
