@@ -161,6 +161,10 @@ const struct config_row config_rows[] = {
      NULL,
      "Bytes of a table's files that are worth a task of their own: smaller tables stay on one "
      "node."},
+    {CONFIG_AT(sql, broadcast_bytes), CONFIG_BYTES, CONFIG_IN(sql, broadcast_bytes), "256M", 1,
+     1ULL << 50, NULL,
+     "Up to this size, of the columns that are needed, a side of a join is read whole by every "
+     "task; of larger ones each task gets what the other side's rows can meet."},
 
     {CONFIG_AT(chat, node_id), CONFIG_NUMBER, CONFIG_IN(chat, node_id), "0", 0, 0x7fffffff, NULL,
      "Election priority: the node with the highest one that can lead the chat does. 0: the node's "

@@ -96,6 +96,7 @@ struct config {
         char *s3_secret_key;
         char *s3_credentials;
         uint64_t split_bytes;
+        uint64_t broadcast_bytes;
     } sql;
     struct {
         uint64_t node_id;

@@ -491,6 +491,7 @@ static void daemon_describe(struct daemon *d)
                    .log_level = daemon_event_level(config),
                    .keep_ms = config->events.keep,
                    .bytes_max = config->events.bytes_max},
+        .sql_broadcast_bytes = config->sql.broadcast_bytes,
         .bootstrap = config->cluster.bootstrap,
         .lake_place = config->sql.store,
         .s3_endpoint = config->sql.s3_endpoint,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/sql_shuffle.h"
 
 struct sql_leaf {
     json_t *ref;
@@ -155,10 +156,10 @@ static void sql_from_ref(struct planner *p, json_t *select, const struct sql_sco
 
 /* Subqueries in expressions. */
 
-/* EXISTS (SELECT * ...) looks at no column. */
-static void sql_from_exists(const json_t *expression, json_t *query)
+void sql_exists_shorten(json_t *expression)
 {
     const char *type = sql_ast_text(expression, "subquery_type");
+    json_t *query = json_object_get(json_object_get(expression, "subquery"), "node");
     if ((strcmp(type, "EXISTS") != 0 && strcmp(type, "NOT_EXISTS") != 0) || !sql_is_simple(query))
         return;
     json_t *list = json_array();
@@ -172,7 +173,7 @@ static void sql_from_subquery(struct planner *p, json_t *expression)
     json_t *query = json_object_get(subquery, "node");
     if (!sql_ast_is_query(query))
         return;
-    sql_from_exists(expression, query);
+    sql_exists_shorten(expression);
     bool alone = !sql_is_correlated(p, query);
     if (alone)
         json_object_set_new(query, "_alone", json_true());
@@ -225,7 +226,8 @@ static void sql_from_block(struct planner *p, json_t *select, bool may, struct s
 bool sql_from(struct planner *p, json_t *select)
 {
     struct sql_leaves leaves = {0};
-    sql_from_block(p, select, true, &leaves);
+    bool dealt = sql_shuffle(p, select);
+    sql_from_block(p, select, !dealt, &leaves);
     struct sql_leaf *best = NULL;
     for (size_t i = 0; i < leaves.n; i++) {
         struct sql_leaf *leaf = &leaves.leaves[i];
@@ -238,13 +240,13 @@ bool sql_from(struct planner *p, json_t *select)
         if (leaf == best || leaf->view != SIZE_MAX)
             continue;
         json_t *query = json_object_get(json_object_get(leaf->ref, "subquery"), "node");
-        if ((leaf->split || (best != NULL && sql_is_heavy(p, query))) &&
+        if ((leaf->split || ((dealt || best != NULL) && sql_is_heavy(p, query))) &&
             !sql_ref_close(p, leaf->ref, "subquery"))
             sql_views_unsplit(p, query);
     }
     if (best != NULL && best->view != SIZE_MAX)
         p->views[best->view].split = true;
-    bool split = best != NULL;
+    bool split = dealt || best != NULL;
     free(leaves.leaves);
     return split;
 }

@@ -330,6 +330,7 @@ static void sql_plan_whole(struct planner *p, const json_t *query, const char *t
 
 static void sql_plan_stages(struct planner *p, json_t *tree)
 {
+    p->top = tree;
     struct sql_part part = sql_query(p, tree, false, p->printed);
     if (!part.split && p->plan->stages_n == 0) {
         json_decref(part.query);

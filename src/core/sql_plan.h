@@ -5,8 +5,9 @@
  * partitions of an earlier stage's shuffle; all others are whole in every task. Shapes:
  *
  * - Scan, filter, project, join: the largest table that keeps its rows through the joins is split;
- *   the others are read whole by every task, however large they are. Joins are never shuffled by
- *   their keys.
+ *   the others are read whole by every task. Where that would be too much (broadcast_bytes), the
+ *   sides of a join are stages that are shuffled by what they are joined on, one join after the
+ *   other; so are tables of IN and EXISTS.
  * - Aggregates: partial in each task, shuffled by the keys of the groups, then final. What has no
  *   partial form (median, list, ...): the rows themselves are shuffled by the keys.
  * - DISTINCT is shuffled by its columns, windows by PARTITION BY.
@@ -109,6 +110,9 @@ struct sql_plan_options {
     uint64_t split_bytes_min; /* a table below this isn't worth a second task */
     size_t partitions;        /* of shuffles; 0: as many as workers * tasks_per_worker */
     const char *now; /* RFC 3339 text of the statement's time: now() is the same everywhere */
+    /* A side of a join up to this size is read whole by each task, larger ones are dealt out by the
+     * hash of what they are joined on. 0: all are read whole. */
+    uint64_t broadcast_bytes;
 };
 
 enum sql_input_kind {

@@ -1,8 +1,9 @@
 /* The planner's own parts. One struct planner lives for one call of sql_plan_query.
  *
  * Names in the trees: a catalog table has "_table" (its index in sql_refs); a view has "_view" (its
- * index in the planner) and, when known, "_columns" (their names). A query with "_alone" is known
- * not to look outside of itself; "_cte" is the number of the CTE that a subquery was. */
+ * index in the planner) and, when known, "_columns" (their names), "_types", "_classes". A query
+ * with "_alone" is known not to look outside of itself; "_cte" is the number of the CTE that a
+ * subquery was. */
 #ifndef CORE_SQL_PLAN_INTERNAL_H
 #define CORE_SQL_PLAN_INTERNAL_H
 
@@ -39,6 +40,7 @@ struct sql_scope {
     size_t shared_n, shared_cap;
     bool known;   /* all sources are */
     bool natural; /* there is a NATURAL join */
+    bool semi;    /* the right sides of SEMI and ANTI joins are among the sources */
 };
 
 /* A view that fragments name. */
@@ -59,6 +61,7 @@ struct planner {
     const struct sql_table *tables;
     const struct sql_plan_options *options;
     const char *printed;
+    const json_t *top; /* the query itself, while it is planned */
     struct sql_plan *plan;
     struct sql_view *views;
     size_t views_n, views_cap;
@@ -103,6 +106,8 @@ bool sql_mark_tables(json_t *query, const struct sql_refs *refs);
 /* sql_scope.c */
 bool sql_same(const char *a, const char *b); /* names, whatever the case */
 void sql_scope_init(struct planner *p, struct sql_scope *scope, json_t *from);
+/* With the right sides of SEMI and ANTI joins: conditions of these joins name them. */
+void sql_scope_init_all(struct planner *p, struct sql_scope *scope, json_t *from);
 void sql_scope_done(struct sql_scope *scope);
 
 enum sql_found {
@@ -147,6 +152,9 @@ size_t sql_view_table(struct planner *p, json_t *ref, const json_t *select,
 void sql_views_whole(struct planner *p, json_t *tree);
 /* No view below is split any more. */
 void sql_views_unsplit(struct planner *p, json_t *tree);
+/* Bytes of the files of a marked table that are left after pruning, as sql_view_table() does it. */
+uint64_t sql_table_bytes(struct planner *p, const json_t *ref, const json_t *select,
+                         const struct sql_scope *scope);
 /* Bytes of the tables and table views below. */
 uint64_t sql_bytes_below(struct planner *p, json_t *tree);
 /* Closes a stage: takes the query. Returns the index of the new stage. */
@@ -169,6 +177,8 @@ bool sql_expand_ctes(struct planner *p, json_t *query);
 bool sql_from(struct planner *p, json_t *select);
 /* Whether a query is a plain SELECT ... FROM ... WHERE that may stay where it is. */
 bool sql_is_simple(json_t *query);
+/* EXISTS (SELECT * ...) looks at no column: a constant takes their place. */
+void sql_exists_shorten(json_t *expression);
 
 /* sql_items.c: the select list as (expression, name) pairs, aliases and ordinals resolved. */
 struct sql_items {

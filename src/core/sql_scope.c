@@ -58,6 +58,8 @@ static void sql_scope_table(struct planner *p, struct sql_scope *scope, json_t *
     struct sql_source *source = sql_source_new(p, scope, ref, alias, nullable);
     const json_t *table = json_object_get(ref, "_table");
     const json_t *columns = json_object_get(ref, "_columns");
+    const json_t *types = json_object_get(ref, "_types");
+    const json_t *classes = json_object_get(ref, "_classes");
     if (json_is_integer(table)) {
         const struct sql_table *t = &p->tables[json_integer_value(table)];
         sql_source_columns(p, source, t->columns_n);
@@ -70,6 +72,10 @@ static void sql_scope_table(struct planner *p, struct sql_scope *scope, json_t *
         sql_source_columns(p, source, json_array_size(columns));
         for (size_t i = 0; i < source->n; i++)
             source->columns[i] = sql_scope_name(p, json_string_value(json_array_get(columns, i)));
+        for (size_t i = 0; i < source->n && classes != NULL; i++) {
+            source->types[i] = sql_scope_name(p, json_string_value(json_array_get(types, i)));
+            source->classes[i] = (enum sql_class)json_integer_value(json_array_get(classes, i));
+        }
     }
     sql_source_rename(p, source);
 }
@@ -121,7 +127,7 @@ static void sql_scope_join(struct planner *p, struct sql_scope *scope, json_t *r
     size_t before = scope->n;
     sql_scope_add(p, scope, json_object_get(ref, "right"),
                   nullable || outer || strcmp(type, "LEFT") == 0);
-    if (strcmp(type, "SEMI") == 0 || strcmp(type, "ANTI") == 0)
+    if (!scope->semi && (strcmp(type, "SEMI") == 0 || strcmp(type, "ANTI") == 0))
         scope->n = before; /* the right side gives no columns */
     if (sql_ast_is(ref, "ref_type", "NATURAL"))
         scope->natural = true;
@@ -146,13 +152,24 @@ static void sql_scope_add(struct planner *p, struct sql_scope *scope, json_t *re
         sql_source_new(p, scope, ref, sql_ast_text(ref, "alias"), nullable);
 }
 
-void sql_scope_init(struct planner *p, struct sql_scope *scope, json_t *from)
+static void sql_scope_fill(struct planner *p, struct sql_scope *scope, json_t *from)
 {
-    *scope = (struct sql_scope){0};
     sql_scope_add(p, scope, from, false);
     scope->known = true;
     for (size_t i = 0; i < scope->n; i++)
         scope->known &= scope->sources[i].known;
+}
+
+void sql_scope_init(struct planner *p, struct sql_scope *scope, json_t *from)
+{
+    *scope = (struct sql_scope){0};
+    sql_scope_fill(p, scope, from);
+}
+
+void sql_scope_init_all(struct planner *p, struct sql_scope *scope, json_t *from)
+{
+    *scope = (struct sql_scope){.semi = true};
+    sql_scope_fill(p, scope, from);
 }
 
 void sql_scope_done(struct sql_scope *scope)

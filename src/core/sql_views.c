@@ -68,18 +68,35 @@ static void sql_ref_becomes(json_t *ref, size_t index, const struct sql_view *vi
     json_object_set_new(ref, "_view", json_integer((json_int_t)index));
 }
 
+static void sql_view_filter(struct sql_view *view, const json_t *ref, const json_t *select,
+                            const struct sql_scope *scope, const struct sql_table *table)
+{
+    for (size_t i = 0; scope != NULL && i < scope->n; i++) {
+        if (scope->sources[i].ref == ref)
+            view->filters = sql_filters_of(json_object_get(select, "where_clause"), scope,
+                                           &scope->sources[i], &view->filters_n);
+    }
+    sql_view_prune(view, table);
+}
+
+uint64_t sql_table_bytes(struct planner *p, const json_t *ref, const json_t *select,
+                         const struct sql_scope *scope)
+{
+    struct sql_view view = {.kind = SQL_INPUT_TABLE};
+    sql_view_filter(&view, ref, select, scope,
+                    &p->tables[json_integer_value(json_object_get(ref, "_table"))]);
+    sql_filters_free(view.filters, view.filters_n);
+    free(view.files);
+    return view.bytes;
+}
+
 size_t sql_view_table(struct planner *p, json_t *ref, const json_t *select,
                       const struct sql_scope *scope)
 {
     size_t table = (size_t)json_integer_value(json_object_get(ref, "_table"));
     struct sql_view *view = sql_view_new(p, SQL_INPUT_TABLE, table);
     size_t index = p->views_n - 1;
-    for (size_t i = 0; scope != NULL && i < scope->n; i++) {
-        if (scope->sources[i].ref == ref)
-            view->filters = sql_filters_of(json_object_get(select, "where_clause"), scope,
-                                           &scope->sources[i], &view->filters_n);
-    }
-    sql_view_prune(view, &p->tables[table]);
+    sql_view_filter(view, ref, select, scope, &p->tables[table]);
     sql_ref_becomes(ref, index, view);
     return index;
 }

@@ -94,7 +94,8 @@ struct node_options {
     uint64_t sql_time_limit_ms;   /* of a task; 0: none */
     const char *const *sql_paths; /* directories and places in buckets that COPY may use */
     size_t sql_paths_n;
-    uint64_t sql_split_bytes; /* of files that are worth a task */
+    uint64_t sql_split_bytes;     /* of files that are worth a task */
+    uint64_t sql_broadcast_bytes; /* of a join's side that every task may read */
     struct {
         bool enabled;
         int log_level; /* records from this level on are events; -1: none */

@@ -412,6 +412,7 @@ bool query_plan(struct query *q, size_t workers_max)
         .tasks_per_worker = 1,
         .split_bytes_min = node_options(q->role->node)->sql_split_bytes,
         .now = clock_format_rfc3339(loop_wall_ms(node_loop(q->role->node)), now),
+        .broadcast_bytes = node_options(q->role->node)->sql_broadcast_bytes,
     };
     if (q->planned)
         sql_plan_done(&q->plan);

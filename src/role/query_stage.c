@@ -17,7 +17,9 @@
 #include "run/object_store.h"
 #include "wire/lake_path.h"
 
-enum { QUERY_HELD_BYTES = 256 * 1024, QUERY_ALONE_BYTES = 32 << 20 };
+/* What several tasks shuffled is read by one when it is at most so many times what a task of a
+ * table is worth. */
+enum { QUERY_HELD_BYTES = 256 * 1024, QUERY_ALONE_TASKS = 4 };
 
 static void query_stage_begin(struct query *q);
 
@@ -649,7 +651,8 @@ static void query_stage_begin(struct query *q)
 {
     const struct sql_stage *plan = &q->plan.stages[q->stage];
     struct query_stage *stage = &q->stages[q->stage];
-    bool small = plan->tasks > 1 && query_stage_bytes(q) <= QUERY_ALONE_BYTES;
+    uint64_t few = QUERY_ALONE_TASKS * node_options(q->role->node)->sql_split_bytes;
+    bool small = plan->tasks > 1 && query_stage_bytes(q) <= few;
     stage->by_alone = small && plan->alone != NULL;
     stage->tasks_n = small ? 1 : plan->tasks;
     stage->started_ms = loop_now_ms(node_loop(q->role->node));

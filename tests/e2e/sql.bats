@@ -127,6 +127,54 @@ all_online() {
     [ "$(cat "$BATS_TEST_TMPDIR/out")" = "$expected" ]
 }
 
+# Two tables of which none is small, of types that differ; a row in three has no key, many have one.
+make_sides() {
+    sql "create table l as select i as id, case when i % 3 > 0 then i % 700 end::smallint as k, 's' || i % 11 as s from range(6000) r(i)"
+    sql "insert into l select id + 6000, k, s from l"
+    sql "insert into l select id + 12000, 5, s from l where id < 3000"
+    sql "create table r as select i as id, i % 900 as k, (i % 50)::decimal(10,2) as d from range(1500) r(i)"
+    sql "insert into r select id + 1500, k + 300, d from r"
+}
+
+joins=(
+    "select count(*), sum(l.id), sum(r.d) from l join r on l.k = r.k"
+    "select count(*), count(r.id), sum(l.id) from l left join r on l.k = r.k and r.d > 20"
+    "select count(*), count(l.id), count(r.id) from l full join r on l.k = r.k where l.id % 2 = 0 or r.d < 30"
+    "select s, count(*) from l semi join r on l.k = r.k where id > 50 group by s order by s"
+    "select count(*) from l where not exists (select * from r where r.k = l.k and r.d > 10)"
+    "select count(*) from r where k in (select k from l group by k having count(*) > 11)"
+    "select count(*), sum(c.id) from l a join r b on a.k = b.k join l c on b.id = c.id where a.id < 4000"
+)
+
+@test "joins of large tables are dealt over three nodes and answer as one node does" {
+    start_cluster 3 -o sql.split_bytes=1 -o sql.broadcast_bytes=1
+    wait_until 30 all_online
+    make_sides
+    [[ "$(clustersh -c "explain ${joins[0]}")" == *"rows of l, for a join, 3 tasks -> 3 partitions by 1 key"* ]]
+    [[ "$(clustersh -c "explain analyze ${joins[0]}")" == *"on n3"* ]]
+    for query in "${joins[@]}"; do sql "$query" >>"$BATS_TEST_TMPDIR/three"; done
+    stop_cluster
+    start_cluster 1
+    make_sides
+    for query in "${joins[@]}"; do sql "$query" >>"$BATS_TEST_TMPDIR/one"; done
+    diff "$BATS_TEST_TMPDIR/one" "$BATS_TEST_TMPDIR/three"
+}
+
+@test "a worker that is killed during the shuffle of a join is replaced by another" {
+    start_cluster 3 -o sql.split_bytes=1 -o sql.broadcast_bytes=1
+    wait_until 30 all_online
+    make_sides
+    sql "insert into l select i + 20000, 7, 's' from range(12000) r(i)"
+    query="select count(*), sum(a.id % 7 + b.id % 5), count(distinct a.s) from l a join l b on a.k = b.k"
+    clustersh -o csv -t -c "$query" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" &
+    pid=$!
+    wait_until 20 eval '[ -n "$(find "$CLUSTER_DIR" -path "*shuffle*" -name "*.parquet")" ]'
+    kill_node n3
+    wait "$pid"
+    [ "$(cat "$BATS_TEST_TMPDIR/out")" = "$(sql "$query")" ]
+    [ "$(sed 's/,.*//' "$BATS_TEST_TMPDIR/out")" = "$(sql "select sum(n * n) from (select count(*) as n from l where k is not null group by k)")" ]
+}
+
 @test "Ctrl-C and DELETE end a statement on every node" {
     start_facts
     clustersh -c "select count(*) from facts a, facts b, facts c" 2>"$BATS_TEST_TMPDIR/err" &

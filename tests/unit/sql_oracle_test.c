@@ -466,9 +466,11 @@ static void generated_queries_answer_as_duckdb_does(void **state)
                                   : nested(&m);
         const char *sql = buf_cstr(&m.out);
         uint64_t split = ONE_OF(&m, "x", "xy")[1] == 'y' ? 500 : 0;
+        static const uint64_t broadcasts[] = {0, 1, 1, 400};
+        uint64_t broadcast = broadcasts[pick(&m, MEM_COUNT(broadcasts))];
         for (size_t workers = 1; workers <= 3; workers++) {
-            struct sql_plan_options options = {workers, 1 + workers / 3, split, 0,
-                                               "2025-01-31 12:00:00+00"};
+            struct sql_plan_options options = {workers, 1 + workers / 3,          split,
+                                               0,       "2025-01-31 12:00:00+00", broadcast};
             struct sql_oracle_result result;
             char *text = sql_oracle_check(*state, sql, &options, ordered, &result);
             generated_check(&g, text == NULL, "%zu workers: %s\n%s", workers, sql, text);

@@ -74,7 +74,7 @@ static void plan_with(struct planned *p, const char *name, struct sql_plan_optio
 
 static void plan(struct planned *p, const char *name)
 {
-    plan_with(p, name, (struct sql_plan_options){3, 1, 1000, 0, "2025-01-31 12:00:00+00"});
+    plan_with(p, name, (struct sql_plan_options){3, 1, 1000, 0, "2025-01-31 12:00:00+00", 0});
 }
 
 static void planned_done(struct planned *p)
@@ -101,7 +101,7 @@ static void one_worker_runs_what_was_written(void **state)
 {
     (void)state;
     struct planned p;
-    plan_with(&p, "group", (struct sql_plan_options){1, 1, 0, 0, NULL});
+    plan_with(&p, "group", (struct sql_plan_options){1, 1, 0, 0, NULL, 0});
     assert_true(p.plan.whole);
     assert_int_equal(p.plan.stages_n, 1);
     assert_null(p.plan.stages[0].fragment);
@@ -117,7 +117,7 @@ static void what_is_small_stays_whole(void **state)
 {
     (void)state;
     struct planned p;
-    plan_with(&p, "scan", (struct sql_plan_options){3, 1, 1024 * 1024, 0, NULL});
+    plan_with(&p, "scan", (struct sql_plan_options){3, 1, 1024 * 1024, 0, NULL, 0});
     assert_true(p.plan.whole);
     planned_done(&p);
 }
@@ -214,7 +214,7 @@ static void each_place_of_a_table_has_its_own_filters(void **state)
 {
     (void)state;
     struct planned p;
-    plan_with(&p, "self_join", (struct sql_plan_options){3, 1, 0, 0, NULL});
+    plan_with(&p, "self_join", (struct sql_plan_options){3, 1, 0, 0, NULL, 0});
     const struct sql_stage *stage = &p.plan.stages[p.plan.stages_n - 1];
     assert_int_equal(stage->inputs_n, 2);
     const struct sql_input *a = &stage->inputs[0], *b = &stage->inputs[1];
@@ -379,7 +379,7 @@ static void broken_trees_do_no_harm(void **state)
         if (sql_ast_read(text, len, &query, &e) == 0) {
             if (sql_refs_collect(query, true, &refs, &e) == 0) {
                 struct sql_table tables[SQL_TABLES_MAX];
-                struct sql_plan_options options = {3, 1, 1000, 0, NULL};
+                struct sql_plan_options options = {3, 1, 1000, 0, NULL, 1};
                 struct sql_plan out;
                 for (size_t i = 0; i < refs.n; i++)
                     tables[i] = (struct sql_table){
