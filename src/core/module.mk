@@ -69,6 +69,7 @@ libcore_a_SOURCES += src/core/sql_ast_text.c
 libcore_a_SOURCES += src/core/sql_cte.c
 libcore_a_SOURCES += src/core/sql_cursor.c src/core/sql_cursor.h
 libcore_a_SOURCES += src/core/sql_deal.c
+libcore_a_SOURCES += src/core/sql_estimate.c
 libcore_a_SOURCES += src/core/sql_explain.c
 libcore_a_SOURCES += src/core/sql_filter.c src/core/sql_filter.h
 libcore_a_SOURCES += src/core/sql_from.c

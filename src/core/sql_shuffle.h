@@ -58,7 +58,6 @@ struct sql_sides {
     struct sql_equality equalities[SQL_EQUALITIES_MAX];
     size_t equalities_n;
     json_t *used; /* {name in lower case: true}: what the block names */
-    bool stars;
 };
 
 /* A way to deal: for each key and side the term, SIZE_MAX for none. Sets of sides are bits. */
@@ -82,6 +81,12 @@ void sql_conjuncts_take(json_t *condition, struct sql_conjuncts *out);
 /* The one source that all columns in an expression without subqueries are of, else SIZE_MAX. */
 size_t sql_only_source(const struct sql_scope *scope, json_t *expression);
 bool sql_join_is_inner(const json_t *join);
+
+/* sql_estimate.c. Notes the names in a block; then: of so many bytes of a marked table those of the
+ * columns that are named; of a query what it reads, a quarter of that when it groups. */
+void sql_estimate_names(struct sql_sides *sides, json_t *select);
+uint64_t sql_estimate_columns(const struct sql_sides *sides, const json_t *ref, uint64_t bytes);
+uint64_t sql_estimate_query(const struct sql_sides *sides, json_t *query);
 
 /* sql_deal.c: the best way to deal. False: nothing is gained. */
 bool sql_deal_find(const struct sql_sides *sides, struct sql_deal *out);
