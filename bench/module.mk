@@ -36,7 +36,14 @@ if HAVE_DUCKDB
 bench_programs += bench/bin/sql_bench
 bench_bin_sql_bench_SOURCES = bench/sql_bench.c
 bench_bin_sql_bench_LDADD = $(run_libs)
+bench_programs += bench/bin/tpch_bench
+bench_bin_tpch_bench_SOURCES = bench/tpch_bench.c bench/sql_client.c bench/sql_client.h tests/lib/tpch.c tests/lib/tpch.h
+bench_bin_tpch_bench_LDADD = $(run_libs)
 endif
+
+bench_programs += bench/bin/sql_load
+bench_bin_sql_load_SOURCES = bench/sql_load.c bench/sql_client.c bench/sql_client.h
+bench_bin_sql_load_LDADD = $(base_libs) $(JANSSON_LIBS) -lpthread
 
 bench_programs += bench/bin/submit_latency
 bench_bin_submit_latency_SOURCES = bench/submit_latency.c
