@@ -119,6 +119,7 @@ static void sql_client_chunk(struct sql_client *client, size_t left, struct sql_
         left--;
         size_t n = client->len - client->at;
         n = n < left ? n : left;
+        answer->has_tasks |= memmem(client->buffer + client->at, n, " tasks", 6) != NULL;
         sql_client_keep(client, client->buffer + client->at, n);
         client->at += n;
         left -= n;

@@ -2,6 +2,7 @@
 #ifndef BENCH_SQL_CLIENT_H
 #define BENCH_SQL_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,7 @@ struct sql_answer {
     double ms;       /* from the request to the end of the answer */
     uint64_t bytes;  /* of the answer's body */
     uint64_t rows;   /* as its last line says */
+    bool has_tasks;  /* " tasks" is somewhere in its rows: a plan of several */
     char error[512]; /* "" when the statement was done */
 };
 

@@ -2,6 +2,7 @@
  *
  * usage: tpch_bench make SCALE DIR          writes DIR/TABLE-N.parquet and DIR/orders.csv
  *        tpch_bench run [-t THREADS] [-r ROUNDS] ENDPOINT FILES
+ *        tpch_bench explain QUERY ENDPOINT  "true" when it has stages of several tasks
  *        tpch_bench copy [-t THREADS] CSV   DuckDB's own COPY of orders.csv to Parquet
  *
  * FILES has a line "TABLE PATH" for each file of each table. `run` prints for each query a JSON
@@ -216,6 +217,23 @@ static int tpch_bench_run(unsigned threads, unsigned rounds, const char *endpoin
     return 0;
 }
 
+/* EXPLAIN says "N tasks" of such a stage. */
+static int tpch_bench_explain(int query, const char *endpoint)
+{
+    struct sql_client *client = sql_client_open(endpoint);
+    struct sql_answer answer;
+    if (query < 1 || query > TPCH_QUERIES)
+        return 2;
+    char *sql = mem_printf("EXPLAIN %s", tpch_queries[query - 1]);
+    sql_client_run(client, sql, &answer);
+    if (answer.error[0] != '\0')
+        tpch_bench_die(sql, answer.error);
+    puts(answer.has_tasks ? "true" : "false");
+    free(sql);
+    sql_client_close(client);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     unsigned threads = 2, rounds = 3;
@@ -236,10 +254,12 @@ int main(int argc, char **argv)
         return tpch_bench_make(atof(rest[1]), rest[2]);
     if (n == 3 && strcmp(rest[0], "run") == 0)
         return tpch_bench_run(threads, rounds, rest[1], rest[2]);
+    if (n == 3 && strcmp(rest[0], "explain") == 0)
+        return tpch_bench_explain(atoi(rest[1]), rest[2]);
     if (n == 2 && strcmp(rest[0], "copy") == 0)
         return tpch_bench_copy(threads, rest[1]);
     fprintf(stderr,
             "usage: tpch_bench make SCALE DIR | run [-t THREADS] [-r ROUNDS] ENDPOINT FILES "
-            "| copy [-t THREADS] CSV\n");
+            "| explain QUERY ENDPOINT | copy [-t THREADS] CSV\n");
     return 2;
 }

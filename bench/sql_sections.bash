@@ -1,0 +1,148 @@
+# shellcheck shell=bash
+# Sections of bench/run about SQL: tpch (queries beside DuckDB), sqlsmall (latencies, commits), sqlbulk (COPY, memory), sqlfiles
+# (tables of many files). TPCH_DIR keeps the data of TPC-H between runs; TPCH_SCALE (1) is its size.
+
+sql() { clustersh -o csv -t -c "$1"; }
+
+# The most memory that a process has had, MB.
+peak_mb() { awk '/VmHWM/ { printf "%.1f", $2 / 1024 }' "/proc/$1/status"; }
+# Forgets it.
+peak_reset() { echo 5 >"/proc/$1/clear_refs"; }
+
+# The node process behind a socket of `sockets`.
+socket_pid() {
+    local name=${1%/data/*}
+    pgrep -f -- "config ${name#unix:}/clusterd.yaml" | head -n 1
+}
+
+tpch_data() {
+    tpch=${TPCH_DIR:-$work/tpch}
+    [ -e "$tpch/orders.csv" ] && return
+    mkdir -p "$tpch"
+    tpch_bench make "${TPCH_SCALE:-1}" "$tpch"
+}
+
+# Tables of the running cluster from the files of tpch_data, and "$work/NAME.files" with what they are made of.
+tpch_load() {
+    local name=$1 table file place
+    for table in region nation supplier part partsupp customer orders lineitem; do
+        sql "create table $table as select * from read_parquet('$tpch/$table-0.parquet')"
+        for file in "$tpch/$table"-[1-9].parquet; do
+            [ ! -e "$file" ] || sql "insert into $table select * from read_parquet('$file')"
+        done
+        place=$(curl -s --unix-socket "${endpoint#unix:}" "http://localhost/api/tables/$table" | jq -r .place)
+        find "${place#file:}" -name '*.parquet' -printf "$table %p\n"
+    done >"$work/$name.files"
+}
+
+# tpch_figures NAME THREADS WANTED: the queries beside DuckDB with so many threads.
+tpch_figures() {
+    local name=$1 threads=$2 wanted=$3 over
+    tpch_bench -t "$threads" -r "$runs" run "$endpoint" "$work/$name.files" | tee "$out/$name.jsonl" |
+        jq -r '"\(.query) \(.ms) \(.bare_ms)"' >"$work/$name.queries"
+    figure tpch "$name: all queries, geometric mean, ours / DuckDB" \
+        "$(awk '{ s += log($2 / $3) } END { printf "%.3f", exp(s / NR) }' "$work/$name.queries")" 'x' "$wanted"
+    figure tpch "$name: all queries, sum, ours" "$(awk '{ s += $2 } END { printf "%.0f", s }' "$work/$name.queries")" 'ms'
+    figure tpch "$name: all queries, sum, DuckDB" "$(awk '{ s += $3 } END { printf "%.0f", s }' "$work/$name.queries")" 'ms'
+    over=$(awk '$2 / $3 > 1.3 && $2 - $3 > 15 { printf "%sQ%s %.2f", n++ ? ", " : "", $1, $2 / $3 }' "$work/$name.queries")
+    figure tpch "$name: queries over 1.3 times and 15 ms more" "${over:-none}" ''
+}
+
+section_tpch() {
+    have tpch_bench || return 0
+    local q
+    tpch_data
+    start_cluster tpch1 1 -o "sql.paths=$tpch"
+    tpch_load one_node
+    tpch_figures one_node "$(nproc)" '<= 1.10'
+    stop_cluster
+    start_cluster tpch2 2 -o "sql.paths=$tpch" -o sql.threads=1
+    tpch_load two_nodes
+    tpch_figures two_nodes 2 '<= 1.4'
+    for q in $(seq 22); do tpch_bench explain "$q" "$endpoint"; done >"$work/explain"
+    figure tpch 'two_nodes: queries in stages of several tasks' "$(grep -c '^true' "$work/explain")" 'of 22' '>= 18'
+    stop_cluster
+}
+
+section_sqlsmall() {
+    local i
+    start_cluster sqlsmall 3
+    sql "create table t as select 1::bigint as id, 'x' as s" >/dev/null
+    sql_load -n 200 "$endpoint" 'select 1' >"$work/select1"
+    figure sql 'select 1 over one connection, median' "$(jq -r .p50_ms "$work/select1")" 'ms' '<= 3'
+    sql_load -n 200 "$endpoint" "insert into t values (%u, 'a row')" >"$work/insert"
+    figure sql 'one-row INSERT, 3 metadata replicas, median' "$(jq -r .p50_ms "$work/insert")" 'ms' '<= 20'
+    figure sql '  p99' "$(jq -r .p99_ms "$work/insert")" 'ms'
+    sql "create table w as select 1::bigint as id, 'x' as s" >/dev/null
+    sql_load -c 16 -n 60 "$endpoint" "insert into w values (%u, 'a row')" >"$work/insert16"
+    figure sql '16 writers of one table, commits' "$(jq -r .per_s "$work/insert16")" '1/s' '>= 300'
+    figure sql '  rows that are not there' "$((960 + 1 - $(sql 'select count(*) from w')))" '' '0'
+    figure sql '  refused' "$(jq -r .failed "$work/insert16")" '' '0'
+    stop_cluster
+}
+
+# many_files NAME FILES COMMITS: a table whose log says so much; the files themselves are nowhere.
+many_files() {
+    local id socket=${endpoint#unix:} c
+    id=$(curl -s --unix-socket "$socket" -H 'Content-Type: application/json' \
+        -d '{"name":"'"$1"'","columns":[{"name":"id","type":"BIGINT"},{"name":"s","type":"VARCHAR"}]}' http://localhost/api/tables | jq -re .id)
+    for ((c = 0; c < $3; c++)); do
+        awk -v n=$(($2 / $3)) -v c="$c" 'BEGIN { for (i = 0; i < n; i++) { k = c * n + i
+            printf "{\"add\":{\"path\":\"part-%08d.parquet\",\"partitionValues\":{},\"size\":1000,\"modificationTime\":1,\"dataChange\":true,\"stats\":\"{\\\"numRecords\\\":10,\\\"minValues\\\":{\\\"id\\\":%d},\\\"maxValues\\\":{\\\"id\\\":%d},\\\"nullCount\\\":{\\\"id\\\":0}}\"}}\n", k, k * 10, k * 10 + 9 } }' |
+            curl -s --unix-socket "$socket" -H 'Content-Type: text/plain' --data-binary @- \
+                "http://localhost/api/tables/$id/commits?base=$c&txn_id=$1$c" >/dev/null
+    done
+}
+
+has_checkpoint() { find "$work/$1" -name '_last_checkpoint' | grep -q .; }
+
+section_sqlfiles() {
+    local looks=200 pid begin end
+    start_cluster sqlfiles 1
+    many_files thousand 1000 5
+    sql_load -n 100 "$endpoint" 'select count(*), min(id), max(id) from thousand' >"$work/counts"
+    figure sql 'count(*), min, max at 1,000 files, median' "$(jq -r .p50_ms "$work/counts")" 'ms' '<= 5'
+    many_files hundred 100000 10
+    until has_checkpoint sqlfiles || [ $((looks -= 1)) -le 0 ]; do sleep 0.1; done
+    stop_cluster
+    start_cluster sqlfiles 1
+    pid=$(socket_pid "$endpoint")
+    peak_reset "$pid"
+    begin=$(now_ms)
+    sql 'select count(*) from hundred' >/dev/null
+    end=$(now_ms)
+    figure sql 'first snapshot of 100,000 files, node started anew' $((end - begin)) 'ms' '<= 1000'
+    figure sql '  node, most resident' "$(peak_mb "$pid")" 'MB' '<= 200'
+    stop_cluster
+}
+
+copy_round() {
+    local ours theirs begin
+    begin=$(now_ms)
+    sql "copy c from '$tpch/orders.csv' (header true)" >/dev/null
+    ours=$(($(now_ms) - begin))
+    theirs=$(tpch_bench -t "$(nproc)" copy "$tpch/orders.csv")
+    rm -f "$tpch/orders.csv.parquet"
+    echo "$ours" >>"$work/copy.ours"
+    echo "$theirs" >>"$work/copy.theirs"
+}
+
+section_sqlbulk() {
+    local pid
+    have tpch_bench || return 0
+    tpch_data
+    start_cluster sqlbulk 1 -o "sql.paths=$tpch"
+    pid=$(socket_pid "$endpoint")
+    sql "create table c as select * from read_parquet('$tpch/orders-0.parquet') limit 0" >/dev/null
+    repeat copy_round
+    figure sql "COPY of $(($(stat -c %s "$tpch/orders.csv") / 1000000)) MB of csv" "$(median <"$work/copy.ours")" 'ms'
+    figure sql '  ours / DuckDB'"'"'s COPY to Parquet' "$(ratio "$(median <"$work/copy.ours")" "$(median <"$work/copy.theirs")")" 'x' '<= 1.2'
+    peak_reset "$pid"
+    sql_load -n 1 "$endpoint" "select i, hash(i) as h, 'row number ' || i as s, repeat('x', 60) as x from range(8300000) r(i)" >"$work/result"
+    figure sql "a result of $(($(jq -r .bytes "$work/result") / 1000000)) MB: node, most resident" "$(peak_mb "$pid")" 'MB' '<= 60'
+    figure sql '  rate' "$(jq -r '.bytes / 1000 / .p50_ms | floor' "$work/result")" 'MB/s'
+    peak_reset "$pid"
+    sql "create table ten as select i as id, 'row ' || i as s from range(10000000) r(i)" >/dev/null
+    figure sql '10 million rows inserted: node, most resident' "$(peak_mb "$pid")" 'MB' '<= 60'
+    stop_cluster
+}
