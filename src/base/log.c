@@ -243,14 +243,18 @@ static int log_json_field(struct buf *b, const char *key, const char *value)
     return err < 0 ? err : json_text_append(b, value, log_field_len(value));
 }
 
+static const char *log_code(const struct log_about *about)
+{
+    return about->code < 0 ? err_name(about->code) : about->code_name;
+}
+
 static int log_format_json(struct buf *b, const char *time, enum log_level level,
                            const struct log_about *about, const char *text)
 {
     int err = buf_printf(b, "{\"time\":\"%s\",\"level\":\"%s\"", time, log_level_name(level));
-    const char *fields[][2] = {
-        {"node", log_state.node}, {"role", about->role},
-        {"job", about->job},      {"task", about->task},
-        {"peer", about->peer},    {"code", about->code < 0 ? err_name(about->code) : NULL}};
+    const char *fields[][2] = {{"node", log_state.node}, {"role", about->role},
+                               {"job", about->job},      {"task", about->task},
+                               {"peer", about->peer},    {"code", log_code(about)}};
     for (size_t i = 0; i < MEM_COUNT(fields) && err == 0; i++)
         err = log_json_field(b, fields[i][0], fields[i][1]);
     if (err == 0 && log_state.lost > 0)
@@ -295,7 +299,7 @@ static int log_format_text(struct buf *b, const char *time, enum log_level level
                                {"job", about->job},
                                {"task", about->task},
                                {"peer", about->peer},
-                               {"code", about->code < 0 ? err_name(about->code) : NULL}};
+                               {"code", log_code(about)}};
     for (size_t i = 0; i < MEM_COUNT(fields) && err == 0; i++)
         err = log_text_field(b, fields[i][0], fields[i][1]);
     if (err == 0 && log_state.lost > 0)
@@ -338,6 +342,26 @@ static void log_write_locked(enum log_level level, const struct log_about *about
     metric_series_add(metric_series(METRIC_LOG_RECORDS, log_level_name(level)), 1);
     if (log->hook != NULL)
         log->hook(log->hook_arg, level, now_ms, about, text);
+}
+
+bool log_limit_take(struct log_limit *limit, unsigned per_second, char more[LOG_LIMIT_TEXT_MAX])
+{
+    int64_t second = clock_mono_ms() / 1000;
+    if (second != limit->second) {
+        limit->second = second;
+        limit->taken = 0;
+    }
+    if (limit->taken >= per_second) {
+        limit->left_out++;
+        return false;
+    }
+    limit->taken++;
+    more[0] = '\0';
+    if (limit->left_out > 0)
+        (void)snprintf(more, LOG_LIMIT_TEXT_MAX, "; %llu more were left out",
+                       (unsigned long long)limit->left_out);
+    limit->left_out = 0;
+    return true;
 }
 
 void log_write(enum log_level level, const struct log_about *about, const char *fmt, ...)

@@ -31,7 +31,8 @@ struct log_about {
     const char *job;
     const char *task;
     const char *peer;
-    int code; /* negative error code */
+    int code;              /* negative error code */
+    const char *code_name; /* when `code` is 0: one of another list, as wire/task_code.h */
 };
 
 /* Before this records go to standard error at level INFO. Copies what it needs. -errno when the
@@ -55,6 +56,20 @@ void log_write(enum log_level level, const struct log_about *about, const char *
 typedef void (*log_hook_fn)(void *arg, enum log_level level, int64_t wall_ms,
                             const struct log_about *about, const char *text);
 void log_set_hook(log_hook_fn hook, void *arg);
+
+/* How many records of one kind a second get: the others are left out, and the next one that gets
+ * through is told how many. Zeroed at first. For what others may make happen any number of times;
+ * one thread. */
+struct log_limit {
+    int64_t second;
+    unsigned taken;
+    uint64_t left_out;
+};
+
+/* Whether a record may be written now. `more` gets a text to end it with: "", or "; N more were
+ * left out". */
+enum { LOG_LIMIT_TEXT_MAX = 48 };
+bool log_limit_take(struct log_limit *limit, unsigned per_second, char more[LOG_LIMIT_TEXT_MAX]);
 
 #define LOG_ABOUT(...)        (&(const struct log_about){__VA_ARGS__})
 #define log_debug(about, ...) log_write(LOG_LEVEL_DEBUG, (about), __VA_ARGS__)

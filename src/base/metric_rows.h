@@ -80,6 +80,10 @@
     ROW(OBJECT_OPERATION, "clusterd_object_operation_seconds", HISTOGRAM, SECONDS, LATENCY, "operation", "Time of operations of the object store, retries included") \
     ROW(OBJECT_BYTES, "clusterd_object_bytes_total", COUNTER, BYTES, NO_BUCKETS, "direction", "Bytes read from and written to the object store") \
     ROW(OBJECT_RETRIES, "clusterd_object_retries_total", COUNTER, NONE, NO_BUCKETS, "", "Requests to buckets that were sent again") \
+    ROW(OBJECT_CACHE_SIZE, "clusterd_object_cache_bytes", GAUGE, BYTES, NO_BUCKETS, "", "Parts of objects in buckets that are kept on this node's disk") \
+    ROW(OBJECT_CACHE_ASKED, "clusterd_object_cache_read_bytes_total", COUNTER, BYTES, NO_BUCKETS, "from", "Bytes of objects that tasks asked for: there already (cache) or fetched (store)") \
+    ROW(OBJECT_CACHE_EVICTIONS, "clusterd_object_cache_evictions_total", COUNTER, NONE, NO_BUCKETS, "", "Files that went to make room") \
+    ROW(OBJECT_CACHE_DAMAGED, "clusterd_object_cache_damaged_total", COUNTER, NONE, NO_BUCKETS, "", "Ranges that were found to be other than recorded, and fetched again") \
     /* chat */                                                                                     \
     ROW(CHAT_SUBMITS, "clusterd_chat_submits_total", COUNTER, NONE, NO_BUCKETS, "result", "Messages that clients sent through this node: ok, or the error's code") \
     ROW(CHAT_SUBMIT, "clusterd_chat_submit_seconds", HISTOGRAM, SECONDS, LATENCY, "", "From a message's arrival at this node until a majority has it on disk") \

@@ -20,6 +20,7 @@ enum {
     COORDINATOR_FORGET_MAX = 256, /* jobs at a time */
     COORDINATOR_LINGER_MS = 4,    /* results wait for others at most */
     COORDINATOR_LINGER_TASKS_MAX = 256,
+    COORDINATOR_LOGGED_MAX = 20, /* ends of jobs, and lost attempts, a second */
 };
 
 static const struct log_about coordinator_log = {.role = "coordinator"};
@@ -265,8 +266,37 @@ static void coordinator_add_records(struct coordinator *c, struct coordinator_tu
     }
 }
 
+static void coordinator_log_lost(const struct coordinator *c,
+                                 const struct sched_task_record *record)
+{
+    static struct log_limit limit;
+    char job[UUID_TEXT_MAX], id[TASK_KEY_TEXT_MAX], more[LOG_LIMIT_TEXT_MAX];
+    const char *peer = node_member_name(c->node, record->node);
+    if (log_limit_take(&limit, COORDINATOR_LOGGED_MAX, more))
+        log_info(LOG_ABOUT(.role = "coordinator", .job = uuid_format(&record->key.job, job),
+                           .task = task_key_format(&record->key, id), .peer = peer,
+                           .code_name = task_code_name(TASK_CODE_NODE_LOST)),
+                 "attempt %u is lost: %s%s", record->key.attempt,
+                 record->text != NULL ? record->text : "its node is gone", more);
+}
+
+static void coordinator_log_end(const struct sched_job_record *record)
+{
+    static struct log_limit limit;
+    char job[UUID_TEXT_MAX], more[LOG_LIMIT_TEXT_MAX];
+    if (!log_limit_take(&limit, COORDINATOR_LOGGED_MAX, more))
+        return;
+    log_info(LOG_ABOUT(.role = "coordinator", .job = uuid_format(&record->id, job),
+                       .code_name = record->state == JOB_STATE_COMPLETED
+                                        ? NULL
+                                        : job_state_name(record->state)),
+             "job %s: %u of %u elements completed%s%s%s", job_state_name(record->state),
+             record->completed, record->total, record->reason[0] != '\0' ? "; " : "",
+             record->reason, more);
+}
+
 /* What goes into the log is what is counted: assignments, ends, submits. */
-static void coordinator_count(const struct sched_update *update)
+static void coordinator_count(struct coordinator *c, const struct sched_update *update)
 {
     static struct metric_series *attempts[ATTEMPT_STATE_RETURNED + 1];
     for (size_t i = 0; i < update->tasks_n; i++) {
@@ -274,6 +304,8 @@ static void coordinator_count(const struct sched_update *update)
         if (attempts[state] == NULL)
             attempts[state] = metric_series(METRIC_ATTEMPTS, attempt_state_name(state));
         metric_series_add(attempts[state], 1);
+        if (state == ATTEMPT_STATE_LOST)
+            coordinator_log_lost(c, &update->tasks[i]);
     }
     for (size_t i = 0; i < update->jobs_n; i++) {
         const struct sched_job_record *job = &update->jobs[i];
@@ -282,6 +314,7 @@ static void coordinator_count(const struct sched_update *update)
             continue;
         metric_series_add(metric_series(METRIC_JOBS_ENDED, job_state_name(job->state)), 1);
         metric_observe(METRIC_JOB_DURATION, (job->ended_ms - job->submitted_ms) * 1000);
+        coordinator_log_end(job);
     }
 }
 
@@ -394,7 +427,7 @@ static void coordinator_on_source(void *arg)
     turn->replies_n = c->replies_n;
     c->replies_n = 0;
     coordinator_collect_ended(c, turn);
-    coordinator_count(update);
+    coordinator_count(c, update);
     coordinator_tell_records(c, turn);
     STAILQ_INSERT_TAIL(&c->turns, turn, link);
     coordinator_add_records(c, turn);

@@ -92,7 +92,8 @@ static void output_api_fail(struct output_api_request *r, const struct error *e)
     struct http_request *req = r->req;
     struct error failure = *e;
     if (r->begun)
-        log_info(&output_log, "output of %s_%u breaks off: %s", r->job, r->element, e->text);
+        log_info(LOG_ABOUT(.role = output_log.role, .job = r->job, .code = e->code),
+                 "output of element %u breaks off: %s", r->element, e->text);
     bool begun = r->begun;
     output_api_release(r);
     if (begun)

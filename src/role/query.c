@@ -14,6 +14,7 @@
 #include "role/api_json.h"
 #include "role/query_internal.h"
 
+enum { QUERY_LOGGED_MAX = 20 }; /* failed statements a second */
 enum { QUERY_BODY_BYTES_MAX = SQL_TEXT_BYTES_MAX + SQL_TEXT_BYTES_MAX / 4 };
 
 static void queries_admit(struct queries *role);
@@ -66,6 +67,15 @@ void query_free(struct query *q)
     free(q);
 }
 
+static void query_log_failure(const struct query *q, const char *text)
+{
+    static struct log_limit limit;
+    char more[LOG_LIMIT_TEXT_MAX];
+    if (q->code != ERR_CANCELLED && log_limit_take(&limit, QUERY_LOGGED_MAX, more))
+        log_info(LOG_ABOUT(.role = "query", .job = q->id_text, .code = q->code),
+                 "statement of %s failed: %s%s", q->user, text, more);
+}
+
 static void query_fail_line(struct query *q, int code, size_t at, const char *hint,
                             const char *text)
 {
@@ -77,6 +87,7 @@ static void query_fail_line(struct query *q, int code, size_t at, const char *hi
     if (at != SQL_AT_NONE)
         json_object_set_new(error, "position", json_integer((json_int_t)at));
     q->code = code;
+    query_log_failure(q, text);
     query_tell_end(q, text);
     query_stop(q);
     query_out_line(q, json_pack("{s:o}", "error", error));

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/trace.h"
 #include "run/loop.h"
 #include "wire/sql.pb-c.h"
 
@@ -30,8 +31,9 @@ struct sql_remote_options {
     struct loop *loop;
     struct object_store *store;
     struct object_cache *cache;
-    const char *scratch;     /* a local directory that executors may use */
-    uint64_t copy_bytes_max; /* of the files of a COPY FROM together */
+    const char *scratch;        /* a local directory that executors may use */
+    uint64_t copy_bytes_max;    /* of the files of a COPY FROM together */
+    struct trace_context trace; /* of the task */
 };
 
 /* Whether a task has files in buckets. */

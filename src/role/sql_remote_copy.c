@@ -105,6 +105,7 @@ static void sql_remote_copy_next(struct sql_remote *remote)
                                      .key = copy->key,
                                      .to_fd = true,
                                      .out_fd = fd,
+                                     .trace = remote->options.trace,
                                      .on_done = sql_remote_on_copied,
                                      .arg = remote};
     remote->call = object_store_call(remote->options.store, &request);
@@ -167,6 +168,7 @@ static void sql_remote_list(struct sql_remote *remote)
                                          remote->task->fragment->inputs[remote->copy_input]->root,
                                      .key = "",
                                      .after = remote->list_after,
+                                     .trace = remote->options.trace,
                                      .on_done = sql_remote_on_listed,
                                      .arg = remote};
     remote->call = object_store_call(remote->options.store, &request);

@@ -84,6 +84,7 @@ static int sql_remote_put_file(struct sql_remote *remote, size_t slot, const cha
                                          .from_fd = true,
                                          .body_fd = fd,
                                          .fd_len = (uint64_t)st.st_size,
+                                         .trace = remote->options.trace,
                                          .on_done = done[slot],
                                          .arg = remote};
         remote->puts[slot] = object_store_call(remote->options.store, &request);

@@ -74,7 +74,8 @@ static void sql_remote_fetch_parts(struct sql_remote *remote)
                                         .ranges_n = segment->ranges_n,
                                         .tail = segment->tail,
                                         .tail_len = segment->tail_len,
-                                        .tail_at = segment->tail_at};
+                                        .tail_at = segment->tail_at,
+                                        .trace = remote->options.trace};
     }
     remote->parts = object_cache_fetch(remote->options.cache, wants, remote->segments_n,
                                        sql_remote_on_parts, remote);
@@ -159,7 +160,8 @@ static void sql_remote_batch(struct sql_remote *remote)
                                         .size = file->size,
                                         .part = "footer",
                                         .ranges = &ranges[i],
-                                        .ranges_n = 1};
+                                        .ranges_n = 1,
+                                        .trace = remote->options.trace};
     }
     remote->footers = object_cache_fetch(remote->options.cache, wants, remote->batch_n,
                                          sql_remote_on_footers, remote);

@@ -88,6 +88,17 @@ static void sql_run_send(struct sql_run *run, const Wire__SqlTaskUpdate *update)
         loop_timer_start(&run->retry, SQL_WORKER_RETRY_MS);
 }
 
+static void sql_run_log_failure(const struct sql_run *run, const Wire__SqlError *error)
+{
+    static struct log_limit limit;
+    char more[LOG_LIMIT_TEXT_MAX], task[48];
+    if (!log_limit_take(&limit, SQL_WORKER_LOGGED_MAX, more))
+        return;
+    (void)snprintf(task, sizeof task, "%u_%u", run->stage, run->index);
+    log_info(LOG_ABOUT(.role = "sql_worker", .job = run->query, .task = task, .code = error->code),
+             "attempt %u failed: %s%s", run->attempt, error->message, more);
+}
+
 /* Its last update; takes the run. */
 static void sql_run_end(struct sql_run *run, const Wire__SqlTaskUpdate *update)
 {
@@ -98,6 +109,8 @@ static void sql_run_end(struct sql_run *run, const Wire__SqlTaskUpdate *update)
     trace_number(run->span, "clusterd.task.bytes", (int64_t)update->done->bytes);
     trace_end(run->span, code, code != 0 ? update->done->error->message : NULL);
     run->span = NULL;
+    if (code != 0 && code != ERR_CANCELLED)
+        sql_run_log_failure(run, update->done->error);
     run->has_ended = true;
     run->job = NULL;
     sql_remote_free(run->remote);
@@ -244,6 +257,7 @@ static void sql_run_bring(struct sql_run *run, Wire__SqlRunTask *task)
         .cache = worker->cache,
         .scratch = executor_pool_scratch(worker->pool),
         .copy_bytes_max = options->sql_temp_bytes / options->sql_slots,
+        .trace = *trace_context(run->span),
     };
     sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_QUEUED);
     run->remote = sql_remote_new(&remote, task, sql_run_on_brought, run);
@@ -290,18 +304,25 @@ static int sql_worker_check(struct sql_worker *worker, const Wire__SqlRunTask *t
     return 0;
 }
 
+static void sql_run_name(struct sql_run *run, const Wire__SqlRunTask *task)
+{
+    struct uuid query;
+    run->stage = task->stage;
+    run->index = task->task;
+    run->attempt = task->attempt;
+    if (task->query.len != sizeof query.bytes)
+        return;
+    memcpy(query.bytes, task->query.data, sizeof query.bytes);
+    uuid_format(&query, run->query);
+}
+
 static void sql_run_trace(struct sql_run *run, const Wire__SqlRunTask *task)
 {
     struct trace_context stage;
-    struct uuid query;
-    char id[UUID_TEXT_MAX];
     if (task->traceparent[0] == '\0' || trace_parse(task->traceparent, &stage) < 0)
         return;
     run->span = trace_child(&stage, "sql task", TRACE_CONSUMER);
-    if (task->query.len == sizeof query.bytes) {
-        memcpy(query.bytes, task->query.data, sizeof query.bytes);
-        trace_text(run->span, "clusterd.query.id", uuid_format(&query, id));
-    }
+    trace_text(run->span, "clusterd.query.id", run->query);
     trace_number(run->span, "clusterd.task.index", task->task);
     trace_number(run->span, "clusterd.task.attempt", task->attempt);
 }
@@ -323,6 +344,7 @@ static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage 
     run->worker = worker;
     run->key = key;
     run->since_us = clock_mono_us();
+    sql_run_name(run, task);
     sql_run_trace(run, task);
     STAILQ_INIT(&run->held);
     loop_timer_init(&run->retry, node_loop(worker->node), sql_run_on_retry, run);
@@ -394,6 +416,21 @@ static void sql_worker_on_link(void *self, uint64_t peer, uint64_t session)
 
 /* ---- life ------------------------------------------------------------------------------------ */
 
+static void sql_worker_on_collect(void *arg)
+{
+    const struct sql_worker *worker = arg;
+    struct object_cache_stats stats;
+    if (worker->cache == NULL)
+        return;
+    object_cache_get_stats(worker->cache, &stats);
+    metric_set(METRIC_OBJECT_CACHE_SIZE, (double)stats.bytes);
+    metric_series_set_counter(metric_series(METRIC_OBJECT_CACHE_ASKED, "cache"), stats.bytes_hit);
+    metric_series_set_counter(metric_series(METRIC_OBJECT_CACHE_ASKED, "store"),
+                              stats.bytes_fetched);
+    metric_set_counter(METRIC_OBJECT_CACHE_EVICTIONS, stats.evictions);
+    metric_set_counter(METRIC_OBJECT_CACHE_DAMAGED, stats.damaged);
+}
+
 static void sql_worker_on_cache_closed(void *arg)
 {
     struct sql_worker *worker = arg;
@@ -415,6 +452,7 @@ static void sql_worker_stop(void *self)
     struct sql_run *run;
     struct sql_run *next;
     worker->is_stopping = true;
+    metric_remove_collector(sql_worker_on_collect, worker);
     struct lake *lake = node_lake(worker->node);
     if (lake->executors != NULL && lake->executors_lost != NULL)
         lake->executors_lost(lake->executors_lost_arg);
@@ -433,6 +471,7 @@ static void sql_worker_stop(void *self)
 static void sql_worker_free(void *self)
 {
     struct sql_worker *worker = self;
+    metric_remove_collector(sql_worker_on_collect, worker);
     if (worker->pool != NULL)
         return; /* given up: the pool still refers to it, and the process ends */
     sql_queue_free(worker->queue);
@@ -515,6 +554,7 @@ static int sql_worker_start(struct node *node, void **self, struct error *e)
         free(worker);
         return err;
     }
+    metric_add_collector(sql_worker_on_collect, worker);
     *self = worker;
     return 0;
 }

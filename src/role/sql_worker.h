@@ -16,7 +16,8 @@
 enum {
     SQL_WORKER_RUNS_MAX = 4096, /* at once, waiting ones too; further ones are told ERR_BUSY */
     SQL_WORKER_SESSION_BYTES_MAX = 128,
-    SQL_WORKER_RETRY_MS = 10, /* after a link's queue was full */
+    SQL_WORKER_LOGGED_MAX = 20, /* failed tasks a second */
+    SQL_WORKER_RETRY_MS = 10,   /* after a link's queue was full */
 };
 
 /* Its pool is node_lake()->executors. Comes after the tables role, whose store its tasks may use.

@@ -42,7 +42,9 @@ struct sql_run {
     Wire__SqlTaskUpdate *last;   /* of the executor, while its files are put */
     bool has_ended;              /* its last update is held */
     int64_t since_us;
-    struct trace_span *span; /* NULL: not traced */
+    struct trace_span *span;   /* NULL: not traced */
+    char query[UUID_TEXT_MAX]; /* whose task it is */
+    uint32_t stage, index, attempt;
     STAILQ_HEAD(, sql_run_held) held;
     struct loop_timer retry;
 };

@@ -14,6 +14,7 @@
 #include "role/worker_internal.h"
 
 enum {
+    WORKER_LOGGED_MAX = 20,           /* failed attempts a second */
     WORKER_REPORT_RETRY_MS = 50,      /* after a link was full */
     WORKER_REPORT_REWRITE_MS = 1000,  /* between attempts at mending a journal */
     WORKER_REPORT_RESENDS_MAX = 1000, /* at a time */
@@ -138,6 +139,21 @@ static void worker_report_count(const Wire__TaskReport *report)
                        (int64_t)(report->ended_ms - report->started_ms) * 1000);
 }
 
+/* Attempts that came to nothing, so many a second. */
+static void worker_report_log(const struct worker_task *task, const Wire__TaskReport *report)
+{
+    static struct log_limit limit;
+    char job[UUID_TEXT_MAX], id[TASK_KEY_TEXT_MAX], more[LOG_LIMIT_TEXT_MAX];
+    if (report->code == TASK_CODE_OK || report->code == TASK_CODE_CANCELLED ||
+        report->code == TASK_CODE_SUPERSEDED || !log_limit_take(&limit, WORKER_LOGGED_MAX, more))
+        return;
+    log_info(LOG_ABOUT(.role = "worker", .job = uuid_format(&task->item.key.job, job),
+                       .task = task_key_format(&task->item.key, id),
+                       .code_name = task_code_name(report->code)),
+             "attempt %u failed: %s%s", task->item.key.attempt,
+             report->text[0] != '\0' ? report->text : task_code_text(report->code), more);
+}
+
 static void worker_report_trace(struct worker_task *task, const Wire__TaskReport *report)
 {
     struct trace_span *span = task->span;
@@ -159,6 +175,7 @@ void worker_report_end(struct worker *worker, struct worker_task *task, Wire__Ta
 {
     worker_report_count(report);
     worker_report_trace(task, report);
+    worker_report_log(task, report);
     worker_report_loud(worker, task);
     task_queue_end(&worker->queue, &task->item);
     wire__assign_task__free_unpacked(task->assign, NULL);

@@ -77,7 +77,8 @@ static void executor_child_on_message(void *arg, enum wire_type type, ProtobufCM
     } else if (type == WIRE_SQL_TASK_UPDATE) {
         executor_child_on_update(child, (Wire__SqlTaskUpdate *)message);
     } else {
-        log_error(NULL, "an SQL executor sent %s", wire_type_name(type));
+        log_error(LOG_ABOUT(.role = "executor", .code = ERR_PROTOCOL), "an SQL executor sent %s",
+                  wire_type_name(type));
         executor_process_kill(child->process);
     }
 }
@@ -112,7 +113,8 @@ static void executor_child_crashed(struct executor_child *child, struct executor
 {
     char *text = mem_printf("the process that ran the statement ended by itself (%s)", why);
     child->pool->stats.crashes++;
-    log_warn(LOG_ABOUT(.code = ERR_UNAVAILABLE), "an SQL executor ended by itself: %s", why);
+    log_warn(LOG_ABOUT(.role = "executor", .code = ERR_UNAVAILABLE),
+             "an SQL executor ended by itself: %s", why);
     if (job != NULL)
         executor_job_fail(job, ERR_UNAVAILABLE, "crash", text,
                           strcmp(why, "signal 9") == 0

@@ -109,7 +109,8 @@ static void executor_process_frame(struct executor_process *p, const struct fram
 {
     ProtobufCMessage *message = NULL;
     if (wire_unpack(frame->type, frame->body, frame->len, &message) < 0) {
-        log_error(NULL, "an SQL executor sent a malformed message");
+        log_error(LOG_ABOUT(.role = "executor", .code = ERR_PROTOCOL),
+                  "an SQL executor sent a malformed message");
         executor_process_end(p);
         return;
     }
@@ -143,7 +144,8 @@ static void executor_process_read(uv_stream_t *stream, ssize_t n, const uv_buf_t
     while (!p->is_at_end && (err = frame_decoder_next(&p->decoder, &frame)) > 0)
         executor_process_frame(p, &frame);
     if (err < 0) {
-        log_error(NULL, "an SQL executor sent a malformed frame");
+        log_error(LOG_ABOUT(.role = "executor", .code = ERR_PROTOCOL),
+                  "an SQL executor sent a malformed frame");
         executor_process_end(p);
     }
     frame_decoder_keep(&p->decoder);

@@ -346,7 +346,8 @@ static int read_file(struct journal_replay *replay, uint64_t first, bool last, s
     rc = read_items(&f, e);
     if (rc < 0 || !f.heal || replay->options->whole)
         return rc;
-    log_warn(NULL, "%s/%s: damage that took no line is removed", replay->dir->path, f.name);
+    log_warn(LOG_ABOUT(.role = "journal", .code = ERR_CORRUPT),
+             "%s/%s: damage that took no line is removed", replay->dir->path, f.name);
     rc = journal_rewrite(&(struct journal_rewrite){.dir = replay->dir,
                                                    .table = replay->table,
                                                    .log = replay->log,

@@ -295,6 +295,7 @@ static void cache_item_init(struct cache_item *item, struct object_fetch *fetch,
                             const struct object_want *want)
 {
     item->fetch = fetch;
+    item->trace = want->trace;
     item->place = mem_strdup(want->place);
     item->key = mem_strdup(want->key);
     item->etag = want->etag != NULL && want->etag[0] != '\0' ? mem_strdup(want->etag) : NULL;

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/trace.h"
 #include "run/loop.h"
 
 struct object_cache;
@@ -67,6 +68,7 @@ struct object_want {
     const void *tail;
     size_t tail_len;
     uint64_t tail_at;
+    struct trace_context trace; /* what it is fetched for */
 };
 
 /* ERR_TOO_LARGE (more than the bound), ERR_CORRUPT (another size or generation, cut), -errno of the

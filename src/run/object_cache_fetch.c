@@ -240,6 +240,7 @@ static void cache_get_begin(struct cache_item *item)
                                      .offset = get->range.offset,
                                      .length = get->range.len,
                                      .bytes_max = get->range.len + 1,
+                                     .trace = item->trace,
                                      .on_done = cache_on_got,
                                      .arg = get};
     get->call = object_store_call(cache->store, &request);

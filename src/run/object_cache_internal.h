@@ -75,6 +75,7 @@ struct cache_item {
     void *tail;
     size_t tail_len;
     uint64_t tail_at;
+    struct trace_context trace;
     struct object_range *gaps; /* to be got, in pieces of one request */
     size_t gaps_n, gaps_at;
     struct cache_open open;

@@ -296,7 +296,8 @@ static void spawn_on_timer(uv_timer_t *timer)
     }
     int err = spawn_start(s);
     if (err < 0) {
-        log_error(LOG_ABOUT(.code = err), "cannot start the spawner: %s", err_text(err));
+        log_error(LOG_ABOUT(.role = "spawner", .code = err), "cannot start the spawner: %s",
+                  err_text(err));
         spawn_start_later(s);
         return;
     }
@@ -391,7 +392,8 @@ static void spawn_lose_child(struct spawn *s, const char *why)
         spawn_finish_close(s);
         return;
     }
-    log_warn(NULL, "the spawner is lost (%s), with %u commands", why, HASH_COUNT(s->jobs));
+    log_warn(LOG_ABOUT(.role = "spawner", .code = ERR_UNAVAILABLE),
+             "the spawner is lost (%s), with %u commands", why, HASH_COUNT(s->jobs));
     if (clock_mono_ms() - child->started_ms > SPAWN_STEADY_MS)
         s->pause_ms = 0;
     spawn_start_later(s);

@@ -132,6 +132,38 @@ static void a_record_is_one_json_line_with_what_it_is_about(void **state)
     assert_null(read_record(path, 2));
 }
 
+static void a_code_may_be_one_of_another_list(void **state)
+{
+    (void)state;
+    open_log(LOG_FORMAT_AUTO, 0, 0);
+    log_info(LOG_ABOUT(.role = "worker", .code_name = "exit_nonzero"), "x");
+    log_info(LOG_ABOUT(.role = "worker", .code = -ENOSPC, .code_name = "exit_nonzero"), "x");
+    json_t *record = read_record(path, 0);
+    assert_field(record, "code", "exit_nonzero");
+    json_decref(record);
+    record = read_record(path, 1);
+    assert_field(record, "code", "disk_full");
+    json_decref(record);
+}
+
+static void so_many_of_a_kind_are_taken_in_a_second(void **state)
+{
+    (void)state;
+    struct log_limit limit = {0};
+    char more[LOG_LIMIT_TEXT_MAX];
+    unsigned taken = 0, asked = 0;
+    int64_t second = clock_mono_ms() / 1000;
+    while (clock_mono_ms() / 1000 <= second + 1) { /* at least one whole second */
+        bool takes = log_limit_take(&limit, 3, more);
+        taken += takes;
+        asked++;
+        if (takes && asked > 10 && limit.taken == 1)
+            assert_non_null(strstr(more, " more were left out"));
+    }
+    assert_in_range(taken, 3, 9); /* of one, two or three seconds */
+    assert_int_equal(limit.taken, 3);
+}
+
 static void records_below_the_level_are_left_out(void **state)
 {
     (void)state;
@@ -525,6 +557,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         LOG_TEST(a_record_is_one_json_line_with_what_it_is_about),
+        LOG_TEST(a_code_may_be_one_of_another_list),
+        LOG_TEST(so_many_of_a_kind_are_taken_in_a_second),
         LOG_TEST(records_below_the_level_are_left_out),
         LOG_TEST(hostile_bytes_stay_inside_their_string),
         LOG_TEST(text_in_a_file_has_no_colours),
