@@ -24,24 +24,35 @@ static bool act_may(struct app *app)
     return false;
 }
 
+enum { ACT_NAMES = 6 };
+
+/* "n1, n2 and 3 more", into `out` */
+static const char *act_names(const void *const *rows, size_t n, char *out, size_t size)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < n && i < ACT_NAMES && used < size; i++) {
+        char label[VIEW_SHORT_MAX];
+        used += (size_t)snprintf(out + used, size - used, "%s%s", i > 0 ? ", " : "",
+                                 view_short_id(model_row_key(rows[i]), label));
+    }
+    if (n > ACT_NAMES && used < size)
+        (void)snprintf(out + used, size - used, " and %zu more", n - ACT_NAMES);
+    return out;
+}
+
 /* Asks whether to do `verb` with the targets of the list. */
 static void act_on_rows(struct app *app, enum feed_verb verb, const char *text, const char *means)
 {
     const void **rows = NULL;
+    char names[ACT_NAMES * (VIEW_SHORT_MAX + 2) + 32];
     struct list *list = place_list(app_place(app));
     if (list == NULL || !act_may(app))
         return;
     size_t n = list_targets(list, &rows);
-    char first[VIEW_SHORT_MAX] = "";
-    for (size_t i = 0; i < n; i++) {
-        if (i == 0)
-            (void)view_short_id(model_row_key(rows[i]), first);
+    for (size_t i = 0; i < n; i++)
         app_ask_add(app, verb, model_row_key(rows[i]), text);
-    }
-    if (n == 1)
-        app_ask(app, "%s %s? %s", feed_verb_text(verb), first, means);
-    else
-        app_ask(app, "%s %s and %zu more? %s", feed_verb_text(verb), first, n - 1, means);
+    app_ask(app, "%s %s? %s", feed_verb_text(verb), act_names(rows, n, names, sizeof names), means);
     free(rows);
 }
 

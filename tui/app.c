@@ -274,7 +274,7 @@ static void app_key_normal(struct app *app, uint32_t key)
 
 static void app_key_help(struct app *app, uint32_t key)
 {
-    int page = app->grid != NULL && app->grid->h > 4 ? app->grid->h - 4 : 1;
+    int page = app->height > 4 ? app->height - 4 : 1;
     if (key == TERM_KEY_DOWN || key == 'j')
         app->help_top++;
     else if (key == TERM_KEY_UP || key == 'k')
@@ -358,6 +358,8 @@ static void app_wheel(struct app *app, int by)
 void app_input(struct app *app, const struct term_input *input)
 {
     enum { APP_WHEEL = 3 };
+    /* rows of a list are as old as its last update: none may have gone meanwhile */
+    app_update(app);
     app->is_dirty = true;
     switch (input->kind) {
     case TERM_INPUT_KEY:

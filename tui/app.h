@@ -65,7 +65,8 @@ struct app {
     struct model *model;
     const struct app_ops *ops; /* NULL: none of it */
     void *ops_arg;
-    struct grid *grid; /* borrowed */
+    bool is_ascii; /* as last drawn */
+    int height;
     struct app_link link;
     bool is_readonly;
     struct place *places[APP_PLACES_MAX];

@@ -196,7 +196,8 @@ static void app_draw_ask(struct app *app, struct grid *grid)
 
 void app_draw(struct app *app, struct grid *grid)
 {
-    app->grid = grid;
+    app->is_ascii = grid->ascii;
+    app->height = grid->h;
     app->is_dirty = false;
     app->timeline_y = -1;
     grid_clear(grid);

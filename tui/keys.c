@@ -65,7 +65,7 @@ const struct keys_row keys_table[] = {
     {KEYS_LOG, TERM_KEY_PAGE_DOWN, TERM_CTRL('f'), "lines page down", NULL, "a page down", false, false, act_page_down},
     {KEYS_LOG, TERM_KEY_HOME, 'g', "first line", NULL, "the first line", false, false, act_top},
     {KEYS_LOG, 'G', 0, "last line", NULL, "the last line, and follow", false, false, act_bottom},
-    {KEYS_LOG, 's', 'F', "scroll", NULL, "follow what comes, or stand still", true, false, act_log_follow},
+    {KEYS_LOG, 's', 'F', "follow", NULL, "follow what comes, or stand still", true, false, act_log_follow},
     {KEYS_LOG, 'w', 0, "wrap", NULL, "wrap long lines, or cut them", true, false, act_log_wrap},
     {KEYS_LOG, 't', 0, "times", NULL, "another form of the time, or none", false, false, act_log_time},
     {KEYS_LOG, 'e', 0, "errors", NULL, "warnings and errors only", true, false, act_log_errors},

@@ -420,32 +420,31 @@ static void list_measure(struct list *list, struct grid *grid, int height)
     }
 }
 
-/* Drops columns until the rest fits; what is left over goes to those without a maximum. */
+/* Takes columns by their priority as long as they fit; what is left over goes to those without a
+ * maximum. */
 static void list_fit(struct list *list, int width)
 {
     int n = list_columns(list);
+    int left = width + LIST_GAP;
     int open = 0;
-    for (int priority = 99; priority >= 0; priority--) {
-        int sum = 0;
-        open = 0;
+    memset(list->drawn_w, 0, sizeof list->drawn_w);
+    for (int priority = 0; priority < LIST_COLUMNS_MAX; priority++) {
         for (int c = 0; c < n; c++) {
             const struct list_column *column = &list->source->columns[c];
-            bool shown = column->priority <= priority;
-            open += shown && column->max == 0;
-            list->drawn_w[c] = !shown ? 0 : column->max == 0 ? column->min : list->seen[c];
-            sum += shown ? list->drawn_w[c] + LIST_GAP : 0;
+            int w = column->max == 0 ? column->min : list->seen[c];
+            if (column->priority != priority || (priority > 0 && w + LIST_GAP > left))
+                continue;
+            list->drawn_w[c] = w;
+            left -= w + LIST_GAP;
+            open += column->max == 0;
         }
-        if (sum - LIST_GAP <= width || priority == 0) {
-            int left = width - (sum - LIST_GAP);
-            for (int c = 0; c < n && open > 0 && left > 0; c++) {
-                if (list->drawn_w[c] == 0 || list->source->columns[c].max != 0)
-                    continue;
-                list->drawn_w[c] += left / open;
-                left -= left / open;
-                open--;
-            }
-            return;
-        }
+    }
+    for (int c = 0; c < n && open > 0 && left > 0; c++) {
+        if (list->drawn_w[c] == 0 || list->source->columns[c].max != 0)
+            continue;
+        list->drawn_w[c] += left / open;
+        left -= left / open;
+        open--;
     }
 }
 

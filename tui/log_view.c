@@ -301,8 +301,8 @@ static int log_view_draw_head(struct log_view *view, struct grid *grid, struct r
         x += 2;
     }
     if ((view->show & LOG_VIEW_KIND) && r.w >= 90) {
-        (void)grid_text(grid, x, r.y, LOG_VIEW_KIND_WIDTH, STYLE(INK_DIM), line->kind);
-        x += LOG_VIEW_KIND_WIDTH + 1;
+        (void)grid_text(grid, x, r.y, view->kind_width, STYLE(INK_DIM), line->kind);
+        x += view->kind_width + 1;
     }
     return x;
 }
@@ -338,7 +338,7 @@ static int log_view_text_x(const struct log_view *view, struct rect r)
         x += view->time == LOG_VIEW_TIME ? 9 : view->time == LOG_VIEW_TIME_MS ? 13 : 20;
     x += view->show & LOG_VIEW_SOURCE ? view->source_width + 1 : 0;
     x += view->show & LOG_VIEW_LEVEL ? 2 : 0;
-    x += (view->show & LOG_VIEW_KIND) && r.w >= 90 ? LOG_VIEW_KIND_WIDTH + 1 : 0;
+    x += (view->show & LOG_VIEW_KIND) && r.w >= 90 ? view->kind_width + 1 : 0;
     return x;
 }
 
@@ -378,7 +378,7 @@ static int log_view_draw_line(struct log_view *view, struct grid *grid, struct r
         from += len;
     }
     row.h = rows < r.h ? rows : r.h;
-    if (pos == view->at && is_active)
+    if (pos == view->at && is_active && !view->follows)
         grid_ground(grid, row, GROUND_SELECT);
     else if (is_marked)
         grid_ground(grid, row, GROUND_MARK);
@@ -441,6 +441,9 @@ static void log_view_measure(struct log_view *view, struct grid *grid, size_t to
         int w = grid_width(grid, line.source, strlen(line.source));
         w = w > room ? room : w;
         view->source_width = w > view->source_width ? w : view->source_width;
+        w = grid_width(grid, line.kind, strlen(line.kind));
+        w = w > LOG_VIEW_KIND_WIDTH ? LOG_VIEW_KIND_WIDTH : w;
+        view->kind_width = w > view->kind_width ? w : view->kind_width;
     }
 }
 

@@ -46,7 +46,7 @@ struct log_view {
     size_t n_marks;
     int height;
     struct rect drawn;
-    int source_width; /* so far: it grows */
+    int source_width, kind_width; /* so far: they grow */
 };
 
 void log_view_init(struct log_view *view, unsigned show);

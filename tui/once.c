@@ -21,7 +21,8 @@ void once_print_text(struct app *app, int width, bool ascii, FILE *to)
     bool is_log = place->view->has_log && place->view->list == NULL;
     int height = is_log || rows > ONCE_HEIGHT_MAX - 40 ? ONCE_HEIGHT_MAX : (int)rows + 40;
     struct grid *grid = grid_new(width, height, ascii);
-    app->grid = grid;
+    app->is_ascii = grid->ascii;
+    app->height = grid->h;
     place->hides_detail = true;
     place_draw(place, grid, (struct rect){0, 0, width, height});
     int last = height;
@@ -40,7 +41,6 @@ void once_print_text(struct app *app, int width, bool ascii, FILE *to)
             (void)fprintf(to, "%s\n", text);
         free(text);
     }
-    app->grid = NULL;
     grid_free(grid);
 }
 

@@ -90,7 +90,7 @@ static int options_take(struct options *options, const struct options_row *row, 
     return 0;
 }
 
-int options_parse(struct options *options, int argc, char **argv, struct error *e)
+int options_parse(struct options *options, int argc, const char *const *argv, struct error *e)
 {
     struct option longs[OPTIONS_N + 1] = {0};
     char shorts[OPTIONS_N * 2 + 2] = ":";
@@ -108,7 +108,8 @@ int options_parse(struct options *options, int argc, char **argv, struct error *
     }
     opterr = 0;
     optind = 1;
-    while ((chosen = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+    while ((chosen = getopt_long(argc, (char *const *)(uintptr_t)argv, shorts, longs, NULL)) !=
+           -1) {
         int i = chosen >= 256 ? chosen - 256 : 0;
         const char *word = argv[optind - 1];
         if (chosen == ':')

@@ -27,7 +27,7 @@ struct options {
 };
 
 /* Texts are borrowed from `argv`. ERR_INVALID with what is wrong. */
-int options_parse(struct options *options, int argc, char **argv, struct error *e);
+int options_parse(struct options *options, int argc, const char *const *argv, struct error *e);
 void options_print_help(struct buf *b);
 void options_print_man(struct buf *b);
 

@@ -38,7 +38,7 @@ static const struct {
     [GROUND_NONE]   = {D,   D,   D, D,  D, D, 0},
     [GROUND_BAR]    = {236, 252, D, D,  D, D, 0},
     [GROUND_SELECT] = {24,  255, 4, 15, 4, 7, ATTR_REVERSE},
-    [GROUND_MARK]   = {58,  230, 3, 0,  3, 0, ATTR_BOLD},
+    [GROUND_MARK]   = {237, 252, D, D,  D, D, ATTR_BOLD},
     [GROUND_DIALOG] = {237, 252, 0, 7,  0, 7, 0},
     [GROUND_ALERT]  = {178, 16,  3, 0,  3, 0, ATTR_REVERSE},
 };
@@ -47,7 +47,7 @@ static const struct {
 /* On grounds of a strong colour of their own inks would be hard to read. */
 static bool theme_keeps_ink(enum theme_ground ground)
 {
-    return ground == GROUND_NONE || ground == GROUND_BAR || ground == GROUND_DIALOG;
+    return ground != GROUND_SELECT && ground != GROUND_ALERT;
 }
 
 struct theme_look theme_look(enum theme_ink ink, enum theme_ground ground, int colors)

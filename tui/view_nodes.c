@@ -98,9 +98,9 @@ static void nodes_cell_name(const struct place *place, const struct model_row *r
     bool leads = strcmp(model_row_text(lead, "leader"), model_row_key(row)) == 0 ||
                  model_row_bool(row, "leader");
     cell_printf(cell, INK_TEXT, "%.*s%s", LIST_CELL_MAX - 8, model_row_key(row),
-                !leads                    ? ""
-                : place->app->grid->ascii ? " *"
-                                          : " \xe2\x98\x85");
+                !leads                 ? ""
+                : place->app->is_ascii ? " *"
+                                       : " \xe2\x98\x85");
     if (leads)
         cell->style = STYLE_BOLD(INK_ACCENT);
 }
@@ -204,6 +204,8 @@ void view_draw_beats(const struct place *place, const char *node, struct grid *g
                      struct rect rect)
 {
     float values[GRID_WIDTH_MAX];
+    if (rect.w <= 0)
+        return;
     size_t n = (size_t)(rect.w < 256 ? rect.w : 256);
     model_vitals_get(model_vitals(place->app->model), node, MODEL_VITAL_BEAT, place_at_ms(place),
                      NODES_STEP_MS, n, values);
@@ -220,6 +222,8 @@ void view_draw_vital(const struct place *place, const char *node, enum model_vit
                      double max, struct grid *grid, struct rect rect, struct style style)
 {
     float values[GRID_WIDTH_MAX];
+    if (rect.w <= 0)
+        return;
     size_t n = (size_t)(rect.w < GRID_WIDTH_MAX ? rect.w : GRID_WIDTH_MAX);
     model_vitals_get(model_vitals(place->app->model), node, vital, place_at_ms(place),
                      NODES_STEP_MS, n, values);

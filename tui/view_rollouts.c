@@ -126,6 +126,8 @@ static void rollouts_draw_weights(struct place *place, const struct model_row *r
     const struct track_point *point;
     int64_t to_ms = place_at_ms(place);
     int64_t span_ms = place->app->timeline.span_ms;
+    if (r.w <= 0)
+        return;
     size_t n = (size_t)(r.w < GRID_WIDTH_MAX ? r.w : GRID_WIDTH_MAX);
     for (size_t i = 0; i < n; i++)
         values[i] = NAN;
@@ -136,8 +138,11 @@ static void rollouts_draw_weights(struct place *place, const struct model_row *r
         for (int64_t i = from < 0 ? 0 : from; i < (int64_t)n; i++)
             values[i] = (float)point->value;
     }
-    if (n > 0 && !isnan(model_row_real(row, "weight", NAN)))
-        values[n - 1] = (float)model_row_real(row, "weight", 0);
+    int64_t since_ms = model_row_time(row, "since");
+    int64_t from = since_ms != 0 ? (int64_t)n - (to_ms - since_ms) * (int64_t)n / span_ms - 1 : 0;
+    from = since_ms == 0 || from >= (int64_t)n ? (int64_t)n - 1 : from < 0 ? 0 : from;
+    for (int64_t i = from; i < (int64_t)n; i++)
+        values[i] = (float)model_row_real(row, "weight", NAN);
     draw_spark(grid, r, values, n, 100, STYLE(INK_ACCENT));
 }
 
