@@ -35,12 +35,12 @@ static void query_stop(struct query *q)
     metric_observe(METRIC_SQL_QUERY, (loop_now_ms(node_loop(role->node)) - q->began_ms) * 1000);
     metric_add(METRIC_SQL_ROWS, q->rows_out);
     loop_timer_stop(&q->timer);
-    query_read_done(q);
     query_stages_done(q);
     trace_number(q->span, "clusterd.query.rows", (int64_t)q->rows_out);
     trace_text(q->span, "clusterd.query.command", sql_kind_name(q->statement.kind));
     trace_end(q->span, q->code, NULL);
     q->span = NULL;
+    query_read_done(q);
     if (q->waiting)
         role->waiting_n--;
     else

@@ -156,7 +156,8 @@ struct query {
     uint64_t counted;
     struct query_vacuum *vacuum;
     char *txn_id;
-    struct buf lines; /* of a commit */
+    struct buf lines;      /* of a commit */
+    bool may_be_committed; /* they were sent, and not refused */
     uint64_t affected;
     unsigned retries;
 
@@ -250,6 +251,13 @@ bool query_out_is_full(const struct query *q);
  * can't be. */
 bool query_answer(struct query *q);
 
+/* query_copy.c */
+void query_copy_begin(struct query *q);   /* COPY FROM, of q->target_table */
+void query_copy_to_read(struct query *q); /* COPY TO, of what was read */
+/* query_create.c; `name` as in tables.h. */
+void query_create(struct query *q, const char *name);
+void query_drop(struct query *q, const char *name);
+
 /* query_show.c, query_write.c: the statements of their kinds. */
 void query_show(struct query *q);
 void query_explain(struct query *q);
@@ -259,6 +267,16 @@ void query_write_done(struct query *q);
 int query_write_info(struct query *q, const char *operation, uint64_t read_version);
 int query_write_add(struct query *q, const struct delta_metadata *metadata,
                     const Wire__SqlOutputFile *file, bool changes);
+/* The rows go into q->target_table. */
+void query_into_table(struct query *q);
+void query_insert_run(struct query *q); /* plans what was read into it, then query_commit() */
+void query_commit(struct query *q);
+/* Appends an add for each file that the last stage wrote, counts q->affected. */
+int query_commit_files(struct query *q, const struct delta_metadata *metadata);
+/* What came of a commit: refused for sure, its files are not needed any more. */
+void query_commit_told(struct query *q, int code);
+/* Index by name without regard to case; SIZE_MAX: none. */
+size_t query_find_name(char *const *names, size_t n, const char *name);
 /* query_rewrite.c: DELETE, UPDATE, OPTIMIZE; query_vacuum.c. */
 void query_rewrite(struct query *q);
 void query_vacuum(struct query *q);

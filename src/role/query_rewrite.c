@@ -35,6 +35,7 @@ static void query_on_rewritten(void *arg, const struct tables_result *result)
 {
     struct query *q = arg;
     q->call = NULL;
+    query_commit_told(q, result->code);
     if (result->code == ERR_CONFLICT && ++q->retries < QUERY_REWRITES_MAX)
         query_rewrite_again(q);
     else if (result->code < 0)
@@ -65,7 +66,7 @@ static int query_rewrite_task(struct query *q, size_t t, const struct delta_meta
     bool changes = q->statement.kind != SQL_OPTIMIZE;
     uint64_t before = query_rewrite_rows(q, t);
     if (q->statement.kind == SQL_DELETE && task->rows == before && before > 0)
-        return 0; /* nothing of it matched: it stays, what was written is VACUUM's */
+        return 0; /* nothing of it matched: it stays */
     if (q->statement.kind == SQL_UPDATE)
         q->affected = q->counted;
     else
@@ -105,6 +106,7 @@ static void query_rewrite_commit(struct query *q)
                                    .user = q->user,
                                    .lines = buf_cstr(&q->lines),
                                    .lines_len = q->lines.len};
+    q->may_be_committed = true;
     q->call = tables_commit(node_lake(q->role->node)->tables, &commit, query_on_rewritten, q);
 }
 

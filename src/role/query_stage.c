@@ -707,8 +707,23 @@ static void query_on_removed(void *arg, const struct object_result *result)
     (void)result;
 }
 
+/* Files of a table that no commit names. */
+static void query_take_back(struct query *q, const struct query_task *task)
+{
+    struct object_store *objects = node_lake(q->role->node)->objects;
+    for (size_t f = 0; objects != NULL && f < task->result->n_files; f++) {
+        struct object_request request = {.verb = OBJECT_DELETE,
+                                         .place = q->target.root,
+                                         .key = task->result->files[f]->path,
+                                         .on_done = query_on_removed};
+        (void)object_store_call(objects, &request);
+    }
+}
+
 void query_stages_done(struct query *q)
 {
+    bool takes_back = q->target.kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE &&
+                      q->target.root != NULL && !q->may_be_committed;
     if (q->put != NULL)
         object_call_cancel(q->put);
     q->put = NULL;
@@ -720,6 +735,9 @@ void query_stages_done(struct query *q)
             for (unsigned a = 0; a < task->attempts_n; a++)
                 query_attempt_cancel(q, &task->attempts[a]);
             query_drop_held(task);
+            bool is_last = s + 1 == q->plan.stages_n || stage->by_alone;
+            if (task->result != NULL && is_last && takes_back)
+                query_take_back(q, task);
             if (task->result != NULL)
                 wire__sql_task_done__free_unpacked(task->result, NULL);
         }

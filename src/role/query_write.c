@@ -1,6 +1,7 @@
 /* Statements that write. Data goes into files first, on whichever workers; then one commit names
  * them. When the commit is refused because another one removed the same files, the statement begins
- * again. Files of a statement that fails are named by no commit; VACUUM removes them. */
+ * again. Files of a statement that fails are named by no commit, and deleted unless the commit may
+ * stand all the same; what a crash leaves of them VACUUM removes. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,20 +13,26 @@
 #include "role/query_internal.h"
 #include "wire/lake_path.h"
 
-static void query_copy_begin(struct query *q);
-
 /* ---- commits --------------------------------------------------------------------------------- */
 
 static void query_on_committed(void *arg, const struct tables_result *result)
 {
     struct query *q = arg;
     q->call = NULL;
+    query_commit_told(q, result->code);
     if (result->code < 0)
         query_fail(q, result->code, SQL_AT_NONE,
                    result->code == ERR_CONFLICT ? "repeat the statement" : NULL, "%s",
                    result->text);
     else
         query_done(q);
+}
+
+void query_commit_told(struct query *q, int code)
+{
+    bool is_refused = code == ERR_CONFLICT || code == ERR_EXISTS || code == ERR_NOT_FOUND ||
+                      code == ERR_INVALID || code == ERR_TOO_LARGE;
+    q->may_be_committed = !is_refused;
 }
 
 int query_write_add(struct query *q, const struct delta_metadata *metadata,
@@ -61,7 +68,7 @@ int query_write_info(struct query *q, const char *operation, uint64_t read_versi
 }
 
 /* Appends an add for each file that the last stage wrote. */
-static int query_commit_files(struct query *q, const struct delta_metadata *metadata)
+int query_commit_files(struct query *q, const struct delta_metadata *metadata)
 {
     const struct query_stage *stage = &q->stages[q->stage];
     int err = 0;
@@ -76,7 +83,7 @@ static int query_commit_files(struct query *q, const struct delta_metadata *meta
     return err;
 }
 
-static void query_commit(struct query *q)
+void query_commit(struct query *q)
 {
     const struct query_table *table = &q->target_table;
     q->affected = 0;
@@ -113,12 +120,13 @@ static void query_commit(struct query *q)
                                    .user = q->user,
                                    .lines = buf_cstr(&q->lines),
                                    .lines_len = q->lines.len};
+    q->may_be_committed = true;
     q->call = tables_commit(node_lake(q->role->node)->tables, &commit, query_on_committed, q);
 }
 
 /* ---- INSERT ---------------------------------------------------------------------------------- */
 
-static void query_into_table(struct query *q)
+void query_into_table(struct query *q)
 {
     const struct delta_metadata *metadata = delta_view_metadata(q->target_table.view);
     q->target = (struct query_target){.kind = WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE,
@@ -130,14 +138,14 @@ static void query_into_table(struct query *q)
                                       .target_bytes = QUERY_FILE_TARGET_BYTES};
 }
 
-static void query_insert_run(struct query *q)
+void query_insert_run(struct query *q)
 {
     query_into_table(q);
     if (query_plan(q, SIZE_MAX))
         query_run(q, query_commit);
 }
 
-static size_t query_find_name(char *const *names, size_t n, const char *name)
+size_t query_find_name(char *const *names, size_t n, const char *name)
 {
     for (size_t i = 0; i < n; i++) {
         if (strcasecmp(names[i], name) == 0)
@@ -231,316 +239,9 @@ static void query_insert_table(struct query *q)
         query_read(q, mem_strdup(s->query.text), 0, s->query.at, query_insert_read);
 }
 
-/* ---- COPY ------------------------------------------------------------------------------------ */
-
-static bool query_copy_format(struct query *q, Wire__SqlFormat *format)
-{
-    const char *name = NULL;
-    for (size_t i = 0; i < q->statement.options_n; i++) {
-        if (strcmp(q->statement.options[i].name, "format") == 0)
-            name = q->statement.options[i].value;
-    }
-    char *path = mem_strdup(q->statement.path);
-    size_t len = strlen(path);
-    if (len > 3 && (strcmp(path + len - 3, ".gz") == 0))
-        path[len -= 3] = '\0';
-    else if (len > 4 && strcmp(path + len - 4, ".zst") == 0)
-        path[len -= 4] = '\0';
-    const char *dot = strrchr(path, '.');
-    if (name == NULL)
-        name = dot != NULL ? dot + 1 : "csv";
-    bool known = true;
-    if (strcasecmp(name, "parquet") == 0)
-        *format = WIRE__SQL_FORMAT__SQL_FORMAT_PARQUET;
-    else if (strcasecmp(name, "json") == 0 || strcasecmp(name, "jsonl") == 0 ||
-             strcasecmp(name, "ndjson") == 0)
-        *format = WIRE__SQL_FORMAT__SQL_FORMAT_JSON;
-    else if (strcasecmp(name, "csv") == 0 || strcasecmp(name, "tsv") == 0 || dot == NULL ||
-             strchr(name, '/') != NULL || strcasecmp(name, "txt") == 0)
-        *format = WIRE__SQL_FORMAT__SQL_FORMAT_CSV;
-    else
-        known = false;
-    if (!known)
-        query_fail(q, ERR_UNSUPPORTED, SQL_AT_NONE, "(FORMAT csv), json or parquet",
-                   "the format of \"%s\" isn't known", q->statement.path);
-    free(path);
-    return known;
-}
-
-/* The folder of a path without wildcards as a URL, and the rest. */
-static bool query_copy_place(struct query *q, char **root, char **rest)
-{
-    const char *path = q->statement.path;
-    bool in_bucket = str_starts_with(path, "s3://") && strchr(path + strlen("s3://"), '/') != NULL;
-    if (str_starts_with(path, "file:"))
-        path += strlen("file:");
-    if (path[0] != '/' && !in_bucket) {
-        query_fail(q, ERR_INVALID, SQL_AT_NONE,
-                   "the path on the nodes, as /data/rows.csv, or s3://bucket/rows.csv",
-                   "\"%s\" isn't an absolute path", q->statement.path);
-        return false;
-    }
-    size_t cut = strcspn(path, "*?[{");
-    while (cut > 0 && path[cut - 1] != '/')
-        cut--;
-    if (in_bucket)
-        *root = mem_strndup(path, cut - 1);
-    else
-        *root = cut > 1 ? mem_printf("file:%.*s", (int)cut - 1, path) : mem_strdup("file:/");
-    *rest = mem_strdup(path + cut);
-    return true;
-}
-
-/* One task reads the files and writes the table's. */
-static void query_copy_begin(struct query *q)
-{
-    Wire__SqlFormat format;
-    char *root, *rest;
-    if (!query_copy_format(q, &format) || !query_copy_place(q, &root, &rest))
-        return;
-    q->copy_root = root;
-    q->copy_path = rest;
-    q->copy_format = format;
-    const struct sql_statement *s = &q->statement;
-    const struct delta_schema *schema = &delta_view_metadata(q->target_table.view)->schema;
-    struct buf text;
-    buf_init(&text, SQL_AST_BYTES_MAX);
-    (void)buf_append_str(&text, "SELECT ");
-    for (size_t i = 0; i < schema->n; i++) {
-        char *name = sql_quote_name(schema->fields[i].name);
-        bool given = s->names_n == 0 ||
-                     query_find_name(s->names, s->names_n, schema->fields[i].name) != SIZE_MAX;
-        (void)buf_printf(&text, "%s%s%s", i > 0 ? ", " : "", given ? "" : "NULL AS ", name);
-        free(name);
-    }
-    (void)buf_append_str(&text, " FROM copied");
-    sql_plan_done(&q->plan);
-    struct sql_refs none = {0};
-    (void)sql_plan_text(buf_cstr(&text), &none, NULL, &q->plan);
-    buf_done(&text);
-    q->planned = true;
-    query_into_table(q);
-    query_find_nodes(q);
-    query_run(q, query_commit);
-}
-
-Wire__SqlInput *query_copy_input(const struct query *q)
-{
-    const struct sql_statement *s = &q->statement;
-    Wire__SqlInput *input = mem_alloc(sizeof *input);
-    wire__sql_input__init(input);
-    input->name = mem_strdup("copied");
-    input->schema = mem_strdup("");
-    input->root = mem_strdup(q->copy_root);
-    input->format = q->copy_format;
-    size_t n = s->names_n > 0 ? s->names_n : delta_view_metadata(q->target_table.view)->schema.n;
-    input->columns = mem_calloc(n + 1, sizeof *input->columns);
-    for (size_t i = 0; i < n; i++) {
-        size_t at =
-            s->names_n > 0
-                ? delta_schema_find(&delta_view_metadata(q->target_table.view)->schema, s->names[i])
-                : i;
-        Wire__SqlColumn *column = mem_alloc(sizeof *column);
-        wire__sql_column__init(column);
-        column->name = mem_strdup(q->target_table.columns[at].name);
-        column->type = mem_strdup(q->target_table.columns[at].type);
-        input->columns[input->n_columns++] = column;
-    }
-    input->files = mem_calloc(1, sizeof *input->files);
-    Wire__SqlFile *file = mem_alloc(sizeof *file);
-    wire__sql_file__init(file);
-    file->path = mem_strdup(q->copy_path);
-    input->files[input->n_files++] = file;
-    input->options = mem_calloc(s->options_n + 1, sizeof *input->options);
-    for (size_t i = 0; i < s->options_n; i++) {
-        if (strcmp(s->options[i].name, "format") == 0)
-            continue;
-        Wire__SqlOption *option = mem_alloc(sizeof *option);
-        wire__sql_option__init(option);
-        option->name = mem_strdup(s->options[i].name);
-        option->value = mem_strdup(s->options[i].value != NULL ? s->options[i].value : "true");
-        input->options[input->n_options++] = option;
-    }
-    return input;
-}
-
-static void query_copied(struct query *q)
-{
-    const struct query_stage *stage = &q->stages[q->stage];
-    for (size_t t = 0; t < stage->tasks_n; t++)
-        q->affected += stage->tasks[t].rows;
-    query_done(q);
-}
-
-static void query_copy_to_read(struct query *q)
-{
-    char *root, *rest;
-    Wire__SqlFormat format;
-    if (!query_copy_format(q, &format) || !query_copy_place(q, &root, &rest))
-        return;
-    q->copy_root = root;
-    q->copy_path = rest;
-    q->target = (struct query_target){.kind = WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_FILE,
-                                      .root = q->copy_root,
-                                      .path = q->copy_path,
-                                      .format = format,
-                                      .options = q->statement.options,
-                                      .options_n = q->statement.options_n};
-    if (query_plan(q, 1))
-        query_run(q, query_copied);
-}
-
-/* ---- CREATE, DROP ---------------------------------------------------------------------------- */
-
-static void query_created_insert(struct query *q)
-{
-    query_read(q, mem_strdup(q->statement.query.text), 0, q->statement.query.at, query_insert_run);
-}
-
-static void query_on_created(void *arg, const struct tables_result *result)
-{
-    struct query *q = arg;
-    q->call = NULL;
-    if (result->code < 0) {
-        query_fail(q, result->code, q->statement.table.at,
-                   result->code == ERR_EXISTS ? "CREATE TABLE IF NOT EXISTS, or DROP TABLE" : NULL,
-                   "%s", result->text);
-        return;
-    }
-    if (q->statement.kind != SQL_CREATE_TABLE_AS || result->repeated) {
-        query_done(q);
-        return;
-    }
-    char *name = query_table_name(q->statement.table.schema, q->statement.table.name);
-    query_snapshot(q, name, &q->target_table, query_created_insert);
-    free(name);
-}
-
-/* Types that queries have and Delta hasn't. */
-static const char *query_type_for_table(const char *type)
-{
-    static const struct {
-        const char *from, *to;
-    } rows[] = {
-        {"HUGEINT", "DECIMAL(38,0)"}, {"UHUGEINT", "DECIMAL(38,0)"}, {"UBIGINT", "DECIMAL(20,0)"},
-        {"UINTEGER", "BIGINT"},       {"USMALLINT", "INTEGER"},      {"UTINYINT", "SMALLINT"},
-        {"\"NULL\"", "INTEGER"},      {"UUID", "VARCHAR"},           {"JSON", "VARCHAR"}};
-    for (size_t i = 0; i < MEM_COUNT(rows); i++) {
-        if (strcmp(rows[i].from, type) == 0)
-            return rows[i].to;
-    }
-    return str_starts_with(type, "ENUM(") ? "VARCHAR" : type;
-}
-
-/* The schema that the statement gives: its list, or what the query gives. */
-static bool query_schema(struct query *q)
-{
-    const struct sql_statement *s = &q->statement;
-    struct error e = {0};
-    int err = 0;
-    bool as = s->kind == SQL_CREATE_TABLE_AS;
-    size_t n = as ? q->described_n : s->columns_n;
-    delta_schema_done(&q->schema);
-    q->schema = (struct delta_schema){0};
-    for (size_t i = 0; i < n && err == 0; i++)
-        err = as ? delta_schema_add(&q->schema, q->described[i]->name,
-                                    query_type_for_table(q->described[i]->type), true, &e)
-                 : delta_schema_add(&q->schema, s->columns[i].name, s->columns[i].type,
-                                    !s->columns[i].not_null, &e);
-    for (size_t i = 0; i < s->names_n && err == 0; i++) {
-        if (delta_schema_find(&q->schema, s->names[i]) == SIZE_MAX)
-            err = error_set(&e, ERR_NOT_FOUND, "PARTITIONED BY names \"%s\", which is no column",
-                            s->names[i]);
-    }
-    if (err < 0)
-        query_fail(q, err, s->table.at, NULL, "%s", e.text);
-    return err == 0;
-}
-
-static void query_create(struct query *q)
-{
-    const struct sql_statement *s = &q->statement;
-    if (!query_schema(q))
-        return;
-    char *name = query_table_name(s->table.schema, s->table.name);
-    struct tables_create create = {.name = name,
-                                   .place = s->path,
-                                   .schema = q->schema.n > 0 ? &q->schema : NULL,
-                                   .partitions = (const char *const *)s->names,
-                                   .partitions_n = s->names_n,
-                                   .txn_id = q->id_text,
-                                   .user = q->user,
-                                   .if_not_exists = s->if_not_exists};
-    q->call = tables_create(node_lake(q->role->node)->tables, &create, query_on_created, q);
-    free(name);
-}
-
-static void query_create_as_read(struct query *q)
-{
-    query_describe(q, query_create);
-}
-
-static void query_create_now(struct query *q)
-{
-    if (q->statement.kind == SQL_CREATE_TABLE_AS)
-        query_read(q, mem_strdup(q->statement.query.text), 0, q->statement.query.at,
-                   query_create_as_read);
-    else
-        query_create(q);
-}
-
-/* CREATE OR REPLACE of a table that is there: a version with another schema and other files. */
-static void query_replace_run(struct query *q)
-{
-    if (!query_schema(q))
-        return;
-    if (q->statement.kind == SQL_CREATE_TABLE_AS)
-        query_insert_run(q);
-    else
-        query_commit(q);
-}
-
-static void query_replace_read(struct query *q)
-{
-    query_describe(q, query_replace_run);
-}
-
-static void query_on_replaced(void *arg, const struct tables_result *result)
-{
-    struct query *q = arg;
-    q->call = NULL;
-    if (result->code < 0 && result->code != ERR_NOT_FOUND) {
-        query_fail(q, result->code, q->statement.table.at, NULL, "%s", result->text);
-        return;
-    }
-    if (result->code == ERR_NOT_FOUND) {
-        query_create_now(q);
-        return;
-    }
-    q->replaces = true;
-    query_table_take(&q->target_table, result);
-    if (q->statement.kind == SQL_CREATE_TABLE_AS)
-        query_read(q, mem_strdup(q->statement.query.text), 0, q->statement.query.at,
-                   query_replace_read);
-    else
-        query_replace_run(q);
-}
-
-static void query_on_dropped(void *arg, const struct tables_result *result)
-{
-    struct query *q = arg;
-    q->call = NULL;
-    if (result->code < 0 && !(result->code == ERR_NOT_FOUND && q->statement.if_exists))
-        query_fail(q, result->code, q->statement.table.at, "SHOW TABLES lists the tables", "%s",
-                   result->text);
-    else
-        query_done(q);
-}
-
 void query_write(struct query *q)
 {
     const struct sql_statement *s = &q->statement;
-    struct tables *tables = node_lake(q->role->node)->tables;
     if (query_cluster_is(s->table.schema) && s->kind != SQL_COPY_TO) {
         query_fail(q, ERR_FORBIDDEN, s->table.at,
                    "the commands of clustersh change it: help lists them",
@@ -551,14 +252,10 @@ void query_write(struct query *q)
     switch (s->kind) {
     case SQL_CREATE_TABLE:
     case SQL_CREATE_TABLE_AS:
-        if (s->or_replace) {
-            q->target_table.name = mem_strdup(name);
-            q->call = tables_snapshot(tables, name, DELTA_NO_VERSION, 0, query_on_replaced, q);
-        } else
-            query_create_now(q);
+        query_create(q, name);
         break;
     case SQL_DROP_TABLE:
-        q->call = tables_drop(tables, name, q->user, query_on_dropped, q);
+        query_drop(q, name);
         break;
     case SQL_INSERT:
     case SQL_COPY_FROM:

@@ -82,9 +82,15 @@ struct tables_create {
     size_t partitions_n;
     const struct delta_property *properties;
     size_t properties_n;
+    const struct uuid *id; /* NULL: one is made up */
+    const char *operation; /* NULL: "CREATE TABLE" */
+    /* With a schema: further actions of its first entry, as of tables_commit(): it then has files.
+     */
+    const char *lines;
+    size_t lines_len;
     const char *txn_id; /* repeated with the same id it answers as before; NULL: one is made up */
     const char *user;
-    bool if_not_exists; /* an existing one is well: code 0, repeated */
+    bool if_not_exists; /* an existing one is well: code 0, repeated, no table in the result */
 };
 
 struct tables_call *tables_create(struct tables *tables, const struct tables_create *create,

@@ -58,7 +58,7 @@ static int tables_create_lines(const struct tables_call *call, const struct tabl
     char *engine = mem_printf("clusterd/%s", options->version);
     metadata.created_ms = loop_wall_ms(node_loop(call->tables->node));
     struct delta_commit_info info = {.at_ms = metadata.created_ms,
-                                     .operation = "CREATE TABLE",
+                                     .operation = call->create->operation,
                                      .user = create->user,
                                      .engine = engine,
                                      .txn_id = call->create->txn_id,
@@ -72,9 +72,28 @@ static int tables_create_lines(const struct tables_call *call, const struct tabl
     if (err == 0) {
         call->create->metadata = mem_strndup((const char *)b->data + begin, b->len - begin - 1);
     }
+    if (err == 0 && create->lines_len > 0 && buf_append(b, create->lines, create->lines_len) < 0)
+        err = error_set(e, ERR_TOO_LARGE, "the statement makes too many files at once");
     free(metadata.partitions);
     free(engine);
     return err;
+}
+
+/* What the history tells of the files that it has from the beginning. */
+static int tables_create_count(struct tables_call *call, const struct tables_create *create,
+                               struct error *e)
+{
+    struct delta_change change;
+    if (create->lines_len == 0)
+        return 0;
+    int err = delta_change_parse(create->lines, create->lines_len, &change, e);
+    if (err < 0)
+        return err;
+    call->create->files_added = (uint32_t)change.added_n;
+    call->create->rows_added = change.rows_added;
+    call->create->bytes_added = change.bytes_added;
+    delta_change_done(&change);
+    return 0;
 }
 
 static int tables_create_check(const struct tables_create *create, struct error *e)
@@ -191,12 +210,15 @@ static int tables_create_fill(struct tables_call *call, const struct tables_crea
     struct uuid id;
     char text[UUID_TEXT_MAX], txn[UUID_TEXT_MAX];
     struct buf b;
-    uuid_generate(&id);
+    if (create->id != NULL)
+        id = *create->id;
+    else
+        uuid_generate(&id);
     row->id.len = sizeof id.bytes;
     row->id.data = mem_dup(id.bytes, sizeof id.bytes);
     row->name = tables_name(create->name);
     row->user = mem_strdup(create->user != NULL ? create->user : "");
-    row->operation = mem_strdup("CREATE TABLE");
+    row->operation = mem_strdup(create->operation != NULL ? create->operation : "CREATE TABLE");
     row->owned = create->place == NULL;
     if (create->txn_id == NULL) {
         struct uuid random;
@@ -206,6 +228,8 @@ static int tables_create_fill(struct tables_call *call, const struct tables_crea
         row->txn_id = mem_strdup(create->txn_id);
     }
     int err = tables_create_check(create, e);
+    if (err == 0)
+        err = tables_create_count(call, create, e);
     struct lake_url url;
     if (err == 0 && create->place == NULL) {
         row->place = lake_table_place(call->tables->place, row->name, &id);

@@ -259,6 +259,9 @@ int state_tables_create(struct state_tables *tables, const Wire__TableCreate *cr
                                        .txn_id = create->txn_id,
                                        .operation = create->operation,
                                        .user = create->user,
+                                       .files_added = create->files_added,
+                                       .rows_added = create->rows_added,
+                                       .bytes_added = create->bytes_added,
                                        .lines = create->entry};
     return state_tables_put_entry(tables, &entry, e);
 }

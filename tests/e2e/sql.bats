@@ -57,7 +57,7 @@ all_online() {
     [ "$before" = 6 ]
     sql "optimize t"
     [ "$(sql "select sum(id), count(*) from t")" = 15,6 ]
-    [ "$(sql "select count(*) from t at (version => 2)")" = 2 ]
+    [ "$(sql "select count(*) from t at (version => 1)")" = 2 ]
     [ "$(clustersh -o json -c "vacuum t retain 0 hours dry run" | jq length)" = 6 ]
     sql "vacuum t retain 0 hours"
     [ "$(find "$CLUSTER_DIR" -name 'part-*.parquet' | wc -l)" = 1 ]
@@ -193,4 +193,30 @@ joins=(
     wait "$query" || true
     wait_until 10 eval '[ "$(api /api/sql | jq length)" = 0 ]'
     [ "$(sql "select 1")" = 1 ]
+}
+
+parts_n() {
+    find "$CLUSTER_DIR" -name 'part-*.parquet' | wc -l
+}
+
+@test "a table that is made of a query is there with all of it, or not at all" {
+    start_cluster 1
+    run clustersh -c "create table t as select 1 / (i - 5000) as a, case when i = 99999 then error('late') else i end as b from range(100000) r(i)"
+    [[ "$status" = 3 && "$output" == *late* ]]
+    [ "$(clustersh -o json -c "show tables")" = "[]" ]
+    [ "$(parts_n)" = 0 ]
+    sql "create table t as select i as a, i % 3 as k from range(10) r(i)"
+    [ "$(clustersh -o json -c "describe history t" | jq -c '[.[] | [.version, .operation, .rows_added]]')" = '[[0,"CREATE TABLE AS SELECT",10]]' ]
+    [ "$(sql "select count(*), sum(a) from t at (version => 0)")" = 10,45 ]
+    run clustersh -c "create table t as select 2 as b"
+    [[ "$status" = 3 && "$output" == *"already"* ]]
+    [ "$(clustersh -c "create table if not exists t as select error('never') as b")" = "CREATE TABLE AS" ]
+    sql "create or replace table u partitioned by (k) as select * from t"
+    [ "$(sql "select k, count(*) from u group by k order by k")" = $'0,4\n1,3\n2,3' ]
+    run clustersh -c "create table bad partitioned by (nope) as select 1 as a"
+    [ "$status" = 3 ]
+    run clustersh -c "insert into t select case when i = 299999 then error('late') else i end, 1 from range(300000) r(i)"
+    [ "$status" = 3 ]
+    [ "$(sql "select count(*) from t")" = 10 ]
+    wait_until 10 eval '[ "$(parts_n)" = 4 ]'
 }

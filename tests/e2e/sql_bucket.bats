@@ -92,7 +92,7 @@ make_wide() {
     [ "$(clustersh -c "insert into wide select id + 400000, c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11, c12, c13, c14, c15 from wide where id < 10")" = "INSERT 10" ]
     [ "$(clustersh -c "delete from wide where id % 2 = 0")" = "DELETE 200005" ]
     [ "$(sql "select count(*) from wide")" = 200005 ]
-    [ "$(sql "select count(*) from wide at (version => 1)")" = 400000 ]
+    [ "$(sql "select count(*) from wide at (version => 0)")" = 400000 ]
     clustersh -c "optimize wide"
     [ "$(sql "select count(*) from wide")" = 200005 ]
     objects=$(stat_of objects)
