@@ -2,13 +2,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json_text.h"
 #include "base/mem.h"
 #include "core/delta_prune.h"
 #include "core/sql_answer.h"
 #include "role/api_json.h"
 #include "role/query_internal.h"
+#include "run/executor_text.h"
 
-enum { QUERY_DATE_LEN = 10 }; /* of years that DuckDB and Delta write alike */
+enum {
+    QUERY_DATE_LEN = 10, /* of years that DuckDB and Delta write alike */
+    QUERY_TIME_LEN = 19,
+    QUERY_ROW_BYTES_MAX = 4 << 20,
+};
 
 static const int64_t query_number_max = (INT64_C(1) << 53) - 1;
 
@@ -17,39 +23,73 @@ static bool query_answer_is_whole(enum delta_kind kind)
     return kind == DELTA_BYTE || kind == DELTA_SHORT || kind == DELTA_INTEGER || kind == DELTA_LONG;
 }
 
-/* min and max of types whose text is the same in the log and in answers. */
+static enum delta_kind query_answer_kind(const struct query_table *table,
+                                         const struct sql_question *question)
+{
+    return delta_view_metadata(table->view)->schema.fields[question->column].type.kind;
+}
+
+/* What statistics can tell. The maximum of a DOUBLE is none: not all writers heed NaN, which is
+ * above all for DuckDB. */
 static bool query_answer_fits(const struct query_table *table, const struct sql_question *question)
 {
     if (question->kind == SQL_QUESTION_ROWS || question->kind == SQL_QUESTION_COUNT)
         return true;
-    const struct delta_schema *schema = &delta_view_metadata(table->view)->schema;
-    enum delta_kind kind = schema->fields[question->column].type.kind;
-    return query_answer_is_whole(kind) || kind == DELTA_DATE || kind == DELTA_STRING;
+    enum delta_kind kind = query_answer_kind(table, question);
+    return query_answer_is_whole(kind) || kind == DELTA_DATE || kind == DELTA_STRING ||
+           kind == DELTA_DECIMAL || kind == DELTA_TIMESTAMP || kind == DELTA_TIMESTAMP_NTZ ||
+           (kind == DELTA_DOUBLE && question->kind == SQL_QUESTION_MIN);
 }
 
-/* NULL: not to be had from here. */
-static json_t *query_answer_value(const struct query_table *table,
-                                  const struct sql_question *question,
-                                  const struct delta_answer *answer)
+/* "2024-01-31 12:00:00.500000" as DuckDB has it: "2024-01-31 12:00:00.5", with a zone "...+00". */
+static int query_answer_time(struct buf *out, const char *text, bool zoned)
+{
+    size_t len = strcspn(text, "Z+");
+    if (memchr(text, '.', len) != NULL)
+        while (text[len - 1] == '0' || text[len - 1] == '.')
+            if (text[--len] == '.')
+                break;
+    return buf_printf(out, "\"%.*s%s\"", (int)len, text, zoned ? "+00" : "");
+}
+
+static int query_answer_text(struct buf *out, const char *text)
+{
+    return json_text_append(out, text, strlen(text));
+}
+
+/* Appends the answer as rows have it; false: it is not to be had from here. */
+static bool query_answer_value(const struct query_table *table, const struct sql_question *question,
+                               const struct delta_answer *answer, struct buf *out)
 {
     if (question->kind == SQL_QUESTION_ROWS || question->kind == SQL_QUESTION_COUNT)
-        return json_integer((json_int_t)answer->count);
+        return buf_printf(out, "%llu", (unsigned long long)answer->count) == 0;
     if (answer->null)
-        return json_null();
-    const struct delta_schema *schema = &delta_view_metadata(table->view)->schema;
-    enum delta_kind kind = schema->fields[question->column].type.kind;
+        return buf_append_str(out, "null") == 0;
+    enum delta_kind kind = query_answer_kind(table, question);
     if (query_answer_is_whole(kind)) {
         long long number = strtoll(answer->text, NULL, 10);
         if (number >= -query_number_max && number <= query_number_max)
-            return json_integer(number);
+            return buf_printf(out, "%lld", number) == 0;
     }
-    if (kind == DELTA_DATE && strlen(answer->text) != QUERY_DATE_LEN)
-        return NULL;
-    return api_json_text(answer->text);
+    bool zoned = kind == DELTA_TIMESTAMP;
+    bool is_time = zoned || kind == DELTA_TIMESTAMP_NTZ;
+    bool is_odd = (kind == DELTA_DATE && strlen(answer->text) != QUERY_DATE_LEN) ||
+                  (is_time && strlen(answer->text) < QUERY_TIME_LEN) ||
+                  (is_time && answer->text[4] != '-');
+    if (is_odd)
+        return false;
+    char number[EXECUTOR_TEXT_MAX];
+    if (kind == DELTA_DOUBLE)
+        return buf_append(out, number, executor_text_double(strtod(answer->text, NULL), number)) ==
+               0;
+    int err = is_time ? query_answer_time(out, answer->text, zoned)
+                      : query_answer_text(out, answer->text);
+    return err == 0;
 }
 
-static json_t *query_answer_row(const struct query_table *table,
-                                const struct sql_questions *questions)
+/* "[...]", malloc'ed; NULL: the data must be read. */
+static char *query_answer_row(const struct query_table *table,
+                              const struct sql_questions *questions)
 {
     static const enum delta_aggregate aggregates[] = {[SQL_QUESTION_ROWS] = DELTA_COUNT_ROWS,
                                                       [SQL_QUESTION_COUNT] = DELTA_COUNT,
@@ -57,33 +97,33 @@ static json_t *query_answer_row(const struct query_table *table,
                                                       [SQL_QUESTION_MAX] = DELTA_MAX};
     struct delta_question asked[SQL_QUESTIONS_MAX];
     struct delta_answer answers[SQL_QUESTIONS_MAX];
-    bool good = true;
-    for (size_t i = 0; i < questions->n && good; i++) {
+    for (size_t i = 0; i < questions->n; i++) {
         const struct sql_question *question = &questions->questions[i];
         asked[i] = (struct delta_question){aggregates[question->kind], question->column};
-        good = query_answer_fits(table, question);
+        if (!query_answer_fits(table, question))
+            return NULL;
     }
+    struct delta_prune *prune = delta_prune_new(table->view, NULL, 0);
+    bool good = delta_prune_answer(prune, asked, questions->n, answers);
+    delta_prune_free(prune);
     if (!good)
         return NULL;
-    struct delta_prune *prune = delta_prune_new(table->view, NULL, 0);
-    good = delta_prune_answer(prune, asked, questions->n, answers);
-    delta_prune_free(prune);
-    json_t *row = good ? json_array() : NULL;
-    for (size_t i = 0; i < questions->n && row != NULL; i++) {
-        json_t *value = query_answer_value(table, &questions->questions[i], &answers[i]);
-        if (value == NULL) {
-            json_decref(row);
-            row = NULL;
-        } else {
-            json_array_append_new(row, value);
-        }
-    }
+    struct buf row;
+    buf_init(&row, QUERY_ROW_BYTES_MAX);
     for (size_t i = 0; i < questions->n && good; i++)
+        good = buf_append_byte(&row, i > 0 ? ',' : '[') == 0 &&
+               query_answer_value(table, &questions->questions[i], &answers[i], &row);
+    good = good && buf_append_byte(&row, ']') == 0;
+    for (size_t i = 0; i < questions->n; i++)
         free(answers[i].text);
-    return row;
+    (void)buf_cstr(&row);
+    char *text = good ? buf_steal(&row, NULL) : NULL;
+    buf_done(&row);
+    return text;
 }
 
-static void query_answer_out(struct query *q, const struct sql_questions *questions, json_t *row)
+static void query_answer_out(struct query *q, const struct sql_questions *questions,
+                             const char *row)
 {
     const char *names[SQL_QUESTIONS_MAX], *types[SQL_QUESTIONS_MAX];
     for (size_t i = 0; i < questions->n; i++) {
@@ -92,12 +132,11 @@ static void query_answer_out(struct query *q, const struct sql_questions *questi
         names[i] = question->name;
         types[i] = counts ? "BIGINT" : q->tables[0].columns[question->column].type;
     }
-    json_t *rows = json_array();
-    json_array_append_new(rows, row);
-    query_out_table(q, names, types, questions->n, rows);
+    query_out_table(q, names, types, questions->n, json_array());
+    query_out_rows(q, row, strlen(row), 1);
 }
 
-static void query_answer_explain(struct query *q, json_t *row)
+static void query_answer_explain(struct query *q)
 {
     static const char *const names[] = {"plan"};
     const struct query_table *table = &q->tables[0];
@@ -108,7 +147,6 @@ static void query_answer_explain(struct query *q, json_t *row)
     json_array_append_new(text, api_json_text(line));
     json_array_append_new(rows, text);
     query_out_table(q, names, NULL, 1, rows);
-    json_decref(row);
     free(line);
 }
 
@@ -118,13 +156,15 @@ bool query_answer(struct query *q)
     if (q->refs.n != 1 || q->tables[0].view == NULL ||
         !sql_questions_read(q->tree, q->printed, &q->refs, q->views, &questions))
         return false;
-    json_t *row = query_answer_row(&q->tables[0], &questions);
-    if (row != NULL && q->statement.explain)
-        query_answer_explain(q, row);
-    else if (row != NULL)
+    char *row = query_answer_row(&q->tables[0], &questions);
+    bool answers = row != NULL;
+    if (answers && q->statement.explain)
+        query_answer_explain(q);
+    else if (answers)
         query_answer_out(q, &questions, row);
+    free(row);
     sql_questions_done(&questions);
-    if (row != NULL)
+    if (answers)
         query_done(q);
-    return row != NULL;
+    return answers;
 }

@@ -83,21 +83,23 @@ static bool executor_stats_real(struct buf *out, const char *text)
     return buf_append_str(out, form) == 0;
 }
 
-/* "2024-02-29 12:00:00.123456[+00]" to "2024-02-29T12:00:00.123Z"; a maximum is rounded up. */
-static bool executor_stats_timestamp(struct buf *out, const char *text, bool is_max)
+/* "2024-02-29 12:00:00.5[+00]" to "2024-02-29T12:00:00.500000Z": all microseconds, since three
+ * digits would say that it may be cut. */
+static bool executor_stats_timestamp(struct buf *out, const char *text)
 {
     char iso[CLOCK_RFC3339_MAX];
     int64_t ms;
     size_t len = strcspn(text, "+");
-    if (len < 19 || len > 29 || text[10] != ' ' || strstr(text, "BC") != NULL)
+    bool has_point = len > 20 && text[19] == '.';
+    if (len < 19 || len > 26 || text[10] != ' ' || (len > 19 && !has_point))
         return false;
     (void)snprintf(iso, sizeof iso, "%.*sZ", (int)len, text);
     iso[10] = 'T';
     if (clock_parse_rfc3339(iso, &ms) < 0)
         return false;
-    bool is_cut = len > 23 && strspn(text + 23, "0") < len - 23;
-    return buf_printf(out, "\"%s\"", clock_format_rfc3339(ms + (is_max && is_cut ? 1 : 0), iso)) ==
-           0;
+    iso[len] = '\0';
+    return buf_printf(out, "\"%s%s%.*sZ\"", iso, has_point ? "" : ".",
+                      (int)(has_point ? 26 - len : 6), "000000") == 0;
 }
 
 static bool executor_stats_date(struct buf *out, const char *text)
@@ -133,7 +135,7 @@ static bool executor_stats_bound(struct buf *out, enum executor_stats_class clas
     case EXECUTOR_STATS_DATE:
         return executor_stats_date(out, text);
     case EXECUTOR_STATS_TIMESTAMP:
-        return executor_stats_timestamp(out, text, is_max);
+        return executor_stats_timestamp(out, text);
     case EXECUTOR_STATS_TEXT:
         return executor_stats_text(out, text, is_max);
     default:

@@ -42,6 +42,23 @@ same() {
     [[ "$(clustersh -c "explain analyze select count(*) from t")" == *"answered by the log of t at version 3: no task, 0 of"* ]]
 }
 
+@test "extremes of decimals, times and the least of doubles come from the log, as the data has them" {
+    start_cluster 1
+    sql "create table t (d decimal(18,3), w decimal(38,10), ts timestamp, z timestamptz, x double, y double)"
+    sql "insert into t values (null, null, null, null, null, null)"
+    same "min(d), max(w), min(ts), max(z), min(x)"
+    sql "insert into t select i / 8, -i * 1e20, timestamp '2024-01-31 12:00:00.5' + to_microseconds(i * 1234567), timestamptz '2024-01-31 12:00:00+00' + to_seconds(i),
+        i / 7.0 - 3, case when i = 5 then 'nan'::double else i end from range(100) r(i)"
+    sql "insert into t select -i, i, timestamp '1999-12-31 23:59:59', timestamptz '1999-12-31 23:59:59.000001+00', i * 1e300, 0 from range(1, 3) r(i)"
+    for asked in "min(d), max(d)" "min(ts)" "max(ts)" "min(z), max(z)" "min(x)"; do
+        same "$asked"
+    done
+    for asked in "max(x)" "min(y)" "max(y)" "min(w)"; do
+        [[ "$(explained "select $asked from t x")" != *"no task"* ]]
+    done
+    [ "$(sql "select max(y), min(y) from t")" = nan,0.0 ] || [ "$(sql "select max(y), min(y) from t")" = NaN,0.0 ]
+}
+
 @test "what the log does not know exactly is read" {
     start_cluster 1
     sql "create table t as select i as id, i % 5 as k, i / 3 as d from range(50) r(i)"
