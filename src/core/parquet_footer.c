@@ -220,7 +220,9 @@ static int parquet_read_schema(struct thrift *t, struct parquet_footer *footer, 
         } else {
             if (depth == 0) {
                 free(column);
-                column = mem_strndup((const char *)element.name, element.name_len);
+                column = element.name != NULL
+                             ? mem_strndup((const char *)element.name, element.name_len)
+                             : mem_strdup("");
             }
             if (element.children == 0)
                 parquet_add_leaf(footer, &cap, &element, column, depth > 0);

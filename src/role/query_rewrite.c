@@ -12,7 +12,7 @@
 #include "role/query_internal.h"
 #include "wire/lake_path.h"
 
-enum { QUERY_REWRITES_MAX = 5, QUERY_TASKS_FILES_MAX = 100000 };
+enum { QUERY_REWRITES_MAX = 5 };
 
 static void query_rewrite_begin(struct query *q);
 
@@ -163,6 +163,20 @@ static void query_optimize_tasks(struct query *q)
     plan->tasks = tasks;
 }
 
+/* Of more files than a stage may have tasks, a task takes several next to each other. */
+static void query_rewrite_group(struct sql_stage *stage)
+{
+    size_t n = stage->tasks;
+    if (n <= SQL_TASKS_MAX)
+        return;
+    size_t *first = mem_calloc(SQL_TASKS_MAX + 1, sizeof *first);
+    for (size_t t = 0; t <= SQL_TASKS_MAX; t++)
+        first[t] = stage->first[0][t * n / SQL_TASKS_MAX];
+    free(stage->first[0]);
+    stage->first[0] = first;
+    stage->tasks = SQL_TASKS_MAX;
+}
+
 static void query_rewrite_run(struct query *q)
 {
     struct sql_error e = {.at = SQL_AT_NONE};
@@ -188,13 +202,7 @@ static void query_rewrite_run(struct query *q)
         query_done(q);
         return;
     }
-    if (q->plan.stages[0].tasks > SQL_TASKS_MAX) {
-        query_fail(q, ERR_TOO_LARGE, SQL_AT_NONE,
-                   "OPTIMIZE the table first, or narrow it down by WHERE",
-                   "the statement would write %zu files anew; the limit is %d",
-                   q->plan.stages[0].tasks, SQL_TASKS_MAX);
-        return;
-    }
+    query_rewrite_group(&q->plan.stages[0]);
     query_find_nodes(q);
     query_run(q, query_rewrite_commit);
 }

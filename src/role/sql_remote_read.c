@@ -60,7 +60,8 @@ static void sql_remote_fetch_parts(struct sql_remote *remote)
 {
     struct object_want *wants = mem_calloc(remote->segments_n + 1, sizeof *wants);
     char(*parts)[32] = mem_calloc(remote->segments_n + 1, sizeof *parts);
-    qsort(remote->segments, remote->segments_n, sizeof *remote->segments, sql_remote_by_file);
+    if (remote->segments_n > 0)
+        qsort(remote->segments, remote->segments_n, sizeof *remote->segments, sql_remote_by_file);
     for (size_t i = 0; i < remote->segments_n; i++) {
         const struct sql_remote_segment *segment = &remote->segments[i];
         const struct sql_remote_file *file = &remote->files[segment->file];

@@ -146,7 +146,8 @@ static void cache_load(void *arg)
 {
     struct object_cache *cache = arg;
     cache_disk_load(cache->dir, &cache->found, &cache->found_n);
-    qsort(cache->found, cache->found_n, sizeof *cache->found, cache_by_use);
+    if (cache->found_n > 0)
+        qsort(cache->found, cache->found_n, sizeof *cache->found, cache_by_use);
 }
 
 static void cache_on_loaded(void *arg, int code)

@@ -220,3 +220,12 @@ parts_n() {
     [ "$(sql "select count(*) from t")" = 10 ]
     wait_until 10 eval '[ "$(parts_n)" = 4 ]'
 }
+
+@test "DELETE and UPDATE of more files than a stage has tasks" {
+    start_cluster 1
+    sql "create table t (id bigint, k bigint) partitioned by (k)"
+    sql "insert into t select i, i % 1040 from range(2080) r(i)"
+    [ "$(clustersh -c "delete from t where id >= 1040")" = "DELETE 1040" ]
+    [ "$(clustersh -c "update t set id = id + 1 where id < 1040")" = "UPDATE 1040" ]
+    [ "$(sql "select count(*), sum(id), count(distinct k) from t")" = 1040,541320,1040 ]
+}
