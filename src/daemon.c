@@ -126,6 +126,10 @@ static void daemon_stop(struct daemon *d, int status)
         return;
     d->stopping = true;
     d->status = status;
+    event_emit(d->node, EVENT_DAEMON_STOP, EVENT_ABOUT(.node = d->name),
+               status == 0 ? "clusterd is being stopped on %s"
+                           : "clusterd ends on %s after a failure",
+               d->name);
     (void)sd_notify_stopping("stopping");
     loop_timer_stop(&d->ready_timer);
     loop_timer_stop(&d->watchdog_timer);

@@ -86,6 +86,57 @@ struct vitals_tick *vitals_tick_mean(const struct vitals_tick *const *ticks, siz
     return mean;
 }
 
+enum { VITALS_HEAD_BYTES = 16 }; /* at, step, n; little endian, as all of it */
+
+static void vitals_write(uint8_t *out, uint64_t value, unsigned bytes)
+{
+    for (unsigned i = 0; i < bytes; i++)
+        out[i] = (uint8_t)(value >> 8 * i);
+}
+
+static uint64_t vitals_read(const uint8_t *in, unsigned bytes)
+{
+    uint64_t value = 0;
+    for (unsigned i = 0; i < bytes; i++)
+        value |= (uint64_t)in[i] << 8 * i;
+    return value;
+}
+
+char *vitals_tick_pack(const struct vitals_tick *tick, size_t *len)
+{
+    *len = VITALS_HEAD_BYTES + (size_t)tick->n * (4 + 2 * VITALS_COLUMNS);
+    uint8_t *out = mem_alloc(*len);
+    uint8_t *at = out + VITALS_HEAD_BYTES;
+    vitals_write(out, (uint64_t)tick->at_ms, 8);
+    vitals_write(out + 8, tick->step_ms, 4);
+    vitals_write(out + 12, tick->n, 4);
+    for (uint32_t i = 0; i < tick->n; i++, at += 4)
+        vitals_write(at, tick->nodes[i].node, 4);
+    for (unsigned c = 0; c < VITALS_COLUMNS; c++)
+        for (uint32_t i = 0; i < tick->n; i++, at += 2)
+            vitals_write(at, tick->nodes[i].sample.values[c], 2);
+    return (char *)out;
+}
+
+struct vitals_tick *vitals_tick_unpack(const char *data, size_t len)
+{
+    const uint8_t *in = (const uint8_t *)data;
+    if (len < VITALS_HEAD_BYTES)
+        return NULL;
+    uint32_t n = (uint32_t)vitals_read(in + 12, 4);
+    if (len != VITALS_HEAD_BYTES + (uint64_t)n * (4 + 2 * VITALS_COLUMNS))
+        return NULL;
+    struct vitals_tick *tick =
+        vitals_tick_new((int64_t)vitals_read(in, 8), (uint32_t)vitals_read(in + 8, 4), n);
+    const uint8_t *at = in + VITALS_HEAD_BYTES;
+    for (uint32_t i = 0; i < n; i++, at += 4)
+        tick->nodes[i].node = (uint32_t)vitals_read(at, 4);
+    for (unsigned c = 0; c < VITALS_COLUMNS; c++)
+        for (uint32_t i = 0; i < n; i++, at += 2)
+            tick->nodes[i].sample.values[c] = (uint16_t)vitals_read(at, 2);
+    return tick;
+}
+
 void vitals_ticks_init(struct vitals_ticks *ticks, size_t n_max, size_t bytes_max)
 {
     *ticks = (struct vitals_ticks){.n_max = n_max, .bytes_max = bytes_max};

@@ -57,6 +57,10 @@ size_t vitals_tick_bytes(const struct vitals_tick *tick);
 struct vitals_tick *vitals_tick_mean(const struct vitals_tick *const *ticks, size_t n,
                                      uint32_t step_ms);
 
+/* A tick in bytes that compress well (by columns), and back. NULL: malformed. */
+char *vitals_tick_pack(const struct vitals_tick *tick, size_t *len);
+struct vitals_tick *vitals_tick_unpack(const char *data, size_t len);
+
 /* The latest ticks, bounded. */
 struct vitals_ticks {
     TAILQ_HEAD(vitals_tick_list, vitals_tick) list;

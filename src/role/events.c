@@ -127,6 +127,21 @@ static void events_about_done(const struct event_about *about)
 
 /* ---- telling --------------------------------------------------------------------------------- */
 
+void events_to_wire(const struct event *event, Wire__Event *row)
+{
+    wire__event__init(row);
+    row->node = event->node;
+    row->seq = event->seq;
+    row->position = event->position;
+    row->at_ms = (uint64_t)event->at_ms;
+    row->level = event->level;
+    row->kind = (char *)(uintptr_t)event->kind;
+    row->about = (char *)(uintptr_t)event->about;
+    row->table = (char *)(uintptr_t)event->table;
+    row->json.data = (uint8_t *)(uintptr_t)event->json;
+    row->json.len = event->json_len;
+}
+
 void events_say(struct events *events, int64_t at_ms, const struct event *event, const char *rest,
                 size_t rest_len)
 {
@@ -135,13 +150,18 @@ void events_say(struct events *events, int64_t at_ms, const struct event *event,
     struct buf line;
     buf_init(&line, EVENT_JSON_MAX);
     said.node = node_id(events->node);
-    said.seq = ++events->seq;
+    said.seq = event_seq_next(&events->seq);
     said.at_ms = at_ms;
     (void)buf_printf(&line, "{\"id\":\"%s:%" PRIu64 "\",\"at\":\"%s\",", events->name, said.seq,
                      clock_format_rfc3339(at_ms, at));
     (void)buf_append(&line, rest, rest_len);
     said.json = buf_cstr(&line);
     said.json_len = line.len;
+    if (events->store != NULL) {
+        Wire__Event row;
+        events_to_wire(&said, &row);
+        event_store_add(events->store, EVENT_STORE_OWN, said.seq, &row);
+    }
     event_ring_push(&events->own, event_new(&said));
     buf_done(&line);
     loop_hook_arm(&events->hook);
@@ -217,8 +237,10 @@ static void events_on_timer(void *arg)
     loop_timer_start(&events->timer, EVENTS_TICK_MS);
     unsigned slice = events->slice;
     events->slice = (slice + 1) % EVENT_SLICES;
-    if (events->begun)
+    if (events->begun) {
         events_frame_tick(events, slice);
+        events_frame_keep(events);
+    }
     if (slice != 0)
         return;
     if (events->collecting)
@@ -266,6 +288,71 @@ static void events_add_sources(struct node *node)
                           .table = "raft", .whole = true, .fn = events_raft_rows, .arg = node});
 }
 
+/* ---- the disk -------------------------------------------------------------------------------- */
+
+static void events_on_flushing(void *arg)
+{
+    events_collect_flush(arg);
+}
+
+static void events_on_trouble(void *arg, int code, const char *text, uint64_t lost)
+{
+    struct events *events = arg;
+    const char *name = events->name;
+    if (code < 0) {
+        log_warn(LOG_ABOUT(.role = "events", .code = code), "events cannot be kept on the disk: %s",
+                 text);
+        return;
+    }
+    event_emit(events->node, EVENT_DROPPED,
+               EVENT_ABOUT(.node = name, .more = json_pack("{s:I}", "unkept", (json_int_t)lost)),
+               "the disk of %s did not take %llu events; other nodes may have them", name,
+               (unsigned long long)lost);
+}
+
+static void events_take_found(struct events *events, const struct event_store_found *found)
+{
+    events->position = found->last[EVENT_STORE_STREAM];
+    for (size_t i = 0; i < found->marks_n; i++)
+        events_mark_get(events, found->marks[i].node)->seq = found->marks[i].seq;
+}
+
+/* Without a disk that takes them events are kept in memory only. */
+static bool events_open(struct events *events)
+{
+    const struct node_options *options = node_options(events->node);
+    char *path = mem_printf("%s/events.db", options->data_dir);
+    char *seq_path = mem_printf("%s/events.seq", options->data_dir);
+    struct event_store_options store = {
+        .loop = node_loop(events->node),
+        .path = path,
+        .bytes_max = options->events.bytes_max,
+        .keep_ms = (int64_t)options->events.keep_ms,
+        .ticks_keep_ms = {15 * 60 * 1000, 4 * 3600 * 1000, (int64_t)options->events.keep_ms},
+        .flushing = events_on_flushing,
+        .trouble = events_on_trouble,
+        .arg = events,
+    };
+    struct event_store_found found = {0};
+    struct error e;
+    bool skipped = false;
+    if (event_store_open(&events->store, &store, &found, &e) < 0)
+        log_warn(LOG_ABOUT(.role = "events", .code = e.code), "events are kept in memory only: %s",
+                 e.text);
+    if (found.renewed)
+        log_warn(LOG_ABOUT(.role = "events"),
+                 "%s was damaged: it is %s.damaged now, and events are "
+                 "kept in a new file",
+                 path, path);
+    events_take_found(events, &found);
+    if (event_seq_open(&events->seq, seq_path, found.last[EVENT_STORE_OWN], &skipped, &e) < 0)
+        log_warn(LOG_ABOUT(.role = "events", .code = e.code), "%s", e.text);
+    free(found.marks);
+    free(path);
+    free(seq_path);
+    return skipped;
+}
+
 static int events_start(struct node *node, void **self, struct error *e)
 {
     const struct node_options *options = node_options(node);
@@ -277,22 +364,32 @@ static int events_start(struct node *node, void **self, struct error *e)
     event_ring_init(&events->own, EVENTS_OWN_MAX, EVENTS_OWN_BYTES_MAX);
     event_ring_init(&events->stream, EVENTS_STREAM_MAX, EVENTS_STREAM_BYTES_MAX);
     vitals_ticks_init(&events->ticks, EVENTS_TICKS_MAX, EVENTS_TICKS_BYTES_MAX);
+    vitals_ticks_init(&events->tens, 6, EVENTS_TICKS_BYTES_MAX);
     events->state = event_state_new();
     TAILQ_INIT(&events->readers);
     TAILQ_INIT(&events->relays);
+    TAILQ_INIT(&events->pasts);
+    events_log_start(events); /* what goes wrong from here on is an event too */
+    bool skipped = events_open(events);
     loop_hook_init(&events->hook, node_loop(node), LOOP_PHASE_FLUSH, events_on_hook, events);
     loop_timer_init(&events->timer, node_loop(node), events_on_timer, events);
     loop_timer_start(&events->timer, EVENTS_TICK_MS);
     node_set_events(node, events);
-    events_log_start(events);
     events_add_sources(node);
     events_api_add_routes(events);
     event_emit(
         node, EVENT_DAEMON_START,
-        EVENT_ABOUT(.node = options->name, .more = json_pack("{s:s}", "version", options->version)),
+        EVENT_ABOUT(.node = options->name, .more = json_pack("{s:s, s:b}", "version",
+                                                             options->version, "skipped", skipped)),
         "clusterd %s has started on %s", options->version, options->name);
     *self = events;
     return 0;
+}
+
+static void events_on_stored(void *arg)
+{
+    struct events *events = arg;
+    node_role_stopped(events->node);
 }
 
 static void events_stop(void *self)
@@ -301,8 +398,18 @@ static void events_stop(void *self)
     events->stopping = true;
     events_log_stop(events);
     events_readers_end(events, ERR_CLOSED, "this node is being stopped");
+    events_pasts_end(events);
     loop_timer_stop(&events->timer);
-    node_role_stopped(events->node);
+    if (events->store == NULL) {
+        node_role_stopped(events->node);
+        return;
+    }
+    events_collect_flush(events);
+    event_store_cancel(events->send_read);
+    events->send_read = NULL;
+    struct event_store *store = events->store;
+    events->store = NULL;
+    event_store_close(store, events_on_stored, events);
 }
 
 static void events_free(void *self)
@@ -315,6 +422,8 @@ static void events_free(void *self)
     event_ring_done(&events->own);
     event_ring_done(&events->stream);
     vitals_ticks_done(&events->ticks);
+    vitals_ticks_done(&events->tens);
+    event_seq_close(&events->seq);
     event_state_free(events->state);
     (void)pthread_mutex_destroy(&events->log_mutex);
     free(events->name);

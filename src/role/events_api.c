@@ -199,6 +199,17 @@ static void events_get_frame(struct http_request *req, void *arg)
         http_reply_failure(req, &e, "ask again in a moment");
         return;
     }
+    const char *at = http_request_query(req, "at");
+    struct error e;
+    int64_t at_ms = 0;
+    if (at != NULL && *at != '\0' && events_query_time(events, "at", at, &at_ms, &e) < 0) {
+        http_reply_failure(req, &e, NULL);
+        return;
+    }
+    if (at_ms > 0 && at_ms < loop_wall_ms(node_loop(events->node))) {
+        events_past_frame(events, req, at_ms);
+        return;
+    }
     size_t len;
     char *text = events_frame_text(events, &len);
     http_reply_take(req, 200, "application/json", text, len);

@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "role/events_internal.h"
 
-static struct events_mark *events_mark_get(struct events *events, uint64_t node)
+struct events_mark *events_mark_get(struct events *events, uint64_t node)
 {
     struct events_mark *mark = NULL;
     HASH_FIND(hh, events->marks, &node, sizeof node, mark);
@@ -23,13 +23,21 @@ static struct events_mark *events_mark_get(struct events *events, uint64_t node)
     return mark;
 }
 
+/* The machine went down and its node began with numbers far behind. */
+static bool events_are_skipped(const struct event *event)
+{
+    return strcmp(event->kind, event_kind_row(EVENT_DAEMON_START)->name) == 0 &&
+           strstr(event->json, "\"skipped\":true") != NULL;
+}
+
 /* A node that has never been heard may have had events before this collector's time; one that has
  * skips numbers only when it lost what they stood for. */
-static void events_note_hole(struct events *events, struct events_mark *mark, uint64_t seq)
+static void events_note_hole(struct events *events, struct events_mark *mark,
+                             const struct event *event)
 {
-    if (seq == mark->seq + 1 || mark->seq == 0)
+    if (event->seq == mark->seq + 1 || mark->seq == 0 || events_are_skipped(event))
         return;
-    uint64_t lost = seq - mark->seq - 1;
+    uint64_t lost = event->seq - mark->seq - 1;
     const char *name = node_member_name(events->node, mark->node);
     mark->lost += lost;
     event_emit(events->node, EVENT_DROPPED,
@@ -46,9 +54,15 @@ static void events_collect(struct events *events, struct event *event)
         event_unref(event);
         return;
     }
-    events_note_hole(events, mark, event->seq);
+    events_note_hole(events, mark, event);
     mark->seq = event->seq;
+    mark->dirty = true;
     event->position = ++events->position;
+    if (events->store != NULL) {
+        Wire__Event row;
+        events_to_wire(event, &row);
+        event_store_add(events->store, EVENT_STORE_STREAM, event->position, &row);
+    }
     events_frame_apply(events, event);
     event_ring_push(&events->stream, event);
 }
@@ -64,6 +78,17 @@ void events_collect_own(struct events *events)
         events_collect(events, event);
     }
     events_readers_wake(events);
+}
+
+void events_collect_flush(struct events *events)
+{
+    struct events_mark *mark;
+    struct events_mark *next;
+    HASH_ITER (hh, events->marks, mark, next) {
+        if (mark->dirty && events->store != NULL)
+            event_store_add_mark(events->store, mark->node, mark->seq);
+        mark->dirty = false;
+    }
 }
 
 /* ---- from others ----------------------------------------------------------------------------- */
@@ -151,6 +176,7 @@ void events_collect_end(struct events *events)
         return;
     events->collecting = false;
     events->begun = false;
+    event_ring_done(&events->stream); /* the disk has it; the next time is another term */
     events_readers_end(events, ERR_NOT_LEADER, "another node collects the events now: ask again");
 }
 

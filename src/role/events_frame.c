@@ -137,6 +137,8 @@ void events_begin(struct node *node)
         events_frame_tick(events, slice);
     events_tell_local(events);
     events_collect_own(events);
+    events->frame_ms = 0;
+    events_frame_keep(events);
 }
 
 void events_found_row(struct node *node, const char *table, const char *key, json_t *row)
@@ -151,6 +153,21 @@ static void events_frame_more(void *arg, const char *table, const char *key, str
 {
     if (strcmp(table, "nodes") == 0)
         events_vitals_print(arg, key, out);
+}
+
+/* The first one at once, then each minute in which something happened. */
+void events_frame_keep(struct events *events)
+{
+    int64_t now_ms = loop_now_ms(node_loop(events->node));
+    size_t len;
+    if (events->store == NULL || events->position == events->frame_position ||
+        (events->frame_ms != 0 && now_ms - events->frame_ms < EVENTS_FRAME_MS))
+        return;
+    events->frame_ms = now_ms;
+    events->frame_position = events->position;
+    char *text = events_frame_text(events, &len);
+    event_store_add_frame(events->store, events->position, loop_wall_ms(node_loop(events->node)),
+                          text, len);
 }
 
 char *events_frame_text(struct events *events, size_t *len)

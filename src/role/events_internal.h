@@ -10,6 +10,8 @@
 #include "core/vitals_tick.h"
 #include "role/events.h"
 #include "role/node.h"
+#include "run/event_seq.h"
+#include "run/event_store.h"
 #include "run/http_target.h"
 #include "wire/event_state.h"
 
@@ -23,8 +25,9 @@ enum {
     EVENTS_BATCH_BYTES_MAX = 256 << 10,
     EVENTS_TICK_MS = 1000 / EVENT_SLICES,
     EVENTS_READERS_MAX = 256,
-    EVENTS_TICKS_MAX = 900, /* vitals in memory, one a second */
-    EVENTS_TICKS_BYTES_MAX = 8 << 20,
+    EVENTS_TICKS_MAX = 300, /* vitals in memory, one a second */
+    EVENTS_TICKS_BYTES_MAX = 4 << 20,
+    EVENTS_FRAME_MS = 60000, /* between two frames that are kept */
 };
 
 /* Positions in the collected stream: those of a later collector are greater. */
@@ -44,6 +47,7 @@ struct events_mark {
     uint64_t node;
     uint64_t seq;
     uint64_t lost; /* holes in its numbers */
+    bool dirty;    /* not on the disk yet */
     UT_hash_handle hh;
 };
 
@@ -56,8 +60,10 @@ struct events_pulse {
     UT_hash_handle hh;
 };
 
+struct events_past;
 struct events_reader;
 struct events_relay;
+TAILQ_HEAD(events_pasts, events_past);
 TAILQ_HEAD(events_readers, events_reader);
 TAILQ_HEAD(events_relays, events_relay);
 
@@ -67,14 +73,17 @@ struct events {
     int log_level; /* records from this level on; -1: none */
     bool stopping;
 
+    struct event_store *store; /* NULL: in memory only */
+
     /* this node's own events */
-    uint64_t seq; /* of the last */
+    struct event_seq seq;
     struct event_ring own;
     struct loop_hook hook; /* something to send or to collect */
     uint64_t asked_by;     /* collector that takes them; 0: nobody has asked */
     uint64_t asked_term;
     uint64_t sent; /* seq */
     bool in_flight;
+    struct event_store_read *send_read; /* of what is not in memory any more */
 
     /* records of the log, from any thread */
     pthread_mutex_t log_mutex;
@@ -99,10 +108,15 @@ struct events {
 
     struct events_pulse *pulses;
     struct vitals_ticks ticks;
+    struct vitals_ticks tens; /* of ten seconds, the last minute of them */
+    unsigned seconds;
+    int64_t frame_ms;        /* when the last frame was kept, monotonic */
+    uint64_t frame_position; /* and what it was of */
 
     struct events_readers readers;
     struct events_relays relays;
-    unsigned readers_n; /* both */
+    unsigned readers_n;        /* both */
+    struct events_pasts pasts; /* frames of the past that are being made */
 };
 
 /* ---- events.c ---- */
@@ -111,6 +125,7 @@ struct events {
 struct events *events_of(const struct node *node);
 /* Numbers and keeps an event with the kind, level, about and table of `event`, whose line, without
  * its beginning, is `rest`. */
+void events_to_wire(const struct event *event, Wire__Event *row);
 void events_say(struct events *events, int64_t at_ms, const struct event *event, const char *rest,
                 size_t rest_len);
 
@@ -133,6 +148,9 @@ void events_collect_own(struct events *events);
 void events_collect_ask(struct events *events, uint64_t node);
 void events_on_batch(void *self, uint64_t from, const ProtobufCMessage *message);
 void events_collect_free(struct events *events);
+struct events_mark *events_mark_get(struct events *events, uint64_t node);
+/* What the disk does not know yet. */
+void events_collect_flush(struct events *events);
 
 /* ---- events_frame.c: the state ---- */
 
@@ -142,6 +160,7 @@ void events_frame_tick(struct events *events, unsigned slice);
 void events_tell_local(struct events *events);
 /* malloc'ed. */
 char *events_frame_text(struct events *events, size_t *len);
+void events_frame_keep(struct events *events);
 
 /* ---- events_vitals.c ---- */
 
@@ -168,12 +187,16 @@ struct events_query {
     struct nodeset nodes;
     uint64_t limit;
     uint64_t step_ms;
+    bool exact; /* ends before the first event behind `until_ms` */
 };
 
 /* ERR_INVALID with the reason. After success events_query_done(). */
 int events_query_parse(struct events *events, const char *target, bool vitals,
                        struct events_query *query, struct error *e);
 void events_query_done(struct events_query *query);
+/* A time, or a duration back from now. */
+int events_query_time(struct events *events, const char *name, const char *text, int64_t *at_ms,
+                      struct error *e);
 bool events_query_wants(const struct events_query *query, const struct event *event);
 
 enum { EVENTS_CURSOR_MAX = 48 };
@@ -183,6 +206,8 @@ const char *events_cursor(uint64_t position, int64_t at_ms, char out[static EVEN
 
 /* Where lines go. */
 struct events_out {
+    /* Instead of lines, if not NULL: each event that is wanted, with its position. */
+    void (*event)(void *arg, const char *json, size_t len, uint64_t position);
     /* 0; 1: taken, but wait for events_reader_resume(); ERR_CLOSED: nobody reads any more. */
     int (*write)(void *arg, const void *data, size_t len);
     void (*end)(void *arg, const struct error *e); /* NULL: all was said. The reader is gone then */
@@ -204,6 +229,12 @@ void events_on_read(void *self, uint64_t from, const ProtobufCMessage *message);
 void events_on_credit(void *self, uint64_t from, const ProtobufCMessage *message);
 void events_on_read_cancel(void *self, uint64_t from, const ProtobufCMessage *message);
 void events_relays_lost(struct events *events, uint64_t peer);
+
+/* ---- events_past.c: frames of the past ---- */
+
+/* Answers `req` with the state at that time. */
+void events_past_frame(struct events *events, struct http_request *req, int64_t at_ms);
+void events_pasts_end(struct events *events);
 
 /* ---- events_api.c ---- */
 

@@ -31,9 +31,8 @@ static bool events_parse_cursor(const char *text, struct events_query *query)
     return true;
 }
 
-/* A time, or how long ago. */
-static int events_parse_time(struct events *events, const char *name, const char *text,
-                             int64_t *at_ms, struct error *e)
+int events_query_time(struct events *events, const char *name, const char *text, int64_t *at_ms,
+                      struct error *e)
 {
     int64_t back_ms;
     if (clock_parse_rfc3339(text, at_ms) == 0)
@@ -68,9 +67,9 @@ static int events_parse_span(struct events *events, const struct http_target *ta
     query->has_since = since != NULL && *since != '\0';
     query->has_until = until != NULL && *until != '\0';
     if (query->has_since && (query->vitals || !events_parse_cursor(since, query)))
-        err = events_parse_time(events, "since", since, &query->since_ms, e);
+        err = events_query_time(events, "since", since, &query->since_ms, e);
     if (err == 0 && query->has_until)
-        err = events_parse_time(events, "until", until, &query->until_ms, e);
+        err = events_query_time(events, "until", until, &query->until_ms, e);
     if (err == 0 && follow != NULL) {
         query->follow = *follow == '\0' || strcmp(follow, "true") == 0 || strcmp(follow, "1") == 0;
         if (!query->follow && strcmp(follow, "false") != 0 && strcmp(follow, "0") != 0)

@@ -1,4 +1,5 @@
-/* Readers of the collected stream, and of the vitals: what is kept, then what comes.
+/* Readers of the collected stream, and of the vitals: what is kept, then what comes. What is not in
+ * memory any more is read from the disk, a block at a time, as fast as the reader takes it.
  *
  * A reader that is slower than the stream for so long that what it has not read is not kept any
  * more hears how many events it missed. */
@@ -9,33 +10,40 @@
 #include "base/mem.h"
 #include "role/events_internal.h"
 
-enum { EVENTS_OUT_BYTES = 32 << 10, EVENTS_PUMP_MAX = 4096 };
+enum {
+    EVENTS_OUT_BYTES = 32 << 10,
+    EVENTS_PUMP_MAX = 4096,  /* events in one turn */
+    EVENTS_UNTIL_MS = 10000, /* so much later than `until` there are none before it */
+    EVENTS_APART_MS = 60000, /* clocks of the nodes, and what comes late, differ by less */
+};
 
 struct events_reader {
     struct events *events;
     struct events_query query;
     struct events_out out;
     struct loop_hook hook;
-    uint64_t next; /* index in the ring of events, or of ticks */
-    uint64_t past; /* indices below are the past, where times are looked at */
+    uint64_t after;   /* events: the position up to which it has read */
+    uint64_t past;    /* up to here lies the past, where times are looked at */
+    bool counts;      /* a gap behind `after` is a loss */
+    int64_t after_ms; /* vitals: the time up to which it has read */
+    bool off_disk;    /* the disk has no more that memory has not */
+    struct event_store_read *read;
+    struct vitals_tick **ticks; /* that wait to become one of `step_ms` */
+    size_t ticks_n, ticks_cap;
+    uint64_t ticks_ms;
     uint64_t left; /* lines */
     bool full;
-    bool told; /* a cursor since the last event */
+    bool over;
     struct buf lines;
     TAILQ_ENTRY(events_reader) link;
 };
 
-static uint64_t reader_first(const struct events_reader *reader)
+static void reader_drop_ticks(struct events_reader *reader)
 {
-    const struct events *events = reader->events;
-    return reader->query.vitals ? events->ticks.first : events->stream.first;
-}
-
-static uint64_t reader_end(const struct events_reader *reader)
-{
-    const struct events *events = reader->events;
-    return reader->query.vitals ? events->ticks.first + events->ticks.n
-                                : events->stream.first + events->stream.n;
+    for (size_t i = 0; i < reader->ticks_n; i++)
+        free(reader->ticks[i]);
+    reader->ticks_n = 0;
+    reader->ticks_ms = 0;
 }
 
 void events_reader_free(struct events_reader *reader)
@@ -43,7 +51,10 @@ void events_reader_free(struct events_reader *reader)
     TAILQ_REMOVE(&reader->events->readers, reader, link);
     reader->events->readers_n--;
     loop_hook_disarm(&reader->hook);
+    event_store_cancel(reader->read);
     events_query_done(&reader->query);
+    reader_drop_ticks(reader);
+    free(reader->ticks);
     buf_done(&reader->lines);
     free(reader);
 }
@@ -52,7 +63,7 @@ void events_reader_free(struct events_reader *reader)
 static bool reader_flush(struct events_reader *reader)
 {
     size_t at = 0;
-    while (at < reader->lines.len) {
+    while (at < reader->lines.len && reader->out.write != NULL) {
         size_t n = reader->lines.len - at;
         n = n < HTTP_STREAM_WRITE_MAX ? n : HTTP_STREAM_WRITE_MAX;
         int rc = reader->out.write(reader->out.arg, reader->lines.data + at, n);
@@ -73,14 +84,10 @@ static void reader_put_cursor(struct events_reader *reader)
 {
     char cursor[EVENTS_CURSOR_MAX];
     char at[CLOCK_RFC3339_MAX];
-    const struct events *events = reader->events;
-    int64_t now_ms = loop_wall_ms(node_loop(events->node));
-    uint64_t position = events->position;
-    if (reader->next < reader_end(reader) && reader->next > events->stream.first)
-        position = event_ring_at(&events->stream, (size_t)(reader->next - events->stream.first) - 1)
-                       ->position;
+    int64_t now_ms = loop_wall_ms(node_loop(reader->events->node));
     (void)buf_printf(&reader->lines, "{\"cursor\":\"%s\",\"at\":\"%s\"}\n",
-                     events_cursor(position, now_ms, cursor), clock_format_rfc3339(now_ms, at));
+                     events_cursor(reader->after, now_ms, cursor),
+                     clock_format_rfc3339(now_ms, at));
 }
 
 static void reader_end_with(struct events_reader *reader, const struct error *e)
@@ -94,96 +101,199 @@ static void reader_end_with(struct events_reader *reader, const struct error *e)
     out.end(out.arg, e);
 }
 
-static bool reader_in_time(const struct events_reader *reader, int64_t at_ms)
+/* ---- events ---------------------------------------------------------------------------------- */
+
+static bool reader_in_time(struct events_reader *reader, int64_t at_ms, bool past)
 {
     const struct events_query *query = &reader->query;
-    if (reader->next < reader->past && query->has_since && at_ms < query->since_ms &&
-        !query->has_cursor)
+    if (query->has_until && at_ms > query->until_ms) {
+        reader->over = reader->over || query->exact || at_ms > query->until_ms + EVENTS_UNTIL_MS;
         return false;
-    return !query->has_until || at_ms <= query->until_ms;
+    }
+    return !past || !query->has_since || query->has_cursor || at_ms >= query->since_ms;
 }
 
-static void reader_take_event(struct events_reader *reader)
+/* Positions of one collector have no gaps. */
+static void reader_note_gap(struct events_reader *reader, uint64_t position)
+{
+    bool same = position >> EVENTS_TERM_SHIFT == reader->after >> EVENTS_TERM_SHIFT;
+    if (reader->counts && same && position > reader->after + 1)
+        (void)buf_printf(&reader->lines, "{\"dropped\":%llu}\n",
+                         (unsigned long long)(position - reader->after - 1));
+    reader->counts = true;
+}
+
+static void reader_take(struct events_reader *reader, const struct event *event)
+{
+    reader_note_gap(reader, event->position);
+    bool wanted = reader_in_time(reader, event->at_ms, event->position <= reader->past) &&
+                  events_query_wants(&reader->query, event);
+    if (reader->over)
+        return;
+    reader->after = event->position;
+    if (!wanted)
+        return;
+    reader->left--;
+    if (reader->out.event != NULL) {
+        reader->out.event(reader->out.arg, event->json, event->json_len, event->position);
+        return;
+    }
+    (void)buf_append(&reader->lines, event->json, event->json_len);
+    (void)buf_append_byte(&reader->lines, '\n');
+}
+
+static void reader_on_events(void *arg, int code, const Wire__EventBatch *batch, uint64_t first,
+                             uint64_t last)
+{
+    struct events_reader *reader = arg;
+    reader->read = NULL;
+    (void)first;
+    reader->off_disk = code < 0 || batch == NULL;
+    for (size_t i = 0; batch != NULL && i < batch->n_events; i++) {
+        const Wire__Event *row = batch->events[i];
+        struct event event = {.position = row->position,
+                              .at_ms = (int64_t)row->at_ms,
+                              .level = (enum log_level)row->level,
+                              .kind = row->kind,
+                              .about = row->about,
+                              .table = row->table,
+                              .json = (const char *)row->json.data,
+                              .json_len = row->json.len};
+        if (row->position > reader->after && reader->left > 0 && !reader->over)
+            reader_take(reader, &event);
+    }
+    if (batch != NULL && !reader->over && reader->left > 0 && reader->after < last)
+        reader->after = last; /* a block without any that is wanted */
+    loop_hook_arm(&reader->hook);
+}
+
+/* Position of the oldest event in memory, or behind the last. */
+static uint64_t reader_ring_first(const struct events_reader *reader)
 {
     const struct event_ring *ring = &reader->events->stream;
-    const struct event *event = event_ring_at(ring, (size_t)(reader->next - ring->first));
-    if (reader_in_time(reader, event->at_ms) && events_query_wants(&reader->query, event)) {
-        (void)buf_append(&reader->lines, event->json, event->json_len);
-        (void)buf_append_byte(&reader->lines, '\n');
-        reader->left--;
-    }
-    reader->next++;
+    return ring->n > 0 ? event_ring_at(ring, 0)->position : reader->events->position + 1;
 }
 
-static const struct vitals_tick *reader_tick(const struct events_reader *reader, uint64_t at)
+/* True: the disk is asked, or has answered that it has no more. */
+static bool reader_ask_disk(struct events_reader *reader)
 {
-    const struct vitals_ticks *ticks = &reader->events->ticks;
-    const struct vitals_tick *tick = TAILQ_FIRST(&ticks->list);
-    if (at + 1 == ticks->first + ticks->n)
-        return TAILQ_LAST(&ticks->list, vitals_tick_list);
-    for (uint64_t i = ticks->first; i < at; i++)
-        tick = TAILQ_NEXT(tick, link);
-    return tick;
-}
-
-/* Takes the ticks of one step; false when they are not complete yet. */
-static bool reader_take_ticks(struct events_reader *reader)
-{
-    size_t want = (size_t)(reader->query.step_ms / 1000);
-    uint64_t end = reader_end(reader);
-    if (end - reader->next < want && reader->query.follow)
+    struct events *events = reader->events;
+    uint64_t first = reader_ring_first(reader);
+    if (reader->after + 1 >= first || reader->off_disk || events->store == NULL)
         return false;
-    size_t n = want < end - reader->next ? want : (size_t)(end - reader->next);
-    const struct vitals_tick **ticks = mem_calloc(n, sizeof *ticks);
-    ticks[0] = reader_tick(reader, reader->next);
-    for (size_t i = 1; i < n; i++)
-        ticks[i] = TAILQ_NEXT(ticks[i - 1], link);
-    struct vitals_tick *mean =
-        vitals_tick_mean(ticks, n, (uint32_t)(want > 1 ? want * 1000 : ticks[0]->step_ms));
-    if (reader_in_time(reader, mean->at_ms)) {
-        (void)events_vitals_line(reader->events, mean,
-                                 reader->query.has_nodes ? &reader->query.nodes : NULL,
-                                 &reader->lines);
-        reader->left--;
-    }
-    reader->next += n;
-    free(mean);
-    free(ticks);
+    struct event_store_want want = {.list = EVENT_STORE_STREAM,
+                                    .after = reader->after,
+                                    .before = first,
+                                    .since_ms = reader->query.has_since && !reader->query.has_cursor
+                                                    ? reader->query.since_ms
+                                                    : INT64_MIN};
+    reader->read = event_store_read_events(events->store, &want, reader_on_events, reader);
     return true;
 }
 
-static void reader_skip_lost(struct events_reader *reader)
+/* False: the disk is asked first, or others want a turn. */
+static bool reader_pump_events(struct events_reader *reader)
 {
-    uint64_t first = reader_first(reader);
-    if (reader->next >= first)
-        return;
-    if (!reader->query.vitals)
-        (void)buf_printf(&reader->lines, "{\"dropped\":%llu}\n",
-                         (unsigned long long)(first - reader->next));
-    reader->next = first;
+    const struct event_ring *ring = &reader->events->stream;
+    if (reader_ask_disk(reader))
+        return false;
+    size_t at = event_ring_after_position(ring, reader->after);
+    for (unsigned n = 0; at < ring->n && !reader->full && reader->left > 0 && !reader->over; at++) {
+        if (++n > EVENTS_PUMP_MAX) {
+            loop_hook_arm(&reader->hook);
+            return false;
+        }
+        reader_take(reader, event_ring_at(ring, at));
+        if (reader->lines.len >= EVENTS_OUT_BYTES)
+            break;
+    }
+    if (at < ring->n && reader->left > 0 && !reader->over) {
+        loop_hook_arm(&reader->hook);
+        return false;
+    }
+    if (at >= ring->n)
+        reader->after =
+            reader->after > reader->events->position ? reader->after : reader->events->position;
+    return true;
 }
+
+/* ---- vitals ---------------------------------------------------------------------------------- */
+
+/* Several ticks become one of the step that is asked for. */
+static void reader_take_tick(struct events_reader *reader, const struct vitals_tick *tick)
+{
+    reader->after_ms = tick->at_ms;
+    if (!reader_in_time(reader, tick->at_ms, true))
+        return;
+    MEM_GROW(reader->ticks, reader->ticks_cap, reader->ticks_n + 1);
+    reader->ticks[reader->ticks_n++] = mem_dup(tick, vitals_tick_bytes(tick));
+    reader->ticks_ms += tick->step_ms;
+    if (reader->ticks_ms < reader->query.step_ms)
+        return;
+    struct vitals_tick *mean = vitals_tick_mean((const struct vitals_tick *const *)reader->ticks,
+                                                reader->ticks_n, (uint32_t)reader->ticks_ms);
+    (void)events_vitals_line(reader->events, mean,
+                             reader->query.has_nodes ? &reader->query.nodes : NULL, &reader->lines);
+    reader->left--;
+    free(mean);
+    reader_drop_ticks(reader);
+}
+
+static void reader_on_ticks(void *arg, int code, const struct event_store_tick *ticks, size_t n)
+{
+    struct events_reader *reader = arg;
+    reader->read = NULL;
+    reader->off_disk = code < 0 || n == 0;
+    for (size_t i = 0; i < n && reader->left > 0 && !reader->over; i++) {
+        struct vitals_tick *tick = vitals_tick_unpack(ticks[i].data, ticks[i].len);
+        reader->after_ms = ticks[i].at_ms;
+        if (tick != NULL)
+            reader_take_tick(reader, tick);
+        free(tick);
+    }
+    loop_hook_arm(&reader->hook);
+}
+
+static bool reader_pump_vitals(struct events_reader *reader)
+{
+    struct events *events = reader->events;
+    const struct vitals_tick *tick = TAILQ_FIRST(&events->ticks.list);
+    int64_t first_ms = tick != NULL ? tick->at_ms : INT64_MAX;
+    if (!reader->off_disk && events->store != NULL && reader->after_ms + 1 < first_ms) {
+        reader->read = event_store_read_ticks(events->store, reader->after_ms, first_ms,
+                                              reader_on_ticks, reader);
+        return false;
+    }
+    TAILQ_FOREACH (tick, &events->ticks.list, link) {
+        if (tick->at_ms <= reader->after_ms || reader->left == 0 || reader->over)
+            continue;
+        if (reader->full || reader->lines.len >= EVENTS_OUT_BYTES) {
+            loop_hook_arm(&reader->hook);
+            return false;
+        }
+        reader_take_tick(reader, tick);
+    }
+    return true;
+}
+
+/* ---- both ------------------------------------------------------------------------------------ */
 
 static void reader_pump(struct events_reader *reader)
 {
-    unsigned n = 0;
-    reader_skip_lost(reader);
-    while (!reader->full && reader->left > 0 && reader->next < reader_end(reader)) {
-        if (++n > EVENTS_PUMP_MAX) { /* others want a turn too */
-            loop_hook_arm(&reader->hook);
-            break;
-        }
-        if (!reader->query.vitals)
-            reader_take_event(reader);
-        else if (!reader_take_ticks(reader))
-            break;
-        if (reader->lines.len >= EVENTS_OUT_BYTES && !reader_flush(reader))
-            return;
-    }
-    if (!reader_flush(reader) || reader->full || n > EVENTS_PUMP_MAX)
+    bool ended = reader->left == 0 || reader->over;
+    if (reader->read != NULL)
         return;
-    bool over = reader->query.has_until &&
-                loop_wall_ms(node_loop(reader->events->node)) > reader->query.until_ms;
-    if (reader->left == 0 || !reader->query.follow || over)
+    if (!reader->full && !ended) {
+        bool caught_up =
+            reader->query.vitals ? reader_pump_vitals(reader) : reader_pump_events(reader);
+        ended = reader->left == 0 || reader->over || (caught_up && !reader->query.follow);
+    }
+    if (!reader_flush(reader) || reader->read != NULL)
+        return;
+    if (reader->query.has_until && reader->query.follow)
+        ended = ended || loop_wall_ms(node_loop(reader->events->node)) >
+                             reader->query.until_ms + EVENTS_UNTIL_MS;
+    if (ended)
         reader_end_with(reader, NULL);
 }
 
@@ -212,7 +322,7 @@ void events_readers_tick(struct events *events)
     TAILQ_FOREACH (reader, &events->readers, link) {
         if (reader->full)
             continue;
-        if (!reader->query.vitals && reader->query.follow)
+        if (!reader->query.vitals && reader->query.follow && reader->read == NULL)
             reader_put_cursor(reader);
         loop_hook_arm(&reader->hook);
     }
@@ -227,32 +337,22 @@ void events_readers_end(struct events *events, int code, const char *text)
         reader_end_with(reader, &e);
 }
 
-/* ---- where to begin -------------------------------------------------------------------------- */
-
-static uint64_t reader_find_tick(const struct events_reader *reader, int64_t since_ms)
-{
-    const struct vitals_ticks *ticks = &reader->events->ticks;
-    const struct vitals_tick *tick;
-    uint64_t at = ticks->first;
-    TAILQ_FOREACH (tick, &ticks->list, link) {
-        if (tick->at_ms >= since_ms)
-            break;
-        at++;
-    }
-    return at;
-}
-
+/* Where to begin. When memory reaches back far enough the disk is left alone. */
 static void reader_begin(struct events_reader *reader)
 {
     const struct events_query *query = &reader->query;
-    const struct event_ring *ring = &reader->events->stream;
-    reader->past = reader->next = reader_end(reader);
-    if (query->vitals)
-        reader->next = query->has_since ? reader_find_tick(reader, query->since_ms) : reader->next;
-    else if (query->has_cursor)
-        reader->next = ring->first + event_ring_after_position(ring, query->cursor);
-    else if (query->has_since)
-        reader->next = ring->first;
+    const struct events *events = reader->events;
+    const struct event_ring *ring = &events->stream;
+    reader->past = events->position;
+    reader->after = query->has_cursor ? query->cursor : query->has_since ? 0 : events->position;
+    reader->counts = query->has_cursor || !query->has_since;
+    reader->after_ms =
+        query->has_since ? query->since_ms - 1 : loop_wall_ms(node_loop(events->node));
+    if (!query->has_cursor && query->has_since && ring->n > 0 &&
+        event_ring_at(ring, 0)->at_ms < query->since_ms - EVENTS_APART_MS) {
+        reader->after = event_ring_at(ring, 0)->position - 1;
+        reader->off_disk = true;
+    }
 }
 
 struct events_reader *events_reader_new(struct events *events, struct events_query *query,

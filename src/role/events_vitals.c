@@ -67,6 +67,43 @@ void events_heard(struct node *node, uint64_t from, const Wire__Vitals *vitals)
     pulse->fresh = true;
 }
 
+static void events_vitals_store(struct events *events, const struct vitals_tick *tick)
+{
+    size_t len;
+    if (events->store == NULL)
+        return;
+    char *data = vitals_tick_pack(tick, &len);
+    event_store_add_tick(events->store, tick->step_ms, tick->at_ms, data, len);
+}
+
+/* The mean of the latest `n` ticks. */
+static struct vitals_tick *events_vitals_mean(const struct vitals_ticks *ticks, size_t n,
+                                              uint32_t step_ms)
+{
+    const struct vitals_tick *latest[10];
+    const struct vitals_tick *tick = TAILQ_LAST(&ticks->list, vitals_tick_list);
+    for (size_t i = n; i > 0; i--) {
+        latest[i - 1] = tick;
+        tick = TAILQ_PREV(tick, vitals_tick_list, link);
+    }
+    return vitals_tick_mean(latest, n, step_ms);
+}
+
+/* Ten seconds are over; maybe a minute. */
+static void events_vitals_fold(struct events *events)
+{
+    struct vitals_tick *ten =
+        events_vitals_mean(&events->ticks, events->ticks.n < 10 ? events->ticks.n : 10, 10000);
+    events_vitals_store(events, ten);
+    vitals_ticks_push(&events->tens, ten);
+    if (events->seconds % 60 != 0)
+        return;
+    struct vitals_tick *minute =
+        events_vitals_mean(&events->tens, events->tens.n < 6 ? events->tens.n : 6, 60000);
+    events_vitals_store(events, minute);
+    free(minute);
+}
+
 static int events_pulse_compare(struct events_pulse *a, struct events_pulse *b)
 {
     return a->node < b->node ? -1 : a->node > b->node;
@@ -96,6 +133,9 @@ void events_vitals_tick(struct events *events)
     }
     tick->n = n;
     vitals_ticks_push(&events->ticks, tick);
+    events_vitals_store(events, tick);
+    if (++events->seconds % 10 == 0)
+        events_vitals_fold(events);
 }
 
 void events_vitals_clear(struct events *events)

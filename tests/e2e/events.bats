@@ -154,6 +154,80 @@ still() {
     api -n "$(leader)" "/api/vitals?since=20s&nodes=$(leader)" | tail -n 1 | jq -e '.nodes | length == 1'
 }
 
+# Every node's numbers in the stream: no hole that is not told, none twice.
+numbers_are_whole() {
+    api -n "$(up_node)" '/api/events?since=1h' | jq -se '
+        (map(select(.kind == "events.dropped"))) as $told
+        | map(select(.id).id | split(":")) | group_by(.[0]) | map(map(.[1] | tonumber))
+        | all(. == (unique)) and (($told | length > 0) or all((max - min + 1) == length))'
+}
+
+@test "history outlives the processes: every node is killed and started again" {
+    start_cluster 3
+    wait_until 20 ready_frame
+    job_end "$(submit '{"name":"before","commands":["true"]}')"
+    in_history() { api -n "$(up_node)" "/api/events?since=1h&kind=job.*" | jq -se --arg n "$1" 'any(.kind == "job.submit" and .row.name == $n)'; }
+    wait_until 20 in_history before
+    # The last moment is not on the disk yet when a process is killed: what came before it is.
+    api -X POST -d '{"reason":"marker"}' /api/nodes/n1/drain >/dev/null
+    on_disk() { [ "$(stat -c %s "$CLUSTER_DIR/$(leader)/data/events.db-wal")" -gt "$1" ]; }
+    size=$(stat -c %s "$CLUSTER_DIR/$(leader)/data/events.db-wal")
+    wait_until 20 on_disk "$size"
+    for n in n1 n2 n3; do kill_node $n; done
+    for n in n1 n2 n3; do start_node $n; done
+    wait_until 60 ready_frame
+    wait_until 20 in_history before
+    numbers_are_whole
+}
+
+@test "the collector is killed under load: nothing that other nodes told is lost or comes twice" {
+    start_cluster 3
+    wait_until 20 ready_frame
+    id=$(submit '{"commands":["true"],"array":"0-199","retries":3}')
+    old=$(leader)
+    kill_node "$old"
+    [ "$(job_end "$id")" = completed ]
+    new_frame() { ready_frame "$(up_node)"; }
+    wait_until 30 new_frame
+    for n in n1 n2 n3; do
+        [ $n != "$old" ] || continue
+        # What the node itself has on its disk is in the stream of the new collector.
+        complete() {
+            api -n "$(leader)" '/api/events?since=1h' | jq -se --arg n "$1" '
+                map(select(.id) | select(.id | startswith($n + ":")) | .id | split(":")[1] | tonumber)
+                | length > 0 and min == 1 and (max - min + 1) == (unique | length) and length == (unique | length)'
+        }
+        wait_until 20 complete $n
+    done
+}
+
+@test "the state of a moment that has passed" {
+    start_cluster 1
+    wait_until 20 ready_frame
+    online() { ready_frame | jq -e '.nodes[0].state == "online"'; }
+    wait_until 20 online
+    at=$(ready_frame | jq -r .at)
+    api -X POST -d '{"reason":"later"}' /api/nodes/n1/drain >/dev/null
+    submit '{"name":"later","commands":["true"]}' >/dev/null
+    drained() { ready_frame | jq -e '.nodes[0].draining and (.jobs | length == 1)'; }
+    wait_until 20 drained
+    then_was() { api -f "/api/frame?at=$at" | jq -e --arg at "$at" '.at == $at and (.nodes[0].draining | not) and .jobs == []'; }
+    wait_until 20 then_was
+    api "/api/events?since=$(api "/api/frame?at=$at" | jq -r .cursor)" | jq -se 'any(.kind == "node.drain") and any(.kind == "job.submit") and (any(.kind == "daemon.start") | not)'
+    [ "$(api -o /dev/null -w '%{http_code}' '/api/frame?at=soon')" = 400 ]
+}
+
+@test "a damaged file of events is put aside, and the node goes on" {
+    start_cluster 3
+    kill_node n3
+    dd if=/dev/urandom of="$CLUSTER_DIR/n3/data/events.db" bs=4096 count=8 conv=notrunc status=none
+    rm -f "$CLUSTER_DIR/n3/data/events.db-wal"
+    start_node n3
+    told() { api '/api/events?since=1h&node=n3' | jq -se 'any(.kind == "log.record" and (.text | contains("was damaged")))'; }
+    wait_until 30 told
+    [ -e "$CLUSTER_DIR/n3/data/events.db.damaged" ]
+}
+
 @test "filters: kind, level, node, table, limit, until" {
     start_cluster 1
     submit '{"commands":["exit 1"]}'

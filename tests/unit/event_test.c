@@ -191,6 +191,37 @@ static void test_ticks_stay_within_their_bounds(void **state)
     assert_int_equal(ticks.bytes, 0);
 }
 
+static void test_a_tick_in_bytes_is_the_same_tick(void **state)
+{
+    struct generated g;
+    (void)state;
+    generated_init(&g, 100);
+    while (generated_next(&g)) {
+        uint32_t n = (uint32_t)prng_below(&g.prng, 20);
+        struct vitals_tick *tick = vitals_tick_new(1234567890123, 10000, n);
+        for (uint32_t i = 0; i < n; i++) {
+            tick->nodes[i].node = i * 3 + 70000;
+            for (unsigned c = 0; c < VITALS_COLUMNS; c++)
+                tick->nodes[i].sample.values[c] = (uint16_t)prng_below(&g.prng, 65536);
+        }
+        size_t len;
+        char *data = vitals_tick_pack(tick, &len);
+        struct vitals_tick *back = vitals_tick_unpack(data, len);
+        assert_non_null(back);
+        assert_int_equal(back->at_ms, tick->at_ms);
+        assert_int_equal(back->step_ms, tick->step_ms);
+        assert_int_equal(back->n, n);
+        assert_memory_equal(back->nodes, tick->nodes, n * sizeof tick->nodes[0]);
+        assert_null(vitals_tick_unpack(data, len - 1));
+        assert_null(vitals_tick_unpack(data, 3));
+        data[12] = (char)(data[12] + 1); /* more nodes than there are bytes */
+        assert_null(vitals_tick_unpack(data, len));
+        free(back);
+        free(tick);
+        free(data);
+    }
+}
+
 static void test_values_too_large_are_the_largest(void **state)
 {
     (void)state;
@@ -210,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_a_ring_holds_the_latest_within_its_bounds),
         cmocka_unit_test(test_a_mean_leaves_out_what_is_silent),
         cmocka_unit_test(test_ticks_stay_within_their_bounds),
+        cmocka_unit_test(test_a_tick_in_bytes_is_the_same_tick),
         cmocka_unit_test(test_values_too_large_are_the_largest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -165,6 +165,8 @@ unit_tests += tests/unit/spawn_message_test
 tests_unit_spawn_message_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 if HAVE_DUCKDB
 EXTRA_DIST += tests/unit/executor_bed.h
+unit_tests += tests/unit/event_store_test
+tests_unit_event_store_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/executor_file_test
 tests_unit_executor_file_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/executor_test

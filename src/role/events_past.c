@@ -1,0 +1,199 @@
+/* A frame of the past: the frame that was kept before that time, and the patches between. Both are
+ * read from the disk and from memory; the state is made on a worker. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "role/events_internal.h"
+
+enum { EVENTS_PAST_BYTES_MAX = 128 << 20, EVENTS_PASTS_MAX = 16 };
+
+struct events_past {
+    struct events *events;
+    struct http_request *req;
+    int64_t at_ms;
+    struct event_store_read *read;
+    struct events_reader *reader;
+    char *frame;
+    size_t frame_len;
+    uint64_t position;
+    struct buf lines; /* events with patches */
+    bool working;
+    int code;
+    struct buf out;
+    TAILQ_ENTRY(events_past) link;
+};
+
+static void past_free(struct events_past *past)
+{
+    event_store_cancel(past->read);
+    if (past->reader != NULL)
+        events_reader_free(past->reader);
+    TAILQ_REMOVE(&past->events->pasts, past, link);
+    buf_done(&past->lines);
+    buf_done(&past->out);
+    free(past->frame);
+    free(past);
+}
+
+static void past_fail(struct events_past *past, int code, const char *text, const char *hint)
+{
+    struct http_request *req = past->req;
+    struct error e;
+    (void)error_set(&e, code, "%s", text);
+    past_free(past);
+    http_reply_failure(req, &e, hint);
+}
+
+/* ---- on the worker --------------------------------------------------------------------------- */
+
+static int past_apply_lines(struct event_state *state, const struct buf *lines)
+{
+    const char *at = (const char *)lines->data;
+    const char *end = at + lines->len;
+    while (at < end) {
+        const char *line_end = memchr(at, '\n', (size_t)(end - at));
+        if (line_end == NULL)
+            return ERR_CORRUPT;
+        (void)event_state_apply(state, at, (size_t)(line_end - at));
+        at = line_end + 1;
+    }
+    return 0;
+}
+
+static void past_on_work(void *arg)
+{
+    struct events_past *past = arg;
+    struct event_state *state = event_state_new();
+    json_t *frame = json_loadb(past->frame, past->frame_len, 0, NULL);
+    char at[CLOCK_RFC3339_MAX];
+    char cursor[EVENTS_CURSOR_MAX];
+    past->code = event_state_load(state, frame);
+    if (past->code == 0)
+        past->code = past_apply_lines(state, &past->lines);
+    if (past->code == 0)
+        past->code = buf_printf(&past->out, "{\"at\":\"%s\",\"cursor\":\"%s\",",
+                                clock_format_rfc3339(past->at_ms, at),
+                                events_cursor(past->position, past->at_ms, cursor));
+    if (past->code == 0)
+        past->code = event_state_print(state, NULL, NULL, &past->out);
+    if (past->code == 0)
+        past->code = buf_append_str(&past->out, "}\n");
+    json_decref(frame);
+    event_state_free(state);
+}
+
+static void past_on_made(void *arg, int code)
+{
+    struct events_past *past = arg;
+    (void)code;
+    past->working = false;
+    if (past->req == NULL) { /* the node is being stopped */
+        past_free(past);
+        return;
+    }
+    if (past->code < 0) {
+        past_fail(past, past->code, "the state that was kept cannot be read", NULL);
+        return;
+    }
+    struct http_request *req = past->req;
+    size_t len;
+    char *text = buf_steal(&past->out, &len);
+    past_free(past);
+    http_reply_take(req, 200, "application/json", text, len);
+}
+
+/* ---- gathering ------------------------------------------------------------------------------- */
+
+static void past_on_event(void *arg, const char *json, size_t len, uint64_t position)
+{
+    struct events_past *past = arg;
+    past->position = position;
+    if (buf_append(&past->lines, json, len) < 0 || buf_append_byte(&past->lines, '\n') < 0)
+        past->code = ERR_TOO_LARGE;
+}
+
+static void past_on_end(void *arg, const struct error *e)
+{
+    struct events_past *past = arg;
+    past->reader = NULL;
+    if (e != NULL || past->code < 0) {
+        past_fail(past, e != NULL ? e->code : past->code,
+                  e != NULL ? e->text : "too much has happened since the state was kept", NULL);
+        return;
+    }
+    past->working = true;
+    (void)loop_work(node_loop(past->events->node), past_on_work, past_on_made, past);
+}
+
+static void past_on_frame(void *arg, int code, const char *data, size_t len, uint64_t position,
+                          int64_t at_ms)
+{
+    struct events_past *past = arg;
+    past->read = NULL;
+    if (code < 0) {
+        past_fail(past, code,
+                  code == ERR_NOT_FOUND ? "nothing is known of that time"
+                                        : "the file of events cannot be read",
+                  "events.keep says how long events are kept");
+        return;
+    }
+    past->frame = mem_strndup(data, len);
+    past->frame_len = len;
+    past->position = position;
+    if (at_ms > past->at_ms)
+        past->at_ms = at_ms; /* nothing older is kept */
+    struct events_query query = {.has_cursor = true,
+                                 .cursor = position,
+                                 .has_until = true,
+                                 .until_ms = past->at_ms,
+                                 .exact = true,
+                                 .level = LOG_LEVEL_DEBUG,
+                                 .limit = UINT64_MAX};
+    nodeset_init(&query.nodes);
+    struct events_out out = {.event = past_on_event, .end = past_on_end, .arg = past};
+    past->reader = events_reader_new(past->events, &query, &out);
+}
+
+void events_past_frame(struct events *events, struct http_request *req, int64_t at_ms)
+{
+    struct events_past *past;
+    struct error e;
+    unsigned n = 0;
+    TAILQ_FOREACH (past, &events->pasts, link)
+        n++;
+    if (n >= EVENTS_PASTS_MAX || events->store == NULL) {
+        (void)error_set(&e, events->store == NULL ? ERR_UNAVAILABLE : ERR_BUSY, "%s",
+                        events->store == NULL ? "this node keeps no events on its disk"
+                                              : "many frames of the past are being made already");
+        http_reply_failure(req, &e, NULL);
+        return;
+    }
+    past = mem_zalloc(sizeof *past);
+    past->events = events;
+    past->req = req;
+    past->at_ms = at_ms;
+    buf_init(&past->lines, EVENTS_PAST_BYTES_MAX);
+    buf_init(&past->out, EVENTS_PAST_BYTES_MAX);
+    TAILQ_INSERT_TAIL(&events->pasts, past, link);
+    past->read = event_store_read_frame(events->store, at_ms, past_on_frame, past);
+}
+
+/* Those that a worker has are freed when it is done. */
+void events_pasts_end(struct events *events)
+{
+    struct events_past *past = TAILQ_FIRST(&events->pasts);
+    while (past != NULL) {
+        struct events_past *next = TAILQ_NEXT(past, link);
+        struct http_request *req = past->req;
+        struct error e;
+        (void)error_set(&e, ERR_UNAVAILABLE, "this node is being stopped");
+        past->req = NULL;
+        if (!past->working)
+            past_free(past);
+        if (req != NULL)
+            http_reply_failure(req, &e, NULL);
+        past = next;
+    }
+}
