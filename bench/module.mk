@@ -53,6 +53,13 @@ bench_programs += bench/bin/txn_bench
 bench_bin_txn_bench_SOURCES = bench/txn_bench.c
 bench_bin_txn_bench_LDADD = $(core_libs)
 
+bench_programs += bench/bin/top_load
+bench_bin_top_load_SOURCES = bench/top_load.c $(fake_top_files)
+bench_bin_top_load_LDADD = $(base_libs) $(ARCHIVE_LIBS) $(GNUTLS_LIBS) $(XXHASH_LIBS)
+bench_programs += bench/bin/top_pty
+bench_bin_top_pty_SOURCES = bench/top_pty.c
+bench_bin_top_pty_LDADD = $(base_libs) -lutil
+
 bench_programs += bench/bin/worker_load
 bench_bin_worker_load_SOURCES = bench/worker_load.c
 bench_bin_worker_load_LDADD = $(run_libs)
