@@ -56,6 +56,9 @@ bench_bin_txn_bench_LDADD = $(core_libs)
 bench_programs += bench/bin/top_load
 bench_bin_top_load_SOURCES = bench/top_load.c $(fake_top_files)
 bench_bin_top_load_LDADD = $(base_libs) $(ARCHIVE_LIBS) $(GNUTLS_LIBS) $(XXHASH_LIBS)
+bench_programs += bench/bin/top_model
+bench_bin_top_model_SOURCES = bench/top_model.c
+bench_bin_top_model_LDADD = $(tui_libs)
 bench_programs += bench/bin/top_pty
 bench_bin_top_pty_SOURCES = bench/top_pty.c
 bench_bin_top_pty_LDADD = $(base_libs) -lutil
@@ -66,7 +69,7 @@ bench_bin_worker_load_LDADD = $(run_libs)
 
 check_PROGRAMS += $(bench_programs)
 
-EXTRA_DIST += bench/run bench/sql_sections.bash
+EXTRA_DIST += bench/run bench/sql_sections.bash bench/top_sections.bash
 EXTRA_DIST += bench/cpg_load.c
 EXTRA_DIST += bench/etcd_load/main.go
 

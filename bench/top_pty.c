@@ -217,9 +217,10 @@ static void pty_measure(const struct pty_options *options)
             key = pty_time_keys(&pty, options->keys);
         pty_end(&pty);
     }
+    double frame = pty_median(frames, n); /* sorts */
     printf("{\"frame_ms\":%.1f,\"frame_max_ms\":%.1f,\"cpu_percent\":%.2f,\"rss_mb\":%.1f,"
            "\"bytes_per_s\":%.0f,\"key_ms\":%.2f}\n",
-           pty_median(frames, n), n > 0 ? frames[n - 1] : -1, cpu, rss, rate, key);
+           frame, n > 0 ? frames[n - 1] : -1, cpu, rss, rate, key);
 }
 
 int main(int argc, char **argv)
