@@ -80,6 +80,15 @@ static int send_entries(struct raft_node *node, const struct raft_message *messa
     return 0;
 }
 
+/* libraft 0.15 reports a snapshot as installed to the leader that it followed, also when it has
+ * become a candidate or leader since: then another member of the union with that leader's id is in
+ * its place. */
+static bool names_nobody(const struct raft *raft, const struct raft_message *message)
+{
+    return message->type == RAFT_IO_APPEND_ENTRIES_RESULT && raft->state != RAFT_FOLLOWER &&
+           message->server_id == raft->follower_state.current_leader.id;
+}
+
 /* Never fails at once: libraft 0.15 frees the entries of a message twice when the answer to it
  * cannot be sent. */
 int raft_message_send(struct raft_io *io, struct raft_io_send *req,
@@ -87,7 +96,7 @@ int raft_message_send(struct raft_io *io, struct raft_io_send *req,
 {
     struct raft_node *node = raft_node_of(io);
     req->cb = cb;
-    if (node->closing || raft_node_is_silent(node)) {
+    if (node->closing || raft_node_is_silent(node) || names_nobody(raft_node_raft(node), message)) {
         raft_node_defer_send(node, req, RAFT_NOCONNECTION);
         return 0;
     }

@@ -285,6 +285,30 @@ static void a_follower_whose_disk_fails_stops_and_the_others_go_on(void **state)
     raft_world_done(&w);
 }
 
+static void a_candidate_answers_nobody_for_a_snapshot_that_it_followed(void **state)
+{
+    (void)state;
+    struct raft_world w;
+    raft_world_init(&w, 3, 1);
+    w.threshold = 100;
+    w.trailing = 10;
+    raft_world_start_all(&w);
+    uint64_t victim = another(raft_world_wait_leader(&w));
+    struct raft_server_case *s = raft_world_server(&w, victim);
+    raft_world_isolate(&w, victim, true);
+    raft_world_apply_all(&w, 1000, 50);
+    wal_disk_fail(&s->disk, WAL_FAULT_HANG, 0, 0);
+    raft_world_isolate(&w, victim, false);
+    raft_world_wait(&w, s->raft.snapshot.put.data != NULL && wal_disk_is_hanging(&s->disk));
+    raft_world_isolate(&w, victim, true);
+    raft_world_wait(&w, raft_state(&s->raft) == RAFT_CANDIDATE);
+    wal_disk_release(&s->disk); /* on_send checks whom libraft writes to */
+    raft_world_wait(&w, s->raft.snapshot.put.data == NULL);
+    raft_world_isolate(&w, victim, false);
+    raft_world_wait(&w, raft_world_agrees(&w));
+    raft_world_done(&w);
+}
+
 static void a_full_disk_is_told(void **state)
 {
     (void)state;
@@ -454,6 +478,7 @@ int main(void)
         cmocka_unit_test(a_leader_whose_disk_hangs_falls_silent_and_loses_the_lead),
         cmocka_unit_test(a_leader_whose_disk_fails_is_replaced_and_its_applies_are_unknown),
         cmocka_unit_test(a_follower_whose_disk_fails_stops_and_the_others_go_on),
+        cmocka_unit_test(a_candidate_answers_nobody_for_a_snapshot_that_it_followed),
         cmocka_unit_test(a_full_disk_is_told),
         cmocka_unit_test(a_follower_whose_disk_is_full_follows_without_storing),
         cmocka_unit_test(a_leader_whose_disk_is_full_loses_the_lead_and_comes_back),

@@ -118,6 +118,7 @@ void wal_disk_fail(struct wal_disk *disk, enum wal_fault fault, unsigned after, 
     disk->after = after;
     disk->code = code;
     disk->dead = false;
+    pthread_cond_broadcast(&disk->released); /* a write that hangs meets the new fault */
     pthread_mutex_unlock(&disk->mutex);
 }
 
