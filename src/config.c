@@ -49,6 +49,10 @@ const struct config_row config_rows[] = {
      "PEM file of the certificate's private key."},
     {CONFIG_AT(peer, allow_plain), CONFIG_BOOL, CONFIG_IN(peer, allow_plain), "false", 0, 0, NULL,
      "Allow links without TLS on addresses off loopback. Anyone on that network can then join in."},
+    {CONFIG_AT(peer, mesh_max), CONFIG_NUMBER, CONFIG_IN(peer, mesh_max), "64", 1, 4096, NULL,
+     "Members up to which every node keeps a link to every other; beyond, to the metadata nodes, "
+     "and to others while it "
+     "has something to ask. The same on every node."},
 
     {CONFIG_AT(api, listen), CONFIG_ADDRESS, CONFIG_IN(api, listen), "127.0.0.1:7401", 0, 0, NULL,
      "Where the HTTP API listens; \"none\" for the Unix socket alone."},

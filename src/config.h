@@ -37,6 +37,7 @@ struct config {
         char *tls_cert;
         char *tls_key;
         bool allow_plain;
+        uint64_t mesh_max;
     } peer;
     struct {
         char *listen;

@@ -446,6 +446,7 @@ static void daemon_describe(struct daemon *d)
                  : config->worker.slots > 0 ? (uint32_t)config->worker.slots
                                             : vitals_cpus(),
         .memory_bytes = works ? memory : 0,
+        .mesh_max = config->peer.mesh_max,
         .worker_heartbeat_ms = config->worker.heartbeat_interval,
         .kill_grace_ms = config->worker.kill_grace,
         .output_bytes_max = config->worker.output_bytes_max,

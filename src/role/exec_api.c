@@ -192,8 +192,6 @@ static const char *exec_api_lost_text(const struct exec_api_target *target, int 
 {
     if (target->started)
         return "the node was lost: its command is being ended";
-    if (code == ERR_UNAVAILABLE && !node_keeps_link(target->request->api->node, target->node))
-        return "this node keeps no link to it: ask a metadata node (clustersh -s)";
     return code == ERR_UNAVAILABLE ? "the node is not reachable" : err_text(code);
 }
 

@@ -17,7 +17,6 @@
 #include "run/data_dir.h"
 
 enum {
-    NODE_MESH_MAX = 64, /* up to so many members everybody links to everybody */
     NODE_COMPLAIN_FIRST_MS = 2000,
     NODE_COMPLAIN_MS = 10000,
 };
@@ -66,6 +65,12 @@ void node_free(struct node *node)
         TAILQ_REMOVE(&node->dials, dial, link);
         free(dial->address);
         free(dial);
+    }
+    struct node_hold *hold;
+    struct node_hold *next_hold;
+    HASH_ITER (hh, node->holds, hold, next_hold) {
+        HASH_DEL(node->holds, hold);
+        free(hold);
     }
     struct node_peer *peer;
     struct node_peer *next;
@@ -392,6 +397,7 @@ static void node_on_up(void *arg, struct link *link)
                            .more = json_pack("{s:s}", "peer", link_peer(link)->name)),
                "%s is linked to %s", node->options.name, link_peer(link)->name);
     node_tell_link(node, peer->id, peer->session);
+    node_calls_linked(node, peer->id);
 }
 
 static void node_on_message(void *arg, struct link *link, enum wire_type type,
@@ -505,15 +511,23 @@ static void node_undial(struct node *node, struct node_dial *dial)
     free(dial);
 }
 
-/* Small clusters link everybody; large ones link everybody to the metadata nodes. */
+/* Small clusters link everybody; large ones link everybody to the metadata nodes,
+ * and others to whom they have something to ask. */
 static bool node_wants_link(const struct node *node, const Wire__Node *member)
 {
     return member->id != node->id && !member->removed && !member->poll &&
            member->peer_address[0] != '\0' &&
-           (node->members->n_nodes <= NODE_MESH_MAX ||
+           (node->members->n_nodes <= node->options.mesh_max ||
             (node->options.roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0 ||
             (member->roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0 ||
             (node->options.roles & member->roles & WIRE__NODE_ROLE__NODE_ROLE_CHAT) != 0);
+}
+
+static struct node_hold *node_find_hold(const struct node *node, uint64_t peer)
+{
+    struct node_hold *hold = NULL;
+    HASH_FIND(hh, node->holds, &peer, sizeof peer, hold);
+    return hold;
 }
 
 bool node_keeps_link(const struct node *node, uint64_t peer)
@@ -528,16 +542,47 @@ static void node_update_dials(struct node *node)
     while (dial != NULL) {
         struct node_dial *next = TAILQ_NEXT(dial, link);
         const Wire__Node *member = dial->id != 0 ? node_member(node, dial->id) : NULL;
-        if (dial->id != 0 && (member == NULL || !node_wants_link(node, member) ||
-                              strcmp(member->peer_address, dial->address) != 0))
+        if (dial->id != 0 &&
+            (member == NULL ||
+             (!node_wants_link(node, member) && node_find_hold(node, dial->id) == NULL) ||
+             strcmp(member->peer_address, dial->address) != 0))
             node_undial(node, dial);
         dial = next;
     }
     for (size_t i = 0; i < node->members->n_nodes; i++) {
         const Wire__Node *member = node->members->nodes[i];
-        if (node_wants_link(node, member) && node_find_dial(node, member->id, NULL) == NULL)
+        if ((node_wants_link(node, member) || node_find_hold(node, member->id) != NULL) &&
+            node_find_dial(node, member->id, NULL) == NULL)
             node_dial(node, member->id, member->peer_address);
     }
+}
+
+void node_hold_link(struct node *node, uint64_t peer)
+{
+    struct node_hold *hold = node_find_hold(node, peer);
+    const Wire__Node *member = node_member(node, peer);
+    if (hold == NULL) {
+        hold = mem_zalloc(sizeof *hold);
+        hold->id = peer;
+        HASH_ADD(hh, node->holds, id, sizeof hold->id, hold);
+    }
+    hold->n++;
+    if (member != NULL && member->peer_address[0] != '\0' &&
+        node_find_dial(node, peer, NULL) == NULL)
+        node_dial(node, peer, member->peer_address);
+}
+
+void node_release_link(struct node *node, uint64_t peer)
+{
+    struct node_hold *hold = node_find_hold(node, peer);
+    assert(hold != NULL && hold->n > 0);
+    if (--hold->n > 0)
+        return;
+    HASH_DEL(node->holds, hold);
+    free(hold);
+    struct node_dial *dial = node_find_dial(node, peer, NULL);
+    if (dial != NULL && !node_keeps_link(node, peer))
+        node_undial(node, dial); /* a link that is up stays */
 }
 
 void node_set_links(struct node *node, struct link_set *links)

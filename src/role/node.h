@@ -52,6 +52,7 @@ struct node_options {
     const char *peer_address; /* HOST:PORT that others dial */
     uint32_t slots;
     uint64_t memory_bytes;
+    uint64_t mesh_max; /* members up to which everybody links to everybody */
     uint64_t worker_heartbeat_ms;
     uint64_t kill_grace_ms;
     uint64_t output_bytes_max;
@@ -248,7 +249,8 @@ struct events *node_events(const struct node *node);
  * ERR_BUSY: its queue is full. */
 int node_send(struct node *node, uint64_t to, enum wire_type type, const ProtobufCMessage *message);
 
-/* Whether links to this member are kept up at all: in a large cluster only with metadata nodes. */
+/* Whether links to this member are kept up at all: in a large cluster only with metadata nodes;
+ * others are linked for a node_call(). */
 bool node_keeps_link(const struct node *node, uint64_t peer);
 
 /* Which incarnation of the link to a member is up; 0: none. This node itself always has 1. */
@@ -261,7 +263,8 @@ typedef void (*node_reply_fn)(void *arg, int code, const ProtobufCMessage *reply
 
 /* Sends a request whose first field `call` is set here. `fn` is called once (with `many`: for each
  * reply until node_call_end() or a code), never from within. `timeout_ms` 0: none; with `many` it
- * is the longest pause. Returns the call, never 0. */
+ * is the longest pause. A member to whom no link is kept is dialed for it, and told within seconds
+ * or ERR_UNAVAILABLE. Returns the call, never 0. */
 uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *request,
                    bool many, int64_t timeout_ms, node_reply_fn fn, void *arg);
 /* No more replies are wanted. An ended call is ignored. */

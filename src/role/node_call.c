@@ -1,9 +1,14 @@
-/* Requests to other nodes and the replies that they wait for. */
+/* Requests to other nodes and the replies that they wait for.
+ *
+ * In a large cluster not everybody links to everybody: a call to whom this node keeps no link waits
+ * until it is dialed, and keeps it dialed as long as it lasts. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "role/node_internal.h"
+
+enum { NODE_CALL_LINK_MS = 5000 }; /* until a link that is dialed for a call must be up */
 
 struct node_call {
     uint64_t call;
@@ -12,6 +17,10 @@ struct node_call {
     int code; /* once it has failed */
     int64_t timeout_ms;
     struct loop_timer timer;
+    bool holds_link;
+    enum wire_type type; /* of the request that waits for the link */
+    uint8_t *waiting;    /* NULL: sent */
+    size_t waiting_len;
     struct node *node;
     node_reply_fn fn;
     void *arg;
@@ -22,6 +31,9 @@ struct node_call {
 static void node_call_free(struct node_call *call)
 {
     loop_timer_stop(&call->timer);
+    if (call->holds_link)
+        node_release_link(call->node, call->to);
+    free(call->waiting);
     free(call);
 }
 
@@ -60,7 +72,8 @@ static void node_calls_on_hook(void *arg)
 
 static void node_call_on_timeout(void *arg)
 {
-    node_call_fail(arg, ERR_TIMEOUT);
+    struct node_call *call = arg;
+    node_call_fail(call, call->waiting != NULL ? ERR_UNAVAILABLE : ERR_TIMEOUT);
 }
 
 void node_calls_init(struct node *node)
@@ -76,6 +89,7 @@ void node_calls_done(struct node *node)
     struct node_call *next;
     HASH_ITER (hh, node->calls, call, next) {
         HASH_DEL(node->calls, call);
+        call->holds_link = false; /* links are gone already */
         node_call_free(call);
     }
 }
@@ -140,6 +154,56 @@ void node_calls_lost(struct node *node, uint64_t peer)
             node_call_fail(call, ERR_UNAVAILABLE);
 }
 
+/* ---- links that come when they are needed -----------------------------------------------------
+ */
+
+static bool node_call_needs_link(const struct node *node, uint64_t to)
+{
+    const Wire__Node *member = node_member(node, to);
+    return member != NULL && !member->removed && !member->poll && node_session(node, to) == 0 &&
+           !node_keeps_link(node, to);
+}
+
+static void node_call_wait(struct node_call *call, enum wire_type type,
+                           const ProtobufCMessage *request)
+{
+    call->type = type;
+    call->waiting_len = protobuf_c_message_get_packed_size(request);
+    call->waiting = mem_alloc(call->waiting_len);
+    (void)protobuf_c_message_pack(request, call->waiting);
+    call->holds_link = true;
+    node_hold_link(call->node, call->to);
+    loop_timer_start(&call->timer, NODE_CALL_LINK_MS);
+}
+
+static int node_call_send_waiting(struct node_call *call)
+{
+    ProtobufCMessage *request = NULL;
+    int err = wire_unpack(call->type, call->waiting, call->waiting_len, &request);
+    if (err == 0)
+        err = node_send(call->node, call->to, call->type, request);
+    wire_free(request);
+    free(call->waiting);
+    call->waiting = NULL;
+    return err;
+}
+
+void node_calls_linked(struct node *node, uint64_t peer)
+{
+    struct node_call *call;
+    struct node_call *next;
+    HASH_ITER (hh, node->calls, call, next) {
+        if (call->to != peer || call->waiting == NULL || call->code != 0)
+            continue;
+        loop_timer_stop(&call->timer);
+        int err = node_call_send_waiting(call);
+        if (err < 0)
+            node_call_fail(call, err);
+        else if (call->timeout_ms > 0)
+            loop_timer_start(&call->timer, call->timeout_ms);
+    }
+}
+
 uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *request,
                    bool many, int64_t timeout_ms, node_reply_fn fn, void *arg)
 {
@@ -155,6 +219,10 @@ uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, Protobuf
     bool full = HASH_COUNT(node->calls) >= NODE_CALLS_MAX;
     HASH_ADD(hh, node->calls, call, sizeof call->call, call);
     *node_call_number(request) = call->call;
+    if (!full && node_call_needs_link(node, to)) {
+        node_call_wait(call, type, request);
+        return call->call;
+    }
     int err = full ? ERR_BUSY : node_send(node, to, type, request);
     if (err < 0)
         node_call_fail(call, err);

@@ -29,6 +29,14 @@ struct node_dial {
     TAILQ_ENTRY(node_dial) link;
 };
 
+/* A member that is dialed although the size of the cluster doesn't ask for it, for so many calls.
+ */
+struct node_hold {
+    uint64_t id;
+    unsigned n;
+    UT_hash_handle hh;
+};
+
 /* A message of this node to itself. */
 struct node_local {
     enum wire_type type;
@@ -80,6 +88,7 @@ struct node {
     uint64_t sessions;
     uint64_t guests;
     TAILQ_HEAD(, node_dial) dials;
+    struct node_hold *holds;
     int64_t complain_ms; /* when it is next said why this node cannot join; 0: nothing failed yet */
 
     STAILQ_HEAD(, node_local) local;
@@ -108,6 +117,12 @@ void node_calls_done(struct node *node);
 bool node_calls_take(struct node *node, uint64_t from, enum wire_type type,
                      const ProtobufCMessage *message);
 void node_calls_lost(struct node *node, uint64_t peer);
+/* The link to `peer` is up: what waited for it is sent. */
+void node_calls_linked(struct node *node, uint64_t peer);
+
+/* Has a member dialed until released as often. */
+void node_hold_link(struct node *node, uint64_t peer);
+void node_release_link(struct node *node, uint64_t peer);
 
 void node_forward_init(struct node *node);
 void node_forward_done(struct node *node);

@@ -162,3 +162,30 @@ exec_dirs_are_empty() {
     [ "$(status '[1]')" = 400 ]
     [ "$(status '{"mode":"direct"}' /api/execute)" = 400 ]
 }
+
+# add_worker NAME: a node that only works, joined to n1.
+add_worker() {
+    clusterd init "$CLUSTER_DIR/$1" -o node.name="$1" -o node.roles=worker -o peer.listen=127.0.0.1:0 -o api.listen=none \
+        -o data.listen=none -o peer.mesh_max=1 -o cluster.join="$(api /api/nodes | jq -r '.[0].address')" \
+        -o cluster.join_token="$(sed -n 's/.*join_token: "\(.*\)"/\1/p' "$CLUSTER_DIR/n1/clusterd.yaml")" >/dev/null
+    start_node "$1"
+    wait_until 30 node_state_is "$1" online
+}
+
+@test "a node that keeps no link to others links to them while it has something to ask" {
+    start_cluster 1 -o peer.mesh_max=1
+    add_worker w1
+    add_worker w2
+    wait_until 30 api -n w1 -f -o "$CLUSTER_DIR/lines" -d '{"nodes":"w2","argv":["echo here"]}' /api/exec
+    [ "$(stream_of w2 stdout <"$CLUSTER_DIR/lines")" = here ]
+    api -n w2 -f -d '{"nodes":"@all","argv":["echo","on"]}' /api/exec >"$CLUSTER_DIR/lines"
+    [ "$(tail -n 1 "$CLUSTER_DIR/lines")" = '{"event":"done","ok":3,"failed":0}' ]
+    job=$(submit '{"commands":["head -c 100000 /dev/zero | tr \"\\0\" x"],"selector":"name=w2"}')
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api -n w1 -f "/api/jobs/$job/output" | wc -c)" = 100000 ]
+    add_worker w3
+    kill_node w3
+    api -n w1 -f -d '{"nodes":"w2,w3","argv":["echo","on"]}' /api/exec >"$CLUSTER_DIR/lines"
+    [ "$(tail -n 1 "$CLUSTER_DIR/lines")" = '{"event":"done","ok":1,"failed":1}' ]
+    [ "$(jq -r 'select(.event == "failed") | [.node, .code] | join(" ")' "$CLUSTER_DIR/lines")" = 'w3 unavailable' ]
+}
