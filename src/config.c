@@ -113,6 +113,10 @@ const struct config_row config_rows[] = {
      3650 * CONFIG_DAY_MS, NULL, "How long the output of ended tasks is kept."},
     {CONFIG_AT(worker, output_keep_bytes), CONFIG_BYTES, CONFIG_IN(worker, output_keep_bytes),
      "20G", 0, 1ULL << 50, NULL, "Most output of ended tasks that is kept; the oldest goes first."},
+    {CONFIG_AT(worker, file_cache), CONFIG_BYTES, CONFIG_IN(worker, file_cache), "2G", 0,
+     1ULL << 50, NULL,
+     "Most bytes of uploaded files that this node keeps for further tasks; the longest unused goes "
+     "first. 0: none."},
     {CONFIG_AT(worker, disk_free_min), CONFIG_BYTES, CONFIG_IN(worker, disk_free_min), "0", 0,
      1ULL << 50, NULL,
      "Room on the disk of node.data_dir below which this node is given no tasks; 0: 64M, or a "

@@ -299,35 +299,14 @@ void file_fetch_cancel(struct file_fetch *fetch)
 
 /* ---- for tasks --------------------------------------------------------------------------------*/
 
-static void *file_fetch_task_start(void *arg, const Wire__TaskFile *file, const char *path,
-                                   task_run_fetched_fn fetched, void *fetched_arg)
+size_t file_fetch_holders(const struct node *node, const Wire__TaskFile *file,
+                          uint64_t holders[static FILE_FETCH_HOLDERS_MAX])
 {
-    struct node *node = arg;
-    uint64_t holders[FILE_FETCH_HOLDERS_MAX];
     size_t n = 0;
     for (size_t i = 0; i < file->n_holders && n < FILE_FETCH_HOLDERS_MAX; i++) {
         const Wire__Node *member = node_member_named(node, file->holders[i]);
         if (member != NULL)
             holders[n++] = member->id;
     }
-    return file_fetch_start(node,
-                            &(struct file_fetch_spec){.id = file->file,
-                                                      .path = path,
-                                                      .bytes = file->bytes,
-                                                      .xxh = file->xxh,
-                                                      .holders = holders,
-                                                      .holders_n = n},
-                            fetched, fetched_arg);
-}
-
-static void file_fetch_task_cancel(void *arg, void *handle)
-{
-    (void)arg;
-    file_fetch_cancel(handle);
-}
-
-struct task_run_files file_fetch_for_tasks(struct node *node)
-{
-    return (struct task_run_files){
-        .start = file_fetch_task_start, .cancel = file_fetch_task_cancel, .arg = node};
+    return n;
 }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "run/task_run.h"
+#include "wire/cluster.pb-c.h"
 
 enum {
     FILE_FETCH_PIECE_BYTES_MAX = 256 * 1024,
@@ -38,7 +38,8 @@ struct file_fetch *file_fetch_start(struct node *node, const struct file_fetch_s
 /* `fn` follows with ERR_CANCELLED. */
 void file_fetch_cancel(struct file_fetch *fetch);
 
-/* How the attempts of a worker get at uploaded files. */
-struct task_run_files file_fetch_for_tasks(struct node *node);
+/* Members that hold the file of a task, as far as they are known here. Returns how many. */
+size_t file_fetch_holders(const struct node *node, const Wire__TaskFile *file,
+                          uint64_t holders[static FILE_FETCH_HOLDERS_MAX]);
 
 #endif

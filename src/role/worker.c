@@ -121,6 +121,7 @@ static int worker_start(struct node *node, void **self, struct error *e)
     if (err == 0)
         err = worker_report_start(worker, e);
     if (err < 0) {
+        file_cache_free(worker->cache);
         free(worker->tasks_dir);
         free(worker);
         return err;

@@ -2,7 +2,7 @@
 #ifndef ROLE_WORKER_INTERNAL_H
 #define ROLE_WORKER_INTERNAL_H
 
-#include "role/file_fetch.h"
+#include "role/file_cache.h"
 #include "role/node.h"
 #include "role/report_journal.h"
 #include "role/task_queue.h"
@@ -55,6 +55,7 @@ struct worker {
     struct node *node;
     struct task_queue queue;
     struct task_run_node run_node;
+    struct file_cache *cache;
     char *tasks_dir;
     struct loop_timer hold_timer;
 

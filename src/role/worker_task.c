@@ -200,6 +200,7 @@ bool worker_task_disk_full(void *arg)
         log_warn(&worker_log, "the disk of %s is full: no tasks are taken until there is room",
                  options->data_dir);
         worker_task_call_back_all(worker, WORKER_TASK_DISK_FULL);
+        file_cache_clear(worker->cache);
     } else if (was_full && !worker->disk_full) {
         log_info(&worker_log, "the disk of %s has room again: tasks are taken", options->data_dir);
     }
@@ -371,13 +372,16 @@ int worker_task_start(struct worker *worker, struct error *e)
     worker->tasks_dir = mem_printf("%s/tasks", options->data_dir);
     if (mkdir(worker->tasks_dir, 0700) != 0 && errno != EEXIST)
         return error_set(e, -errno, "cannot create %s: %s", worker->tasks_dir, strerror(errno));
+    int err = file_cache_new(node, options->file_cache_bytes, &worker->cache, e);
+    if (err < 0)
+        return err;
     task_queue_init(&worker->queue, options->slots);
     loop_timer_init(&worker->hold_timer, node_loop(node), worker_task_on_hold_timer, worker);
     worker->run_node = (struct task_run_node){
         .loop = loop_uv(node_loop(node)),
         .spawn = node_spawn(node),
         .http = node_http(node),
-        .files = file_fetch_for_tasks(node),
+        .files = file_cache_for_tasks(worker->cache),
         .name = options->name,
         .tasks_dir = worker->tasks_dir,
         .output_bytes_max = options->output_bytes_max,
@@ -395,5 +399,6 @@ void worker_task_done(struct worker *worker)
             worker_task_free((struct worker_task *)item);
         }
     }
+    file_cache_free(worker->cache);
     free(worker->tasks_dir);
 }

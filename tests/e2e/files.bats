@@ -144,3 +144,79 @@ sum_job() {
     [ "$(status -H 'Content-Type: application/octet-stream' -d x '/api/files?name=')" = 400 ]
     [ -z "$(find "$CLUSTER_DIR/n1/data/files" -type f)" ]
 }
+
+# How often tasks of NODE got their files so: hit, shared, miss, store, straight.
+cache_count() {
+    api -n "$1" /metrics | sed -n "s/^clusterd_file_cache_requests_total{result=\"$2\"} //p" | grep . || echo 0
+}
+
+# The node that does not hold the upload.
+other_than_holders() {
+    local node
+    for node in n1 n2 n3; do
+        [ -e "$CLUSTER_DIR/$node/data/files/$1" ] || echo "$node"
+    done
+}
+
+# array_job ID NODE COUNT COMMAND
+array_job() {
+    jq -cn --arg id "$1" --arg selector "name=$2" --arg array "0-$(($3 - 1))" --arg command "$4" \
+        '{commands: [$command], files: [{name: "in/data.bin", file: $id}], selector: $selector, array: $array}'
+}
+
+@test "the elements of an array share one fetch, and later jobs need none" {
+    start_cluster 3 -o worker.slots=8
+    head -c 3000000 /dev/urandom >"$CLUSTER_DIR/data"
+    sum=$(cksum <"$CLUSTER_DIR/data")
+    id=$(upload n1 "$CLUSTER_DIR/data")
+    node=$(other_than_holders "$id")
+    job=$(submit "$(array_job "$id" "$node" 24 'cksum <in/data.bin; echo damage >in/data.bin')")
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job/tasks?output=true" | jq -r '.[].stdout' | sort -u | grep .)" = "$sum" ]
+    [ "$(cache_count "$node" miss)" = 1 ]
+    [ $(($(cache_count "$node" hit) + $(cache_count "$node" shared))) = 23 ]
+    kill_node "$node"
+    start_node "$node"
+    for holder in n1 n2 n3; do rm -f "$CLUSTER_DIR/$holder/data/files/$id"; done
+    job=$(submit "$(array_job "$id" "$node" 4 'cksum <in/data.bin')")
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job/tasks?output=true" | jq -r '.[].stdout' | sort -u | grep .)" = "$sum" ]
+}
+
+@test "a kept file that was damaged is fetched again" {
+    start_cluster 3
+    head -c 1000000 /dev/urandom >"$CLUSTER_DIR/data"
+    id=$(upload n1 "$CLUSTER_DIR/data")
+    node=$(other_than_holders "$id")
+    for harm in 'printf x | dd of="$kept" bs=1 seek=500000 conv=notrunc' ': >"$kept"' 'rm "$kept"'; do
+        job=$(submit "$(array_job "$id" "$node" 1 'cksum <in/data.bin')")
+        [ "$(job_end "$job")" = completed ]
+        kept=$CLUSTER_DIR/$node/data/file-cache/$id
+        chmod u+w "$kept"
+        eval "$harm"
+        job=$(submit "$(array_job "$id" "$node" 3 'cksum <in/data.bin')")
+        [ "$(job_end "$job")" = completed ]
+        [ "$(api "/api/jobs/$job/tasks?output=true" | jq -r '.[].stdout' | sort -u | grep .)" = "$(cksum <"$CLUSTER_DIR/data")" ]
+    done
+}
+
+@test "files are kept up to a bound, the one used last the longest" {
+    start_cluster 3 -o worker.file_cache=5M
+    files=()
+    for i in 1 2 3; do
+        head -c 2000000 /dev/urandom >"$CLUSTER_DIR/data$i"
+        id=$(upload n1 "$CLUSTER_DIR/data$i")
+        files+=("$id")
+        rm -f "$CLUSTER_DIR/n3/data/files/$id" # what n3 holds it needs not to keep
+        job=$(submit "$(array_job "$id" n3 1 'cksum <in/data.bin')")
+        [ "$(job_end "$job")" = completed ]
+        [ "$(api "/api/jobs/$job/output")" = "$(cksum <"$CLUSTER_DIR/data$i")" ]
+    done
+    [ "$(ls "$CLUSTER_DIR/n3/data/file-cache" | sort)" = "$(printf '%s\n' "${files[@]:1}" | sort)" ]
+    head -c 6000000 /dev/urandom >"$CLUSTER_DIR/large"
+    id=$(upload n1 "$CLUSTER_DIR/large")
+    rm -f "$CLUSTER_DIR/n3/data/files/$id"
+    job=$(submit "$(array_job "$id" n3 1 'cksum <in/data.bin')")
+    [ "$(job_end "$job")" = completed ]
+    [ ! -e "$CLUSTER_DIR/n3/data/file-cache/$id" ]
+}
