@@ -315,7 +315,7 @@ static void command_man_program(const struct command *program, struct buf *b)
     command_man_examples(program->examples, true, b);
     for (const struct topic *topic = topic_shell; topic->name != NULL; topic++)
         command_man_examples(topic->examples, false, b);
-    mdoc_see_also(b, "clusterd.yaml(5) clustersh-sql(7) clusterd(8)");
+    mdoc_see_also(b, "clustertop(1) clusterd.yaml(5) clustersh-sql(7) clusterd(8)");
 }
 
 /* ---- SQL ------------------------------------------------------------------------------------- */

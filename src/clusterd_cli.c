@@ -196,7 +196,7 @@ static void cli_man_clusterd(struct buf *b)
     mdoc_literal(b, "clusterd init /srv/clusterd -o node.name=n2 \\\n"
                     "    -o cluster.join=HOST1:7400 -o cluster.join_token=TOKEN\n"
                     "clusterd run --config /srv/clusterd/clusterd.yaml");
-    mdoc_see_also(b, "clustersh(1) clusterd.yaml(5)");
+    mdoc_see_also(b, "clustersh(1) clustertop(1) clusterd.yaml(5)");
 }
 
 void cli_man_list(struct buf *b)

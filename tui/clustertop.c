@@ -13,8 +13,10 @@
 #include <langinfo.h>
 
 #include "base/clock.h"
+#include "base/mdoc.h"
 #include "base/mem.h"
 #include "tui/app.h"
+#include "tui/man.h"
 #include "tui/once.h"
 #include "tui/options.h"
 
@@ -331,13 +333,24 @@ static int clustertop_screen(struct clustertop *top)
     return status;
 }
 
-static int clustertop_print(void (*print)(struct buf *b), void (*more)(struct buf *b))
+static int clustertop_man(const char *page)
+{
+    struct buf b;
+    buf_init(&b, MDOC_BYTES_MAX);
+    int rc = man_print(page, &b);
+    (void)fwrite(b.data, 1, b.len, stdout);
+    buf_done(&b);
+    if (rc != 0)
+        return clustertop_fail(CLUSTERTOP_ERROR, "there is no such page",
+                               "clustertop --dump-man list");
+    return fflush(stdout) == 0 ? CLUSTERTOP_OK : CLUSTERTOP_ERROR;
+}
+
+static int clustertop_print(void (*print)(struct buf *b))
 {
     struct buf b;
     buf_init(&b, CLUSTERTOP_HELP_MAX);
     print(&b);
-    if (more != NULL)
-        more(&b);
     (void)fwrite(b.data, 1, b.len, stdout);
     buf_done(&b);
     return fflush(stdout) == 0 ? CLUSTERTOP_OK : CLUSTERTOP_ERROR;
@@ -364,6 +377,10 @@ static int clustertop_run(struct clustertop *top)
 
 int main(int argc, char **argv)
 {
+    if (argc > 1 && strcmp(argv[1], "--complete") == 0) {
+        options_complete((const char *const *)argv + 2, (size_t)argc - 2, stdout);
+        return CLUSTERTOP_OK;
+    }
     struct error e = {0};
     struct clustertop *top = mem_zalloc(sizeof *top);
     int status;
@@ -372,9 +389,9 @@ int main(int argc, char **argv)
     if (options_parse(&top->options, argc, (const char *const *)argv, &e) != 0) {
         status = clustertop_fail(CLUSTERTOP_ERROR, e.text, "clustertop --help");
     } else if (top->options.help) {
-        status = clustertop_print(options_print_help, NULL);
-    } else if (top->options.dump_man) {
-        status = clustertop_print(options_print_man, keys_print_man);
+        status = clustertop_print(options_print_help);
+    } else if (top->options.dump_man != NULL) {
+        status = clustertop_man(top->options.dump_man);
     } else if (top->options.version) {
         status = printf("clustertop %s\n", PACKAGE_VERSION) > 0 ? CLUSTERTOP_OK : CLUSTERTOP_ERROR;
     } else {

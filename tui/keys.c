@@ -1,8 +1,10 @@
 #include "tui/keys.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mdoc.h"
 #include "base/mem.h"
 #include "tui/act.h"
 #include "tui/term.h"
@@ -196,36 +198,41 @@ const struct keys_row *keys_find_name(const char *name, size_t len,
     return *n_matches == 1 ? found : NULL;
 }
 
-/* A key as mdoc shows it literally. */
-static void keys_print_key(struct buf *b, uint32_t key)
+static void keys_print_item(const struct keys_row *row, struct buf *b)
 {
     char name[KEYS_NAME_MAX];
-    (void)buf_printf(b, "%s%s",
-                     strpbrk(keys_name(key, name), "()[]{}?:-+<>/.'") == name ? "\\&" : "", name);
+    mdoc_macro(b, "It");
+    if (row->key != 0)
+        mdoc_arg(b, keys_name(row->key, name));
+    if (row->also != 0) {
+        mdoc_word(b, ",");
+        mdoc_arg(b, keys_name(row->also, name));
+    }
+    if (row->name[0] != '\0') {
+        char *command = mem_printf(":%s", row->name);
+        if (row->key != 0)
+            mdoc_word(b, ",");
+        mdoc_word(b, "Cm");
+        mdoc_arg(b, command);
+        free(command);
+    }
+    if (row->argument != NULL) {
+        mdoc_word(b, "Ar");
+        mdoc_arg(b, row->argument);
+    }
+    mdoc_end(b);
+    mdoc_sentence(b, row->help);
 }
 
 void keys_print_man(struct buf *b)
 {
     for (enum keys_context context = 0; context < KEYS_CONTEXTS; context++) {
-        (void)buf_printf(b, ".Ss %c%s\n.Bl -tag -width Ds\n", keys_context_title(context)[0] - 32,
-                         keys_context_title(context) + 1);
+        mdoc_subsection(b, keys_context_title(context));
+        mdoc_line(b, ".Bl -tag -width Ds");
         for (size_t i = 0; i < keys_n; i++) {
-            const struct keys_row *row = &keys_table[i];
-            if (row->context != context)
-                continue;
-            (void)buf_append_str(b, ".It ");
-            if (row->key != 0)
-                keys_print_key(b, row->key);
-            if (row->also != 0) {
-                (void)buf_append_str(b, " , ");
-                keys_print_key(b, row->also);
-            }
-            if (row->name[0] != '\0')
-                (void)buf_printf(b, "%s\\&:%s%s%s", row->key != 0 ? " , " : "", row->name,
-                                 row->argument != NULL ? " " : "",
-                                 row->argument != NULL ? row->argument : "");
-            (void)buf_printf(b, "\n%s\n", row->help);
+            if (keys_table[i].context == context)
+                keys_print_item(&keys_table[i], b);
         }
-        (void)buf_append_str(b, ".El\n");
+        mdoc_line(b, ".El");
     }
 }

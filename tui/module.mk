@@ -22,6 +22,7 @@ libtui_a_SOURCES += tui/grid.c tui/grid.h
 libtui_a_SOURCES += tui/keys.c tui/keys.h
 libtui_a_SOURCES += tui/list.c tui/list.h
 libtui_a_SOURCES += tui/log_view.c tui/log_view.h
+libtui_a_SOURCES += tui/man.c tui/man.h
 libtui_a_SOURCES += tui/model.c tui/model.h
 libtui_a_SOURCES += tui/model_filter.c tui/model_filter.h
 libtui_a_SOURCES += tui/model_internal.h

@@ -1,8 +1,10 @@
 #include "tui/options.h"
 
 #include <getopt.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mdoc.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "tui/app.h"
@@ -50,7 +52,8 @@ static const struct options_row options_rows[] = {
     {0, "key", "FILE", OPTIONS_TEXT, AT(key), "its key"},
     {'V', "version", NULL, OPTIONS_FLAG, AT(version), "print the version"},
     {'h', "help", NULL, OPTIONS_FLAG, AT(help), "show this help"},
-    {0, "dump-man", NULL, OPTIONS_FLAG, AT(dump_man), "print options and keys as mdoc"},
+    {0, "dump-man", "PAGE", OPTIONS_TEXT, AT(dump_man),
+     "print a manual page as mdoc; list names the pages"},
 };
 
 enum { OPTIONS_N = sizeof options_rows / sizeof options_rows[0] };
@@ -142,8 +145,6 @@ void options_print_help(struct buf *b)
                     : snprintf(left, sizeof left, "      --%s", row->name);
         if (row->value != NULL)
             n += snprintf(left + n, sizeof left - (size_t)n, " %s", row->value);
-        if (strcmp(row->name, "dump-man") == 0)
-            continue;
         (void)buf_printf(b,
                          n < OPTIONS_HELP_COLUMN ? "%-24s%s\n" : "%s\n                        %s\n",
                          left, row->help);
@@ -156,18 +157,98 @@ void options_print_help(struct buf *b)
            "2 no connection (with --once).\n");
 }
 
+static void options_man_name(const struct options_row *row, bool both, struct buf *b)
+{
+    char dashed[64];
+    (void)snprintf(dashed, sizeof dashed, "-%s", row->name);
+    mdoc_word(b, "Fl");
+    if (row->letter != 0)
+        mdoc_arg(b, (const char[]){row->letter, '\0'});
+    if (row->letter != 0 && both)
+        mdoc_word(b, ", Fl");
+    if (row->letter == 0 || both)
+        mdoc_arg(b, dashed);
+    if (row->value != NULL) {
+        mdoc_word(b, "Ar");
+        mdoc_arg(b, row->value);
+    }
+    mdoc_end(b);
+}
+
+void options_man_synopsis(struct buf *b)
+{
+    for (size_t i = 0; i < OPTIONS_N; i++) {
+        mdoc_macro(b, "Op");
+        options_man_name(&options_rows[i], false, b);
+    }
+}
+
 void options_print_man(struct buf *b)
 {
-    (void)buf_append_str(b, ".Bl -tag -width Ds\n");
+    mdoc_line(b, ".Bl -tag -width Ds");
     for (size_t i = 0; i < OPTIONS_N; i++) {
-        const struct options_row *row = &options_rows[i];
-        if (strcmp(row->name, "dump-man") == 0)
-            continue;
-        (void)buf_append_str(b, ".It ");
-        if (row->letter != 0)
-            (void)buf_printf(b, "Fl %c , ", row->letter);
-        (void)buf_printf(b, "Fl -%s%s%s\n%s.\n", row->name, row->value != NULL ? " Ar " : "",
-                         row->value != NULL ? row->value : "", row->help);
+        mdoc_macro(b, "It");
+        options_man_name(&options_rows[i], true, b);
+        mdoc_sentence(b, options_rows[i].help);
     }
-    (void)buf_append_str(b, ".El\n");
+    mdoc_line(b, ".El");
+}
+
+/* ---- completion ------------------------------------------------------------------------------ */
+
+static const struct options_row *options_find(const char *word)
+{
+    size_t len = strcspn(word, "=");
+    for (size_t i = 0; word[0] == '-' && i < OPTIONS_N; i++) {
+        const struct options_row *row = &options_rows[i];
+        bool is_it = word[1] == '-' ? len > 2 && strlen(row->name) == len - 2 &&
+                                          strncmp(row->name, word + 2, len - 2) == 0
+                                    : row->letter != 0 && row->letter == word[1];
+        if (is_it)
+            return row;
+    }
+    return NULL;
+}
+
+static void options_complete_put(const char *attached, const char *text, const char *about,
+                                 const char *prefix, FILE *out)
+{
+    char *whole = mem_printf("%s%s", attached, text);
+    if (str_starts_with(whole, prefix))
+        (void)fprintf(out, "%s\t%s\n", whole, about);
+    free(whole);
+}
+
+/* What may follow as the option's value, behind `attached`. */
+static void options_complete_value(const struct options_row *row, const char *attached,
+                                   const char *prefix, FILE *out)
+{
+    for (size_t i = 0; row->kind == OPTIONS_VIEW && view_tabs[i] != NULL; i++)
+        options_complete_put(attached, view_tabs[i]->name, view_tabs[i]->about, prefix, out);
+    if (row->kind == OPTIONS_FORMAT) {
+        options_complete_put(attached, "json", "", prefix, out);
+        options_complete_put(attached, "text", "", prefix, out);
+    }
+    bool is_file = row->value != NULL && strcmp(row->value, "FILE") == 0;
+    (void)fprintf(out, ":%s\n", is_file ? "f" : "");
+}
+
+void options_complete(const char *const *words, size_t n, FILE *out)
+{
+    const char *prefix = n > 0 ? words[n - 1] : "";
+    const struct options_row *before = n > 1 ? options_find(words[n - 2]) : NULL;
+    const struct options_row *attached = strchr(prefix, '=') != NULL ? options_find(prefix) : NULL;
+    bool is_alone = before != NULL && before->value != NULL && strchr(words[n - 2], '=') == NULL &&
+                    (words[n - 2][1] == '-' || words[n - 2][2] == '\0');
+    if (is_alone) {
+        options_complete_value(before, "", prefix, out);
+    } else if (attached != NULL && attached->value != NULL) {
+        char *front = mem_strndup(prefix, strcspn(prefix, "=") + 1);
+        options_complete_value(attached, front, prefix, out);
+        free(front);
+    } else {
+        for (size_t i = 0; i < OPTIONS_N; i++)
+            options_complete_put("--", options_rows[i].name, options_rows[i].help, prefix, out);
+        (void)fprintf(out, ":\n");
+    }
 }

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -23,12 +24,17 @@ struct options {
     bool no_mouse;
     bool help;
     bool version;
-    bool dump_man; /* sections of the man page, for the build */
+    const char *dump_man; /* a manual page, or list */
 };
 
 /* Texts are borrowed from `argv`. ERR_INVALID with what is wrong. */
 int options_parse(struct options *options, int argc, const char *const *argv, struct error *e);
 void options_print_help(struct buf *b);
+/* Parts of the man page: lines of SYNOPSIS, a list of the options. */
+void options_man_synopsis(struct buf *b);
 void options_print_man(struct buf *b);
+/* Prints what the last of `words`, behind the program's name, may become, as clusterd --complete
+ * does: "TEXT\tABOUT" a line, then ":" with 'f' where a file may stand. */
+void options_complete(const char *const *words, size_t n, FILE *out);
 
 #endif

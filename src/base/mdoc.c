@@ -251,8 +251,8 @@ void mdoc_sentence(struct buf *b, const char *text)
     struct buf whole;
     buf_init(&whole, MDOC_BYTES_MAX);
     size_t word = strcspn(text, " ,;:");
-    bool is_plain =
-        word > 0 && (text[word] == '\0' || (text[word] == ' ' && text[word + 1] != '('));
+    bool is_plain = word > 0 && (text[word] == '\0' || text[word] == ';' ||
+                                 (text[word] == ' ' && text[word + 1] != '('));
     for (size_t i = 0; i < word; i++)
         is_plain = is_plain && (islower((unsigned char)text[i]) || text[i] == '\'');
     (void)buf_append_byte(&whole, (uint8_t)(is_plain ? toupper((unsigned char)*text) : *text));

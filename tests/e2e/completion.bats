@@ -70,6 +70,7 @@ check_shell() {
     [ "$($ask 'clustersh job list --state fa')" = failed ]
     [ "$($ask 'clusterd conf')" = config ]
     [ "$($ask 'clusterd config ' | sort | tr '\n' ' ')" = 'check reference show ' ]
+    [ "$($ask 'clustertop --view ele')" = elections ]
 }
 
 @test "bash completes commands, options, and names of the cluster" {
