@@ -156,6 +156,121 @@ static void executor_diagnose_file(struct executor_task *task, const Wire__SqlFr
     }
 }
 
+/* ---- a file that is missing or cut -------------------------------------------------------------
+ */
+
+/* What stands in the first quotes of the message; malloc'ed, NULL when there is none. */
+static char *executor_diagnose_quoted(const char *message)
+{
+    const char *begin = strpbrk(message, "'\"");
+    const char *end = begin != NULL ? strchr(begin + 1, *begin) : NULL;
+    return end != NULL ? mem_strndup(begin + 1, (size_t)(end - begin - 1)) : NULL;
+}
+
+static bool executor_diagnose_is_copy(const Wire__SqlFragment *fragment)
+{
+    for (size_t i = 0; i < fragment->n_inputs; i++)
+        for (size_t j = 0; j < fragment->inputs[i]->n_files; j++)
+            if (fragment->inputs[i]->files[j]->bytes == 0)
+                return true;
+    return false;
+}
+
+static void executor_diagnose_missing(struct executor_task *task, const Wire__SqlFragment *fragment)
+{
+    char *path = executor_diagnose_quoted(task->error->message);
+    if (path == NULL)
+        return;
+    if (executor_diagnose_is_copy(fragment)) {
+        executor_error_say(task->error, "no file matches %s", path);
+        executor_error_hint(task->error,
+                            "the path is one of the node that reads it: each node must "
+                            "reach it, by a shared folder or a bucket");
+    } else {
+        executor_error_say(task->error, "a file of the table is missing: %s", path);
+        executor_error_hint(task->error, "restore it from a copy, or take an older version that "
+                                         "doesn't have it: AT (VERSION => n)");
+    }
+    free(path);
+}
+
+/* DuckDB names the file in some of its sentences, each time at another place. */
+static void executor_diagnose_cut(struct executor_task *task)
+{
+    const char *message = task->error->message;
+    bool is_cut = strstr(message, "magic bytes") != NULL || strstr(message, "too small") != NULL;
+    char *path = is_cut ? executor_diagnose_quoted(message) : NULL;
+    if (path != NULL)
+        executor_error_say(task->error, "%s is damaged: it is cut, or no Parquet file", path);
+    if (*task->error->hint == '\0')
+        executor_error_hint(task->error, "restore it from a copy; of a table, an older version may "
+                                         "not have it: AT (VERSION => n)");
+    free(path);
+}
+
+/* ---- a csv row without a value that the table wants --------------------------------------------
+ */
+
+/* The line of the first row of the input whose column has no value: its number, the header, and the
+ * line ends within texts before it. malloc'ed, NULL when it isn't found. */
+static char *executor_diagnose_null_line(struct executor_task *task, const Wire__SqlInput *input,
+                                         const char *column)
+{
+    struct executor_sql sql;
+    duckdb_prepared_statement statement = NULL;
+    char *line = NULL;
+    executor_sql_init(&sql);
+    executor_sql_add(&sql, "SELECT CAST(n + h AS VARCHAR) FROM (SELECT row_number() OVER () AS n, "
+                           "sum(0");
+    for (size_t i = 0; i < input->n_columns; i++) {
+        if (strcmp(input->columns[i]->type, "VARCHAR") != 0)
+            continue;
+        executor_sql_add(&sql, " + coalesce(length(");
+        executor_sql_name(&sql, input->columns[i]->name);
+        executor_sql_add(&sql, ") - length(replace(");
+        executor_sql_name(&sql, input->columns[i]->name);
+        executor_sql_add(&sql, ", chr(10), '')), 0)");
+    }
+    executor_sql_printf(&sql, ") OVER (ROWS UNBOUNDED PRECEDING EXCLUDE CURRENT ROW) + %d AS h, ",
+                        executor_input_has_header(input) ? 1 : 0);
+    executor_sql_name(&sql, column);
+    executor_sql_add(&sql, " IS NULL AS lacks FROM ");
+    executor_sql_name(&sql, input->name);
+    executor_sql_add(&sql, ") WHERE lacks LIMIT 1");
+    if (sql.failed == 0 &&
+        duck.prepare(task->con, executor_sql_text(&sql), &statement) == DuckDBSuccess)
+        line = executor_engine_first(statement);
+    duck.destroy_prepare(&statement);
+    executor_sql_done(&sql);
+    return line;
+}
+
+static void executor_diagnose_null(struct executor_task *task, const Wire__SqlFragment *fragment)
+{
+    executor_diagnose_kind(task, "constraint");
+    const Wire__SqlInput *input = fragment->n_inputs == 1 ? fragment->inputs[0] : NULL;
+    if (input == NULL || input->format != WIRE__SQL_FORMAT__SQL_FORMAT_CSV || input->n_files != 1 ||
+        strpbrk(input->files[0]->path, "*?[") != NULL)
+        return;
+    static const char head[] = "column ", tail[] = " takes no null";
+    Wire__SqlError *error = task->error;
+    char *column = mem_strndup(error->message + strlen(head),
+                               strlen(error->message) - strlen(head) - strlen(tail));
+    executor_task_rollback(task);
+    task->error = NULL;
+    char *line = executor_input_create(task, input) == 0
+                     ? executor_diagnose_null_line(task, input, column)
+                     : NULL;
+    if (task->error != NULL)
+        wire__sql_error__free_unpacked(task->error, NULL);
+    task->error = error;
+    if (line != NULL)
+        executor_error_say(error, "%s/%s, line %s: column %s takes no null",
+                           strchr(input->root, '/'), input->files[0]->path, line, column);
+    free(line);
+    free(column);
+}
+
 /* ---- a value that doesn't fit the column it is written to --------------------------------------
  */
 
@@ -215,9 +330,13 @@ void executor_diagnose(struct executor_task *task, const Wire__SqlFragment *frag
     else if (str_starts_with(error->message, "Error when sniffing"))
         executor_diagnose_guess(task, fragment);
     else if (str_ends_with(error->message, " takes no null"))
-        executor_diagnose_kind(task, "constraint");
+        executor_diagnose_null(task, fragment);
+    else if (error->code == ERR_NOT_FOUND && strcmp(error->kind, "file") == 0)
+        executor_diagnose_missing(task, fragment);
     else if (error->code == ERR_CORRUPT && !executor_diagnose_names_file(error->message, fragment))
         executor_diagnose_file(task, fragment);
     else if (is_conversion && fragment->output != NULL && fragment->output->n_columns > 0)
         executor_diagnose_column(task, fragment, select);
+    if (task->error->code == ERR_CORRUPT)
+        executor_diagnose_cut(task);
 }

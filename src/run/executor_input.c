@@ -442,3 +442,12 @@ void executor_input_try(struct executor_task *task, const Wire__SqlInput *input,
         (void)executor_task_execute(task, executor_sql_text(&sql));
     executor_sql_done(&sql);
 }
+
+bool executor_input_has_header(const Wire__SqlInput *input)
+{
+    for (size_t i = 0; i < input->n_options; i++)
+        if (strcasecmp(input->options[i]->name, "header") == 0)
+            return strcasecmp(input->options[i]->value, "false") != 0 &&
+                   strcmp(input->options[i]->value, "0") != 0;
+    return true;
+}

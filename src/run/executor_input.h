@@ -18,4 +18,7 @@ void executor_input_try(struct executor_task *task, const Wire__SqlInput *input,
  * task failed. */
 const char *executor_input_root(struct executor_task *task, const char *url);
 
+/* Whether the first line of a csv input names the columns. */
+bool executor_input_has_header(const Wire__SqlInput *input);
+
 #endif

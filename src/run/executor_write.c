@@ -29,8 +29,9 @@ struct executor_write {
     struct executor_task *task;
     const Wire__SqlOutput *output;
     const char *root;
-    char *scratch;    /* what COPY writes to: a file or a directory */
-    size_t published; /* files at their place */
+    char *scratch;                    /* what COPY writes to: a file or a directory */
+    const Wire__SqlOutputFile *split; /* a file that is being written anew as several */
+    size_t published;                 /* files at their place */
 };
 
 static const char *const executor_write_csv_options[] = {
@@ -277,6 +278,26 @@ static char *executor_write_key(struct executor_write *w, const json_t *keys,
     return key;
 }
 
+/* A part of a file is where that is, with its values. */
+static char *executor_write_part_key(const struct executor_write *w, Wire__SqlOutputFile *file)
+{
+    char name[UUID_TEXT_MAX];
+    struct uuid id;
+    const Wire__SqlOutputFile *whole = w->split;
+    file->values = mem_calloc(whole->n_values + 1, sizeof(Wire__SqlValue *));
+    for (size_t i = 0; i < whole->n_values; i++) {
+        Wire__SqlValue *value = mem_alloc(sizeof *value);
+        wire__sql_value__init(value);
+        value->is_null = whole->values[i]->is_null;
+        value->text = mem_strdup(whole->values[i]->text);
+        file->values[file->n_values++] = value;
+    }
+    uuid_generate(&id);
+    const char *slash = strrchr(whole->path, '/');
+    int dir = slash != NULL ? (int)(slash - whole->path + 1) : 0;
+    return mem_printf("%.*spart-%s.parquet", dir, whole->path, uuid_format(&id, name));
+}
+
 /* One row of COPY's answer: [name, rows, bytes, bytes of footer, statistics, partition values]. */
 static int executor_write_add(void *arg, const char *row, size_t len)
 {
@@ -292,7 +313,8 @@ static int executor_write_add(void *arg, const char *row, size_t len)
         Wire__SqlOutputFile *file = executor_task_add_file(w->task);
         file->rows = (uint64_t)rows;
         file->bytes = (uint64_t)json_integer_value(json_array_get(columns, 2));
-        char *key = executor_write_key(w, json_array_get(columns, 5), file);
+        char *key = w->split != NULL ? executor_write_part_key(w, file)
+                                     : executor_write_key(w, json_array_get(columns, 5), file);
         err = key != NULL ? 0 : -1;
         file->path = key != NULL ? key : mem_strdup("");
         if (w->output->kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE)
@@ -376,6 +398,66 @@ static int executor_write_copy(struct executor_write *w, const char *text)
     return err;
 }
 
+/* ---- large files of partitions: COPY ends files at a size only where there are none -------------
+ */
+
+static int executor_write_split_one(struct executor_write *w, size_t i)
+{
+    struct executor_task *task = w->task;
+    struct executor_sql sql;
+    char *name = mem_printf("split-%zu", i);
+    char *dir = executor_task_path(task, name);
+    free(name);
+    if (dir == NULL)
+        return -1;
+    w->split = task->done.files[i];
+    executor_sql_init(&sql);
+    executor_sql_add(&sql, "COPY (SELECT * FROM read_parquet(");
+    executor_sql_literal(&sql, task->scratch_names[i]);
+    executor_sql_add(&sql, ", hive_partitioning=false)) TO ");
+    executor_sql_literal(&sql, dir);
+    executor_sql_printf(&sql,
+                        " (FORMAT parquet, RETURN_STATS true, FILE_SIZE_BYTES %" PRIu64
+                        ", FILENAME_PATTERN 'part-{uuid}')",
+                        w->output->file_target_bytes);
+    int err = executor_rows_each(task, executor_sql_text(&sql), DUCKDB_STATEMENT_TYPE_COPY,
+                                 executor_write_add, w);
+    executor_sql_done(&sql);
+    w->split = NULL;
+    free(dir);
+    return err;
+}
+
+/* The parts stand for the file. */
+static void executor_write_drop(struct executor_write *w, size_t i)
+{
+    Wire__SqlTaskDone *done = &w->task->done;
+    (void)unlink(w->task->scratch_names[i]);
+    wire__sql_output_file__free_unpacked(done->files[i], NULL);
+    free(w->task->scratch_names[i]);
+    done->n_files--;
+    done->files[i] = done->files[done->n_files];
+    w->task->scratch_names[i] = w->task->scratch_names[done->n_files];
+}
+
+static int executor_write_split(struct executor_write *w)
+{
+    const Wire__SqlOutput *output = w->output;
+    if (output->kind != WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE ||
+        output->file_target_bytes < EXECUTOR_WRITE_TARGET_MIN ||
+        !executor_write_has_partitions(output))
+        return 0;
+    uint64_t most = output->file_target_bytes + output->file_target_bytes / 2;
+    for (size_t i = w->task->done.n_files; i > 0; i--) {
+        if (w->task->done.files[i - 1]->bytes <= most)
+            continue;
+        if (executor_write_split_one(w, i - 1) < 0)
+            return -1;
+        executor_write_drop(w, i - 1);
+    }
+    return 0;
+}
+
 /* Named like the file that is wanted, since DuckDB takes the compression from the name. */
 static char *executor_write_scratch(struct executor_task *task, const Wire__SqlOutput *output)
 {
@@ -402,6 +484,8 @@ int executor_write_run(struct executor_task *task, const Wire__SqlOutput *output
         err = executor_write_bind(&w, text, len);
     if (err == 0)
         err = executor_write_copy(&w, text);
+    if (err == 0)
+        err = executor_write_split(&w);
     if (err == 0)
         err = executor_write_publish(&w);
     if (err < 0 && w.root != NULL)

@@ -690,9 +690,9 @@ static void a_file_of_a_table_has_statistics(void **state)
     assert_string_equal(json_string_value(stat_of(stats, "maxValues", "b")), "text 8");
     assert_true(json_number_value(stat_of(stats, "maxValues", "c")) == 11.25);
     assert_string_equal(json_string_value(stat_of(stats, "minValues", "d")),
-                        "2024-02-29T12:00:00.123Z");
+                        "2024-02-29T12:00:00.123456Z");
     assert_string_equal(json_string_value(stat_of(stats, "maxValues", "d")),
-                        "2024-02-29T21:00:00.124Z");
+                        "2024-02-29T21:00:00.123456Z");
     assert_string_equal(json_string_value(stat_of(stats, "maxValues", "e")), "2024-01-10");
     assert_true(json_number_value(stat_of(stats, "maxValues", "f")) == 2.25);
     assert_int_equal(strlen(json_string_value(stat_of(stats, "minValues", "g"))), 64);
@@ -753,6 +753,41 @@ static void files_of_a_table_end_at_their_target(void **state)
     assert_null(run.done->error);
     assert_true(run.done->n_files >= 2);
     assert_int_equal(run.done->rows, 500000);
+    executor_bed_run_done(&run);
+    free(p);
+}
+
+static void large_files_of_a_partition_become_several(void **state)
+{
+    struct executor_bed *bed = *state;
+    struct executor_bed_run run;
+    struct plan *p = plan_new(bed, "SELECT i, hash(i)::VARCHAR, CASE WHEN i % 50 = 0 THEN 'small' "
+                                   "ELSE 'l/arge' END FROM range(500000) t(i)");
+    plan_out_column(p, "id", "BIGINT");
+    plan_out_column(p, "name", "VARCHAR");
+    plan_out_column(p, "k", "VARCHAR");
+    p->out_columns[2].partition = true;
+    plan_to(p, WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE, NULL);
+    p->output.file_target_bytes = 2 << 20;
+    plan_run(bed, p, &run);
+    if (run.done->error != NULL)
+        fail_msg("%s", run.done->error->message);
+    uint64_t rows = 0, small = 0;
+    for (size_t i = 0; i < run.done->n_files; i++) {
+        const Wire__SqlOutputFile *file = run.done->files[i];
+        assert_true(exists(bed, file->path));
+        assert_true(str_starts_with(file->path, "k="));
+        assert_int_equal(file->n_values, 1);
+        assert_non_null(strstr(file->stats, "\"id\""));
+        rows += file->rows;
+        if (strcmp(file->values[0]->text, "small") == 0)
+            small += file->rows;
+        else
+            assert_string_equal(file->values[0]->text, "l/arge");
+    }
+    assert_true(run.done->n_files >= 3);
+    assert_int_equal(rows, 500000);
+    assert_int_equal(small, 10000);
     executor_bed_run_done(&run);
     free(p);
 }
@@ -943,6 +978,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_file_of_a_table_has_statistics),
         cmocka_unit_test(a_table_is_written_by_partition),
         cmocka_unit_test(files_of_a_table_end_at_their_target),
+        cmocka_unit_test(large_files_of_a_partition_become_several),
         cmocka_unit_test(what_does_not_fit_the_table_is_named_by_column),
         cmocka_unit_test(a_task_that_fails_leaves_no_file),
         cmocka_unit_test(a_directory_that_cannot_be_written_is_an_error),
