@@ -33,6 +33,10 @@ bench_bin_scheduler_bench_SOURCES = bench/scheduler_bench.c
 bench_bin_scheduler_bench_LDADD = $(core_libs)
 
 if HAVE_DUCKDB
+bench_programs += bench/bin/s3_serve
+bench_bin_s3_serve_SOURCES = tests/lib/s3_serve.c tests/lib/s3_server.c tests/lib/s3_server.h
+bench_bin_s3_serve_SOURCES += tests/lib/fake_api.c tests/lib/fake_api.h
+bench_bin_s3_serve_LDADD = $(run_libs)
 bench_programs += bench/bin/sql_bench
 bench_bin_sql_bench_SOURCES = bench/sql_bench.c
 bench_bin_sql_bench_LDADD = $(run_libs)

@@ -146,3 +146,38 @@ section_sqlbulk() {
     figure sql '10 million rows inserted: node, most resident' "$(peak_mb "$pid")" 'MB' '<= 60'
     stop_cluster
 }
+
+# What travels from a bucket: two of sixteen columns, once, and a condition that most row groups can't satisfy.
+s3_control() { curl -sS "$s3_endpoint/control/$1"; }
+s3_bytes() { s3_control stats | jq .bytes; }
+s3_query_ms() {
+    local begin
+    begin=$(now_ms)
+    clustersh -o csv -t -c "$1" >/dev/null
+    echo $(($(now_ms) - begin))
+}
+section_s3() {
+    local rows=1000000 columns='' i size two cold warm
+    s3_serve >"$work/s3.endpoint" &
+    pids+=($!)
+    until grep -qs http "$work/s3.endpoint"; do sleep 0.05; done
+    s3_endpoint=$(cat "$work/s3.endpoint")
+    start_cluster s3 1 -o sql.store=s3://bucket/lake -o sql.s3_endpoint="$s3_endpoint" -o sql.s3_region=eu-test-1 \
+        -o sql.s3_access_key=AKIATEST -o sql.s3_secret_key=secret/of+tests
+    for ((i = 1; i < 16; i++)); do columns="$columns, random() as c$i"; done
+    clustersh -c "create table wide as select i as id $columns from range($rows) r(i)" >/dev/null
+    size=$(clustersh -o json -c "show tables" | jq -r '.[0].name' | xargs -I{} curl -sS --unix-socket "${endpoint#unix:}" http://localhost/api/tables/{} | jq .bytes)
+    two=$((2 * 8 * rows))
+    s3_control 'reset?counted=part-' >/dev/null
+    cold=$(s3_query_ms "select sum(c3), max(c9) from wide")
+    figure s3 '2 of 16 columns: bytes that travel / of these columns' "$(ratio "$(s3_bytes)" "$two")" 'times' '<= 1.2'
+    figure s3 '  of the whole file' "$(ratio "$(s3_bytes)" "$size")" 'times'
+    s3_control 'reset?counted=part-' >/dev/null
+    warm=$(s3_query_ms "select sum(c3), max(c9) from wide")
+    figure s3 '  the same again: bytes' "$(s3_bytes)" 'bytes' '0'
+    figure s3 '  the first time, again' "$cold, $warm" 'ms'
+    s3_control 'reset?counted=part-' >/dev/null
+    clustersh -o csv -t -c "select sum(c5), max(c6) from wide where id between 400000 and 400100" >/dev/null
+    figure s3 'a range of 100 rows: bytes / of its columns' "$(ratio "$(s3_bytes)" $((3 * 8 * rows)))" 'times' '<= 0.3'
+    stop_cluster
+}

@@ -350,7 +350,7 @@ static void complete_upload(struct s3_server *s, struct fake_conn *conn,
         refuse(conn, 412, "PreconditionFailed");
         return;
     }
-    buf_init(&b, 64 << 20);
+    buf_init(&b, 512 << 20);
     for (unsigned i = 0; i < MEM_COUNT((*slot)->parts); i++) {
         char part[64];
         snprintf(part, sizeof part, "<PartNumber>%u</PartNumber><ETag>\"part%u\"</ETag>", i + 1,
@@ -378,7 +378,7 @@ static void list_objects(struct s3_server *s, struct fake_conn *conn,
     unsigned max = (unsigned)atoi(fake_param(request, "max-keys")), n = 0;
     bool more = false;
     struct buf b;
-    buf_init(&b, 64 << 20);
+    buf_init(&b, 512 << 20);
     if (max == 0 || max > S3_PAGE_MAX)
         max = S3_PAGE_MAX;
     for (struct s3_object *o = s->objects; o != NULL; o = o->next) {
