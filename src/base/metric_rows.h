@@ -18,7 +18,7 @@
     ROW(LOOP_TURNS, "clusterd_loop_turns_total", COUNTER, NONE, NO_BUCKETS, "", "Turns of the event loop") \
     ROW(LOOP_SLOW_TURNS, "clusterd_loop_slow_turns_total", COUNTER, NONE, NO_BUCKETS, "", "Turns of the event loop that took longer than 50 ms") \
     ROW(LOG_RECORDS, "clusterd_log_records_total", COUNTER, NONE, NO_BUCKETS, "level", "Records written to the daemon's own log") \
-    ROW(QUEUE_LENGTH, "clusterd_queue_length", GAUGE, NONE, NO_BUCKETS, "queue", "What waits or is under way: object_store, proposals, spawner (children), chat, http_client") \
+    ROW(QUEUE_LENGTH, "clusterd_queue_length", GAUGE, NONE, NO_BUCKETS, "queue", "What waits or is under way: proposals (Raft), spawner (commands), sql_tasks, object_store (operations), chat (messages)") \
     /* nodes */                                                                                    \
     ROW(HEARTBEATS_SENT, "clusterd_heartbeats_sent_total", COUNTER, NONE, NO_BUCKETS, "", "Heartbeats sent to the leader") \
     ROW(HEARTBEATS_RECEIVED, "clusterd_heartbeats_received_total", COUNTER, NONE, NO_BUCKETS, "peer", "Heartbeats received while this node leads") \

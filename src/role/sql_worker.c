@@ -420,6 +420,7 @@ static void sql_worker_on_collect(void *arg)
 {
     const struct sql_worker *worker = arg;
     struct object_cache_stats stats;
+    metric_series_set(metric_series(METRIC_QUEUE_LENGTH, "sql_tasks"), HASH_COUNT(worker->runs));
     if (worker->cache == NULL)
         return;
     object_cache_get_stats(worker->cache, &stats);

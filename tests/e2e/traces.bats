@@ -77,6 +77,26 @@ traced() { # runs curl with a context of its own: trace $1, span 00f067aa0ba902b
     [ "$(spans | jq -rs 'map(.traceId) | unique | join(" ")')" = $trace ]
 }
 
+@test "a job that outlives its leader is told once, by the next one, under the same span" {
+    start_collector
+    start_cluster 3 -o trace.endpoint="$COLLECTOR" -o trace.sample=0
+    trace=4bf92f3577b34da6a3ce929d0e0e4736 lead=$(leader)
+    other=$([ "$lead" = n1 ] && echo n2 || echo n1)
+    go=$BATS_TEST_TMPDIR/go
+    id=$(api -f -H "traceparent: 00-$trace-00f067aa0ba902b7-01" \
+        -d "{\"commands\":[\"until [ -e $go ]; do sleep 0.1; done\"],\"selector\":\"name=$other\"}" /api/jobs | jq -r .id)
+    wait_until 20 eval "[ \"\$(api -n $other /api/jobs/$id | jq .running)\" = 1 ]"
+    kill_node "$lead"
+    touch "$go"
+    [ "$(job_end "$id")" = completed ]
+    wait_until 20 count '.name == "job"' 1
+    wait_until 20 count '.name == "task"' 1
+    family $trace 00f067aa0ba902b7
+    [ "$(spans | jq -s '[.[] | select(.name == "job")] | length')" = 1 ]
+    [ "$(spans | jq -rs '.[] | select(.name == "job") | .node')" != "$lead" ]
+    [ "$(spans | jq -rs '(.[] | select(.name == "job") | .spanId) == (.[] | select(.name == "task") | .parentSpanId)')" = true ]
+}
+
 @test "a failed attempt and its job are errors in the trace, the retry is another span" {
     start_collector
     start_cluster 1 -o trace.endpoint="$COLLECTOR" -o trace.sample=1
@@ -110,6 +130,27 @@ traced() { # runs curl with a context of its own: trace $1, span 00f067aa0ba902b
     # one that fails
     traced aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa -d '{"sql":"select nothing from t"}' /api/sql | grep -q '"error"'
     wait_until 20 count '.name == "sql query" and .status.code == 2' 1
+}
+
+@test "what a task reads from a bucket is below the task" {
+    [ -e "$BATS_TEST_DIRNAME/../../third_party/duckdb/lib/libduckdb.so" ] || skip "no DuckDB here"
+    bucket=$(dirname "$collector")/s3_serve
+    [ -x "$bucket" ] || skip "make tests/lib/s3_serve first"
+    start_collector
+    "$bucket" >"$BATS_TEST_TMPDIR/endpoint" 3>&- &
+    export STARTED_PIDS=$! # stop_cluster ends it
+    wait_until 10 grep -q http "$BATS_TEST_TMPDIR/endpoint"
+    start_cluster 1 -o trace.endpoint="$COLLECTOR" -o trace.sample=0 -o sql.store=s3://bucket/lake -o sql.s3_endpoint="$(cat "$BATS_TEST_TMPDIR/endpoint")" \
+        -o sql.s3_region=eu-test-1 -o sql.s3_access_key=AKIATEST -o sql.s3_secret_key=secret/of+tests
+    clustersh -c 'create table t as select range as i from range(100000)'
+    trace=0af7651916cd43dd8448eb211c80319c
+    traced $trace -f -d '{"sql":"select sum(i) from t"}' /api/sql | grep -q '"done"'
+    wait_until 20 count '.name == "sql query"' 1
+    wait_until 20 count '.name == "object get"' 1
+    wait_until 20 family $trace 00f067aa0ba902b7
+    [ "$(spans | jq -rs '(map(select(.name == "sql task") | .spanId)) as $t | any(.[] | select(.name == "object get"); .parentSpanId as $p | $t | index($p) != null)')" = true ]
+    [ "$(spans | jq -rs '[.[] | select(.name == "object get") | .attributes["clusterd.object.result"]] | unique | join(" ")')" = ok ]
+    [ "$(value n1 'clusterd_object_cache_read_bytes_total{from="store"}')" -gt 0 ]
 }
 
 @test "a rollout's transaction is one trace over all nodes; a request of the data plane hands its context on" {
