@@ -272,6 +272,48 @@ static void feed_follow_events(struct feed *feed)
                     &handler);
 }
 
+/* What happened before the first frame: asked for once, between that frame and what follows it. */
+
+static void feed_on_earlier(void *arg, const char *bytes, size_t len)
+{
+    struct feed_stream *stream = arg;
+    if (len > 0 && stream->call != NULL)
+        model_read_earlier(stream->feed->model, bytes, len);
+}
+
+static void feed_end_earlier(struct feed *feed)
+{
+    feed_stream_stop(&feed->earlier);
+    model_end_earlier(feed->model);
+    feed->events.again_ms = clock_mono_ms();
+}
+
+static void feed_on_earlier_end(void *arg, const struct client_reply *reply)
+{
+    struct feed_stream *stream = arg;
+    (void)reply; /* without it the past begins with the frame */
+    stream->call = NULL;
+    feed_end_earlier(stream->feed);
+}
+
+static void feed_get_earlier(struct feed *feed)
+{
+    static const struct client_handler handler = {.data = feed_on_earlier,
+                                                  .done = feed_on_earlier_end};
+    int64_t frame_ms = model_live_ms(feed->model);
+    char at[CLOCK_RFC3339_MAX];
+    struct client_path path;
+    (void)client_path(&path, "events", NULL);
+    (void)client_path_param(&path, "since", clock_format_rfc3339(frame_ms - FEED_EARLIER_MS, at));
+    (void)client_path_param(&path, "level", "info");
+    feed->has_earlier = true;
+    feed_stream_get(&feed->earlier,
+                    client_path_param(&path, "until", clock_format_rfc3339(frame_ms, at)),
+                    CLIENT_BODY_LINES, &handler);
+    if (feed->earlier.call == NULL)
+        feed_end_earlier(feed);
+}
+
 /* Frame */
 
 static void feed_on_frame(void *arg, const struct client_reply *reply)
@@ -298,7 +340,10 @@ static void feed_on_frame(void *arg, const struct client_reply *reply)
     feed->lost_at_ms = 0;
     feed_say(feed, FEED_LIVE, "", "");
     int64_t now_ms = clock_mono_ms();
-    feed->events.again_ms = now_ms;
+    if (feed->has_earlier)
+        feed->events.again_ms = now_ms;
+    else
+        feed_get_earlier(feed);
     struct feed_stream *others[] = {&feed->vitals, &feed->chat, &feed->learn};
     for (size_t i = 0; i < MEM_COUNT(others); i++)
         if (others[i]->call == NULL)
@@ -397,6 +442,8 @@ static void feed_tick(struct feed *feed)
         feed_stream_stop(&feed->vitals);
         feed_stream_later(&feed->vitals, FEED_PAUSE_FIRST_MS);
     }
+    if (feed->earlier.call != NULL && now_ms - feed->earlier.heard_ms > FEED_EARLIER_WAIT_MS)
+        feed_end_earlier(feed);
     const char *trouble = client_trouble(feed->client);
     if (trouble != NULL && feed->state != FEED_LIVE && strcmp(trouble, feed->text) != 0)
         feed_say(feed, feed->state, trouble, feed->hint);
@@ -432,6 +479,8 @@ static int64_t feed_due_ms(const struct feed *feed)
     }
     if (feed->events.call != NULL && feed->events.heard_ms + FEED_STREAM_SILENT_MS < due_ms)
         due_ms = feed->events.heard_ms + FEED_STREAM_SILENT_MS + 1;
+    if (feed->earlier.call != NULL && feed->earlier.heard_ms + FEED_EARLIER_WAIT_MS < due_ms)
+        due_ms = feed->earlier.heard_ms + FEED_EARLIER_WAIT_MS + 1;
     int64_t often_ms = clock_mono_ms() + FEED_TICK_MS;
     return feed->state != FEED_LIVE && due_ms > often_ms ? often_ms : due_ms;
 }
@@ -492,9 +541,9 @@ static struct feed *feed_new(struct model *model)
     feed->epoll_fd = feed->timer_fd = -1;
     TAILQ_INIT(&feed->acts);
     struct feed_stream *const streams[] = {
-        &feed->frame, &feed->events,           &feed->vitals,          &feed->chat,
-        &feed->learn, &feed->past_frame,       &feed->past_events,     &feed->past_vitals,
-        &feed->tasks, &feed->output[0].stream, &feed->output[1].stream};
+        &feed->frame,       &feed->earlier, &feed->events,           &feed->vitals,
+        &feed->chat,        &feed->learn,   &feed->past_frame,       &feed->past_events,
+        &feed->past_vitals, &feed->tasks,   &feed->output[0].stream, &feed->output[1].stream};
     for (size_t i = 0; i < MEM_COUNT(streams); i++)
         *streams[i] = (struct feed_stream){.feed = feed, .again_ms = INT64_MAX};
     for (size_t i = 0; i < MEM_COUNT(feed->output); i++) {

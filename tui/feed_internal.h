@@ -21,6 +21,8 @@ enum {
     FEED_TASKS_PAGE = 1000,
     FEED_TASKS_MAX = 20000, /* of one job */
     FEED_OUTPUT_BACK_BYTES = 1024 * 1024,
+    FEED_EARLIER_MS = 10 * 60 * 1000, /* so much of the past is there at once */
+    FEED_EARLIER_WAIT_MS = 3000,
     FEED_ID_MAX = 600,
 };
 
@@ -68,7 +70,8 @@ struct feed {
     uint64_t generation;
     bool needs_frame;
 
-    struct feed_stream frame, events, vitals, chat, learn;
+    struct feed_stream frame, earlier, events, vitals, chat, learn;
+    bool has_earlier; /* events of before the first frame were asked for */
 
     struct feed_stream past_frame, past_events, past_vitals;
     int64_t seek_ms;

@@ -107,6 +107,11 @@ enum model_line_kind {
     MODEL_LINE_ERROR,     /* the stream ends, with this reason in `e` */
     MODEL_LINE_MALFORMED, /* counted */
 };
+/* Events of before the first frame, which has what they changed: they only stand in the list. Read
+ * them between the frame and the first event that follows it, in the order of arrival; then
+ * model_end_earlier(). Lines of another kind are ignored. */
+void model_read_earlier(struct model *model, const char *text, size_t len);
+void model_end_earlier(struct model *model);
 enum model_line_kind model_read_event(struct model *model, const char *text, size_t len,
                                       struct error *e);
 /* Before events come again after a break: until the next cursor they may begin earlier than what

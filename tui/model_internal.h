@@ -53,6 +53,8 @@ struct model_event {
 
 /* Takes a frame of the live state for later when it is time, and drops what is over the bounds. */
 void model_past_keep(struct model *model, bool now);
+/* Forgets the frames and begins with one of now. */
+void model_past_restart(struct model *model);
 /* Applies the patch of an event, if it has one. */
 void model_apply(struct model_state *state, const struct model_line *line);
 

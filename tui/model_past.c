@@ -96,6 +96,12 @@ void model_past_keep(struct model *model, bool now)
     model_past_trim(model);
 }
 
+void model_past_restart(struct model *model)
+{
+    model_past_drop_first(model, model->n_frames);
+    model_past_keep(model, true);
+}
+
 int64_t model_oldest_ms(const struct model *model)
 {
     for (size_t i = 0; i < model->n_frames; i++)

@@ -276,6 +276,38 @@ static void model_take_event(struct model *model, const struct model_parts *part
         model->generation++;
 }
 
+void model_read_earlier(struct model *model, const char *text, size_t len)
+{
+    struct model_parts parts;
+    struct model_line line;
+    if (!model_parts_read(model, &parts, text, len)) {
+        model_complain(model, "a line of the events", text, len);
+        return;
+    }
+    if (parts.offset[PART_ID] == SIZE_MAX || parts.offset[PART_KIND] == SIZE_MAX)
+        return;
+    model_parts_line(model, &parts, &line);
+    if (line.at_ms == 0)
+        return;
+    char *id = (char *)model->scratch.data + parts.offset[PART_ID];
+    char *colon = strrchr(id, ':');
+    if (colon == NULL || str_parse_u64(colon + 1, 0, UINT64_MAX - 1, &line.number) != 0)
+        return;
+    *colon = '\0';
+    if (line.source[0] == '\0')
+        line.source = id;
+    line.when_ms = line.at_ms < model->live_ms ? line.at_ms : model->live_ms;
+    (void)model_lines_add(model->events, &line);
+    model->generation++;
+}
+
+void model_end_earlier(struct model *model)
+{
+    /* what was added must not be applied again to a frame that has it */
+    model_past_restart(model);
+    model->generation++;
+}
+
 static void model_take_cursor(struct model *model, const struct model_parts *parts)
 {
     const char *at = model_part(model, parts, PART_AT);
