@@ -162,8 +162,12 @@ static void app_draw_status(struct app *app, struct grid *grid, int y)
         return;
     }
     int x = 1;
-    if (app_alert(app, text, sizeof text))
-        x = grid_text(grid, 0, y, grid->w, STYLE_ON(INK_TEXT, GROUND_ALERT), text) + 1;
+    if (app_alert(app, text, sizeof text)) {
+        /* a notice has room beside it */
+        x = grid_text(grid, 0, y, app->notice[0] != '\0' ? grid->w / 2 : grid->w,
+                      STYLE_ON(INK_TEXT, GROUND_ALERT), text) +
+            1;
+    }
     if (app->is_readonly && x + 12 < grid->w)
         x += grid_text(grid, x, y, grid->w - x, app_bar(INK_WARN, false), "read only") + 2;
     if (app->notice[0] != '\0')

@@ -4,13 +4,12 @@
 #include "tui/term_internal.h"
 
 #include <curses.h>
-#include <limits.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
-#include <wchar.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 enum {
     TERM_NC_PASTE_BEGIN = KEY_MAX - 8,
@@ -18,6 +17,7 @@ enum {
     TERM_NC_HOME,
     TERM_NC_END,
     TERM_PASTE_WAIT_MS = 1000,
+    TERM_SEQUENCE_MAX = 32,
 };
 
 static const struct {
@@ -54,18 +54,23 @@ void term_input_init(void)
     (void)define_key("\033[4~", TERM_NC_END);
 }
 
-/* Drops the rest of a sequence that nobody knows. True when it was one, false for a bare Esc. */
+/* Drops the rest of a sequence that nobody knows. False for a bare Esc; a key that came close
+ * behind one is a key. */
 static bool term_drop_sequence(void)
 {
-    wint_t c;
-    if (get_wch(&c) != OK)
+    int c = getch();
+    if (c == ERR)
         return false;
-    if (c == 'O')
-        return get_wch(&c) == OK || true;
-    if (c != '[')
+    if (c == 'O') {
+        (void)getch();
         return true;
-    for (int i = 0; i < 32 && get_wch(&c) == OK; i++) {
-        if (c >= 0x40 && c <= 0x7e)
+    }
+    if (c != '[') {
+        (void)ungetch(c);
+        return false;
+    }
+    for (int i = 0; i < TERM_SEQUENCE_MAX && (c = getch()) != ERR; i++) {
+        if (c >= 0x40 && c <= 0x7e && !(i == 0 && c == '['))
             break;
     }
     return true;
@@ -75,22 +80,15 @@ static struct term_input term_read_paste(void)
 {
     size_t len = 0;
     for (;;) {
-        wint_t c;
-        int rc = get_wch(&c);
-        if (rc == ERR) {
+        int c = getch();
+        if (c == TERM_NC_PASTE_END)
+            break;
+        if (c == ERR) {
             struct pollfd fd = {.fd = STDIN_FILENO, .events = POLLIN};
             if (poll(&fd, 1, TERM_PASTE_WAIT_MS) <= 0 || (fd.revents & POLLIN) == 0)
                 break;
-            continue;
-        }
-        if (rc == KEY_CODE_YES && c == TERM_NC_PASTE_END)
-            break;
-        char bytes[MB_LEN_MAX];
-        mbstate_t state = {0};
-        size_t n = rc == OK ? wcrtomb(bytes, (wchar_t)c, &state) : (size_t)-1;
-        if (n != (size_t)-1 && len + n <= sizeof term_one.paste) {
-            memcpy(term_one.paste + len, bytes, n);
-            len += n;
+        } else if (c < 0x100 && len < sizeof term_one.paste) {
+            term_one.paste[len++] = (char)c;
         }
     }
     return (struct term_input){.kind = TERM_INPUT_PASTE, .paste = term_one.paste, .paste_len = len};
@@ -113,7 +111,7 @@ static struct term_input term_read_mouse(void)
     return input;
 }
 
-static struct term_input term_read_code(wint_t code)
+static struct term_input term_read_code(int code)
 {
     struct term_input input = {.kind = TERM_INPUT_NONE};
     if (code == KEY_MOUSE)
@@ -121,7 +119,7 @@ static struct term_input term_read_code(wint_t code)
     if (code == TERM_NC_PASTE_BEGIN)
         return term_read_paste();
     for (size_t i = 0; i < MEM_COUNT(term_keys); i++) {
-        if ((wint_t)term_keys[i].from == code) {
+        if (term_keys[i].from == code) {
             input.kind = TERM_INPUT_KEY;
             input.key = term_keys[i].to;
         }
@@ -137,17 +135,41 @@ static bool term_is_closed(void)
     return (fd.revents & (POLLHUP | POLLERR | POLLNVAL)) != 0;
 }
 
+/* Takes a byte into the character that is under way; true when that is whole. Bytes that are no
+ * UTF-8 are dropped. */
+static bool term_take_byte(int byte, uint32_t *ch)
+{
+    char *have = term_one.partial;
+    if ((byte & 0xc0) != 0x80)
+        term_one.n_partial = 0;
+    have[term_one.n_partial++] = (char)byte;
+    size_t n = str_utf8_len(have, term_one.n_partial);
+    if (n == 0) {
+        /* one that can't become a character, or a first byte that has no more to come */
+        if (term_one.n_partial == sizeof term_one.partial || (unsigned char)have[0] < 0xc2)
+            term_one.n_partial = 0;
+        return false;
+    }
+    static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+    *ch = (unsigned char)have[0] & masks[n];
+    for (size_t i = 1; i < n; i++)
+        *ch = *ch << 6 | ((unsigned char)have[i] & 0x3f);
+    term_one.n_partial = 0;
+    return true;
+}
+
 struct term_input term_read(void)
 {
     for (;;) {
-        wint_t c;
-        int rc = get_wch(&c);
-        if (rc == ERR)
+        int c = getch();
+        if (c == ERR)
             return (struct term_input){.kind =
                                            term_is_closed() ? TERM_INPUT_CLOSED : TERM_INPUT_NONE};
-        struct term_input input = {.kind = TERM_INPUT_KEY, .key = c};
-        if (rc == KEY_CODE_YES)
+        struct term_input input = {.kind = TERM_INPUT_KEY, .key = (uint32_t)c};
+        if (c >= 0x100)
             input = term_read_code(c);
+        else if (!term_take_byte(c, &input.key))
+            input.kind = TERM_INPUT_NONE;
         else if (c == 0)
             input.key = TERM_KEY_CTRL_SPACE;
         else if (c == '\n')

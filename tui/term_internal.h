@@ -31,6 +31,8 @@ struct term_state {
     char rescue[TERM_RESCUE_MAX];
     size_t rescue_len;
     char paste[TERM_PASTE_MAX];
+    char partial[4]; /* bytes of a character that is not whole yet */
+    size_t n_partial;
 };
 
 extern struct term_state term_one;

@@ -447,6 +447,26 @@ static void the_past_is_shown_as_it_was_and_said_to_be(void **state)
     assert_hides(w, "offline");
 }
 
+static void what_happened_before_the_first_frame_is_told_and_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    static const char earlier[] =
+        "{\"id\":\"n1:7\",\"at\":\"2026-11-20T19:55:00.000Z\",\"kind\":\"node.online\","
+        "\"level\":\"info\",\"node\":\"n2\",\"text\":\"n2 was heard\",\"table\":\"nodes\","
+        "\"key\":\"n2\",\"row\":{\"state\":\"online\"}}";
+    model_read_earlier(w->model, earlier, sizeof earlier - 1);
+    model_read_earlier(w->model, "{\"cursor\":\"c\"}", 14);
+    model_end_earlier(w->model);
+    for (int i = 1; i < 20; i++)
+        add_event(w, i, "n1", "log.record", "info", "tick", "");
+    keys(w, "8");
+    assert_shows(w, "n2 was heard");
+    keys(w, "2[");
+    assert_shows(w, "THE PAST");
+    assert_shows(w, "offline"); /* as the frame has it, not as it was before */
+    assert_int_equal(model_lost(w->model), 0);
+}
+
 static void freezing_holds_the_screen_and_leaves_the_keys(void **state)
 {
     struct world *w = *state;
@@ -668,6 +688,7 @@ int main(void)
         APP_TEST(every_key_does_something_sane_in_every_place_at_every_size),
         APP_TEST(no_hostile_text_reaches_the_screen),
         APP_TEST(the_past_is_shown_as_it_was_and_said_to_be),
+        APP_TEST(what_happened_before_the_first_frame_is_told_and_changes_nothing),
         APP_TEST(freezing_holds_the_screen_and_leaves_the_keys),
         APP_TEST(one_log_of_the_marked_nodes),
         APP_TEST(commands_complete_and_explain_themselves),

@@ -1,0 +1,533 @@
+/* clustertop on terminals of several types and sizes, against a simulated cluster. */
+#include <locale.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/prng.h"
+#include "tests/lib/fake_top.h"
+#include "tests/lib/screen.h"
+
+enum { WORLD_ARGS_MAX = 8 };
+
+struct world {
+    char dir[64];
+    char socket_path[96];
+    char program[512];
+    struct fake_top *top;
+    struct screen *screen;
+};
+
+static int set_up(void **state)
+{
+    struct world *w = mem_zalloc(sizeof *w);
+    const char *build = getenv("TOP_BUILDDIR");
+    (void)snprintf(w->program, sizeof w->program, "%s/clustertop", build != NULL ? build : ".");
+    (void)snprintf(w->dir, sizeof w->dir, "/tmp/clustertop_pty.XXXXXX");
+    assert_non_null(mkdtemp(w->dir));
+    (void)snprintf(w->socket_path, sizeof w->socket_path, "%s/api.sock", w->dir);
+    char *endpoint = mem_printf("unix:%s", w->socket_path);
+    assert_int_equal(setenv("CLUSTERSH_ENDPOINT", endpoint, 1), 0);
+    assert_int_equal(setenv("LC_ALL", "C.UTF-8", 1), 0);
+    assert_int_equal(unsetenv("NO_COLOR"), 0);
+    free(endpoint);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+    screen_close(w->screen);
+    if (w->top != NULL)
+        fake_top_free(w->top);
+    (void)unlink(w->socket_path);
+    (void)rmdir(w->dir);
+    free(w);
+    return 0;
+}
+
+static void begin(struct world *w, unsigned nodes, double rate, bool is_hostile)
+{
+    w->top = fake_top_new(&(struct fake_top_options){.socket_path = w->socket_path,
+                                                     .nodes = nodes,
+                                                     .jobs = 12,
+                                                     .rate = rate,
+                                                     .with_vitals = true,
+                                                     .is_hostile = is_hostile,
+                                                     .seed = 7});
+}
+
+/* `option` may be NULL. */
+static struct screen *open_sized(struct world *w, const char *term, unsigned short rows,
+                                 unsigned short columns, const char *option)
+{
+    const char *const argv[] = {w->program, option, NULL};
+    screen_close(w->screen);
+    w->screen = screen_open(&(struct screen_options){argv, term, rows, columns});
+    return w->screen;
+}
+
+static struct screen *open_top(struct world *w)
+{
+    if (w->top == NULL)
+        begin(w, 3, 0, false);
+    struct screen *s = open_sized(w, "xterm-256color", 40, 120, NULL);
+    screen_wait(s, "3 nodes");
+    return s;
+}
+
+/* Whether the terminal is what it was: the last of what was written leaves the other screen. */
+static void assert_restored(struct screen *s)
+{
+    size_t len;
+    const char *raw = screen_raw(s, &len);
+    char *text = mem_strndup(raw, len);
+    const char *left = strstr(text, "\033[?1049l");
+    assert_non_null(left);
+    assert_null(strstr(left, "\033[?1049h"));
+    assert_non_null(strstr(text, "\033[?2004l"));
+    free(text);
+}
+
+static void it_shows_nodes_jobs_and_what_happens(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    screen_wait(s, "n3");
+    screen_type(s, "8");
+    fake_top_emit(w->top, 2, "log.record", "the second node says hello", "");
+    screen_wait(s, "the second node says hello");
+    screen_type(s, "q");
+    assert_int_equal(screen_wait_exit(s), 0);
+    assert_restored(s);
+}
+
+/* Terminals */
+
+static void assert_refused(struct world *w, const char *term, const char *why)
+{
+    struct screen *s = open_sized(w, term, 24, 80, NULL);
+    screen_wait(s, why);
+    screen_wait(s, "clustertop --once");
+    assert_int_equal(screen_wait_exit(s), 1);
+}
+
+static void terminals_that_cannot_be_drawn_on_are_refused_with_a_way_out(void **state)
+{
+    struct world *w = *state;
+    begin(w, 3, 0, false);
+    assert_refused(w, "dumb", "a terminal of the type 'dumb' can't be drawn on");
+    assert_refused(w, "no-such-terminal", "nothing is known about a terminal");
+    assert_refused(w, "", "TERM is not set");
+}
+
+static int run(const char *command, char *out, size_t size)
+{
+    FILE *f = popen(command, "r");
+    assert_non_null(f);
+    size_t n = fread(out, 1, size - 1, f);
+    out[n] = '\0';
+    int status = pclose(f);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void without_a_terminal_it_says_what_to_do_and_once_does_it(void **state)
+{
+    struct world *w = *state;
+    char out[65536];
+    char command[700];
+    begin(w, 3, 0, false);
+    (void)snprintf(command, sizeof command, "%s 2>&1 </dev/null", w->program);
+    assert_int_equal(run(command, out, sizeof out), 1);
+    assert_non_null(strstr(out, "is not a terminal"));
+    assert_non_null(strstr(out, "--once"));
+    (void)snprintf(command, sizeof command, "TERM= LC_ALL=C %s --once 2>&1 </dev/null", w->program);
+    assert_int_equal(run(command, out, sizeof out), 0);
+    assert_non_null(strstr(out, "Nodes"));
+    for (const char *s = out; *s != '\0'; s++)
+        assert_true(*s == '\n' || (*s >= ' ' && *s < 0x7f));
+    (void)snprintf(command, sizeof command, "%s --once -o json --view nodes 2>&1", w->program);
+    assert_int_equal(run(command, out, sizeof out), 0);
+    assert_non_null(strstr(out, "\"nodes\": ["));
+    fake_top_free(w->top);
+    w->top = NULL;
+    (void)snprintf(command, sizeof command, "%s -s unix:%s/none --once 2>&1", w->program, w->dir);
+    assert_int_equal(run(command, out, sizeof out), 2);
+}
+
+static void a_vt100_gets_neither_colours_nor_anything_beyond_ascii(void **state)
+{
+    struct world *w = *state;
+    begin(w, 3, 50, true);
+    struct screen *s = open_sized(w, "vt100", 24, 80, NULL);
+    static const char *const views[] = {"2", "3", "4", "5", "6", "7", "8", "1"};
+    for (size_t i = 0; i < MEM_COUNT(views); i++) {
+        screen_type(s, views[i]);
+        screen_wait(s, i == 7 ? "1 over" : views[i]);
+    }
+    screen_wait(s, "Nodes");
+    size_t len;
+    const char *raw = screen_raw(s, &len);
+    char *text = mem_strndup(raw, len);
+    for (size_t i = 0; i < len; i++)
+        assert_true((unsigned char)raw[i] < 0x80);
+    assert_null(strstr(text, "\033[3"));
+    assert_null(strstr(text, "38;5"));
+    free(text);
+}
+
+static void no_color_is_respected(void **state)
+{
+    struct world *w = *state;
+    size_t len;
+    assert_int_equal(setenv("NO_COLOR", "1", 1), 0);
+    struct screen *s = open_top(w);
+    const char *raw = screen_raw(s, &len);
+    char *text = mem_strndup(raw, len);
+    assert_null(strstr(text, "38;5"));
+    assert_null(strstr(text, "48;5"));
+    assert_null(strstr(text, "\033[39;49m"));
+    free(text);
+    assert_int_equal(unsetenv("NO_COLOR"), 0);
+}
+
+static void it_is_usable_from_40x10_to_300x100(void **state)
+{
+    static const unsigned short sizes[][2] = {{10, 40}, {24, 80}, {100, 300}};
+    struct world *w = *state;
+    begin(w, 40, 0, false);
+    for (size_t i = 0; i < MEM_COUNT(sizes); i++) {
+        struct screen *s = open_sized(w, "xterm-256color", sizes[i][0], sizes[i][1], NULL);
+        screen_type(s, "2");
+        screen_wait(s, "n2");
+        screen_type(s, "G");
+        screen_wait(s, "n40");
+        screen_type(s, "?");
+        screen_wait(s, "Nodes: who is there");
+        screen_type(s, "\033");
+        screen_wait_gone(s, "Nodes: who is there");
+        screen_type(s, "D");
+        screen_wait(s, "do it");
+        screen_type(s, "n");
+        screen_type(s, "q");
+        assert_int_equal(screen_wait_exit(s), 0);
+    }
+}
+
+static void a_terminal_of_one_cell_is_no_reason_to_crash(void **state)
+{
+    struct world *w = *state;
+    begin(w, 3, 50, false);
+    struct screen *s = open_sized(w, "xterm-256color", 1, 1, NULL);
+    screen_type(s, "12345678?\033:x\033Dn");
+    screen_resize(s, 24, 80);
+    screen_type(s, "2");
+    screen_wait(s, "2 nodes");
+    screen_resize(s, 1, 1);
+    screen_type(s, "q");
+    assert_int_equal(screen_wait_exit(s), 0);
+}
+
+static void resizing_at_any_moment_ends_in_a_whole_screen(void **state)
+{
+    struct world *w = *state;
+    struct prng prng;
+    begin(w, 30, 500, false);
+    struct screen *s = open_sized(w, "xterm-256color", 24, 80, NULL);
+    screen_wait(s, "1 over");
+    prng_init(&prng, 5);
+    for (int i = 0; i < 150; i++) {
+        char key[2] = {(char)('1' + (char)prng_below(&prng, 8)), '\0'};
+        screen_resize(s, (unsigned short)(1 + prng_below(&prng, 100)),
+                      (unsigned short)(1 + prng_below(&prng, 300)));
+        if (i % 3 == 0)
+            screen_type(s, key);
+    }
+    screen_resize(s, 40, 120);
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    screen_wait(s, "30 nodes");
+}
+
+/* Input */
+
+static void every_key_of_every_view_leaves_it_alive(void **state)
+{
+    static const char *const keys[] = {
+        "j",      "k",      "G",       "g",       " ",      "V",      "*",      "U",  "I",
+        ">",      "<",      "F",       "d",       "w",      "t",      "e",      "+",  "-",
+        "m",      "n",      "N",       "s",       "Z",      "Z",      "[",      "]",  "{",
+        "}",      "(",      ")",       "l",       "?x",     "Dn",     "Rn",     "Ln", "Tn",
+        "Kn",     "Pn",     "pn",      "fn",      "rn",     "An",     "@",      "\t", "\r",
+        "\033[A", "\033[B", "\033[5~", "\033[6~", "\033[F", "\033[H", "\033[Z",
+    };
+    struct world *w = *state;
+    begin(w, 5, 100, false);
+    struct screen *s = open_sized(w, "xterm-256color", 30, 100, NULL);
+    screen_wait(s, "1 over");
+    for (char view = '1'; view <= '8'; view++) {
+        for (size_t i = 0; i < MEM_COUNT(keys); i++) {
+            char text[32];
+            (void)snprintf(text, sizeof text, "%c%s", view, keys[i]);
+            screen_type(s, text);
+            if (i % 8 == 7) {
+                screen_type(s, "\033");
+                screen_wait(s, "   ");
+            }
+        }
+    }
+    /* each Esc may end a filter, marks, a place */
+    screen_type(s, "\033[F2/nosuchnode");
+    screen_wait(s, "/nosuchnode");
+    screen_type(s, "\rq");
+    assert_int_equal(screen_wait_exit(s), 0);
+    assert_restored(s);
+}
+
+static void an_action_asks_once_and_is_done(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    screen_type(s, "gD");
+    screen_wait(s, "drain node n1");
+    assert_null(fake_top_last_change(w->top));
+    screen_type(s, "y");
+    screen_wait(s, "done");
+    char *change = fake_top_last_change(w->top);
+    assert_non_null(change);
+    assert_non_null(strstr(change, "/api/nodes/n1/drain"));
+    free(change);
+}
+
+static void read_only_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    begin(w, 3, 0, false);
+    struct screen *s = open_sized(w, "xterm-256color", 40, 120, "--readonly");
+    screen_wait(s, "read only");
+    screen_type(s, "2D");
+    screen_wait(s, "not with --readonly");
+    screen_type(s, "y");
+    screen_type(s, "8");
+    screen_wait(s, "Logs");
+    assert_null(fake_top_last_change(w->top));
+}
+
+static void pasted_text_and_unknown_keys_do_nothing(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    screen_type(s, "\033[200~Dy\rq[[[\033[201~");
+    screen_wait(s, "pasted text goes to");
+    screen_type(s, "\033[99;7~\033[[z\033Oz\033[1;2P");
+    screen_type(s, "/\033[200~n2\n\033[201~");
+    screen_wait(s, "/n2");
+    screen_type(s, "\r");
+    screen_wait(s, "1 of 3");
+    assert_null(fake_top_last_change(w->top));
+    assert_null(strstr(screen_text(s), "THE PAST"));
+}
+
+static void input_that_is_no_utf8_is_survived(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_type(s, "\xff\xfe\xc3\xe2\x82\xf0\x9f\x98");
+    screen_type(s, "/\xff\xe2\x82\xac\xc3");
+    screen_type(s, "\033");
+    screen_type(s, "8");
+    screen_wait(s, "Logs");
+}
+
+static void the_mouse_reaches_what_it_clicks(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_type(s, "\033[<0;16;1M\033[<0;16;1m");
+    screen_wait(s, "heartbeats");
+}
+
+/* The cluster */
+
+static void a_burst_of_events_slows_nobody_down(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_type(s, "8");
+    screen_wait(s, "Logs");
+    for (int i = 0; i < 5; i++) {
+        fake_top_burst(w->top, 10000);
+        screen_type(s, i % 2 == 0 ? "2" : "8");
+        screen_wait(s, i % 2 == 0 ? "heartbeats" : "Logs");
+    }
+    fake_top_emit(w->top, 1, "log.record", "after the storm", "");
+    screen_type(s, "8");
+    screen_wait(s, "after the storm");
+    screen_type(s, "/after the st");
+    screen_wait(s, "1 of ");
+}
+
+static void when_the_server_goes_it_says_so_and_keeps_what_it_had(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    fake_top_stop(w->top);
+    screen_wait(s, "NOT CONNECTED");
+    screen_wait(s, "n3");
+    screen_type(s, "D");
+    screen_wait(s, "there is no connection");
+    fake_top_start(w->top);
+    screen_wait_gone(s, "NOT CONNECTED");
+    fake_top_emit(w->top, 1, "log.record", "back again", "");
+    screen_type(s, "8");
+    screen_wait(s, "back again");
+}
+
+static void without_a_server_it_waits_and_can_be_left(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_sized(w, "xterm-256color", 24, 80, NULL);
+    screen_wait(s, "connecting");
+    screen_type(s, "2?");
+    screen_wait(s, "Nodes: who");
+    screen_type(s, "\033q");
+    assert_int_equal(screen_wait_exit(s), 0);
+    assert_restored(s);
+}
+
+static void nothing_hostile_reaches_the_terminal(void **state)
+{
+    struct world *w = *state;
+    begin(w, 12, 300, true);
+    struct screen *s = open_sized(w, "xterm-256color", 40, 120, NULL);
+    static const char *const views[] = {"2", "3", "4", "4\r", "5", "6", "7", "8", "1"};
+    for (size_t i = 0; i < MEM_COUNT(views); i++) {
+        screen_type(s, views[i]);
+        fake_top_burst(w->top, 200);
+        screen_wait(s, "12 nodes");
+    }
+    screen_type(s, "q");
+    assert_int_equal(screen_wait_exit(s), 0);
+    size_t len;
+    const char *raw = screen_raw(s, &len);
+    char *text = mem_strndup(raw, len);
+    assert_null(strstr(text, "\033]"));        /* titles, clipboard */
+    assert_null(strstr(text, "\xe2\x80\xae")); /* direction */
+    assert_null(strstr(text, "\xc2\x9b"));     /* C1 */
+    assert_null(strchr(text, '\a'));
+    free(text);
+}
+
+/* The past */
+
+static void one_goes_back_in_time_and_returns(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    fake_top_burst(w->top, 2000);
+    fake_top_emit(w->top, 1, "log.record", "this is now", "");
+    screen_type(s, "8");
+    screen_wait(s, "this is now");
+    screen_type(s, "Z");
+    screen_wait(s, "FROZEN");
+    fake_top_emit(w->top, 1, "log.record", "nobody sees this yet", "");
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    screen_type(s, "8");
+    screen_wait(s, "this is now");
+    assert_null(strstr(screen_text(s), "nobody sees this yet"));
+    screen_type(s, "\033[F");
+    screen_wait(s, "nobody sees this yet");
+    screen_wait_gone(s, "FROZEN");
+}
+
+/* Signals */
+
+static void every_signal_leaves_the_terminal_as_it_was(void **state)
+{
+    static const int numbers[] = {SIGTERM, SIGHUP, SIGQUIT, SIGINT};
+    struct world *w = *state;
+    for (size_t i = 0; i < MEM_COUNT(numbers); i++) {
+        struct screen *s = open_top(w);
+        screen_signal(s, numbers[i]);
+        assert_int_equal(screen_wait_exit(s), numbers[i] == SIGINT ? 0 : 128 + numbers[i]);
+        assert_restored(s);
+    }
+}
+
+static void a_crash_leaves_the_terminal_as_it_was(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_signal(s, SIGABRT);
+    (void)screen_wait_exit(s);
+    assert_restored(s);
+}
+
+static void stopped_and_continued_it_draws_itself_anew(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_top(w);
+    screen_signal(s, SIGSTOP);
+    fake_top_emit(w->top, 1, "log.record", "while it slept", "");
+    screen_type(s, "8");
+    screen_signal(s, SIGCONT);
+    screen_wait(s, "while it slept");
+    screen_signal(s, SIGTSTP);
+    screen_signal(s, SIGCONT);
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+}
+
+#define PTY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        PTY_TEST(it_shows_nodes_jobs_and_what_happens),
+        PTY_TEST(terminals_that_cannot_be_drawn_on_are_refused_with_a_way_out),
+        PTY_TEST(without_a_terminal_it_says_what_to_do_and_once_does_it),
+        PTY_TEST(a_vt100_gets_neither_colours_nor_anything_beyond_ascii),
+        PTY_TEST(no_color_is_respected),
+        PTY_TEST(it_is_usable_from_40x10_to_300x100),
+        PTY_TEST(a_terminal_of_one_cell_is_no_reason_to_crash),
+        PTY_TEST(resizing_at_any_moment_ends_in_a_whole_screen),
+        PTY_TEST(every_key_of_every_view_leaves_it_alive),
+        PTY_TEST(an_action_asks_once_and_is_done),
+        PTY_TEST(read_only_changes_nothing),
+        PTY_TEST(pasted_text_and_unknown_keys_do_nothing),
+        PTY_TEST(input_that_is_no_utf8_is_survived),
+        PTY_TEST(the_mouse_reaches_what_it_clicks),
+        PTY_TEST(a_burst_of_events_slows_nobody_down),
+        PTY_TEST(when_the_server_goes_it_says_so_and_keeps_what_it_had),
+        PTY_TEST(without_a_server_it_waits_and_can_be_left),
+        PTY_TEST(nothing_hostile_reaches_the_terminal),
+        PTY_TEST(one_goes_back_in_time_and_returns),
+        PTY_TEST(every_signal_leaves_the_terminal_as_it_was),
+        PTY_TEST(a_crash_leaves_the_terminal_as_it_was),
+        PTY_TEST(stopped_and_continued_it_draws_itself_anew),
+    };
+    (void)setlocale(LC_ALL, "C.UTF-8");
+    (void)signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
