@@ -9,12 +9,6 @@ peak_mb() { awk '/VmHWM/ { printf "%.1f", $2 / 1024 }' "/proc/$1/status"; }
 # Forgets it.
 peak_reset() { echo 5 >"/proc/$1/clear_refs"; }
 
-# The node process behind a socket of `sockets`.
-socket_pid() {
-    local name=${1%/data/*}
-    pgrep -f -- "config ${name#unix:}/clusterd.yaml" | head -n 1
-}
-
 tpch_data() {
     tpch=${TPCH_DIR:-$work/tpch}
     [ -e "$tpch/orders.csv" ] && return
@@ -39,12 +33,12 @@ tpch_load() {
 tpch_figures() {
     local name=$1 threads=$2 wanted=$3 over
     tpch_bench -t "$threads" -r "$runs" run "$endpoint" "$work/$name.files" | tee "$out/$name.jsonl" |
-        jq -r '"\(.query) \(.ms) \(.bare_ms)"' >"$work/$name.queries"
+        jq -r '"\(.query) \(.ms) \(.bare_ms) \(.ratio)"' >"$work/$name.queries"
     figure tpch "$name: all queries, geometric mean, ours / DuckDB" \
-        "$(awk '{ s += log($2 / $3) } END { printf "%.3f", exp(s / NR) }' "$work/$name.queries")" 'x' "$wanted"
+        "$(awk '{ s += log($4) } END { printf "%.3f", exp(s / NR) }' "$work/$name.queries")" 'x' "$wanted"
     figure tpch "$name: all queries, sum, ours" "$(awk '{ s += $2 } END { printf "%.0f", s }' "$work/$name.queries")" 'ms'
     figure tpch "$name: all queries, sum, DuckDB" "$(awk '{ s += $3 } END { printf "%.0f", s }' "$work/$name.queries")" 'ms'
-    over=$(awk '$2 / $3 > 1.3 && $2 - $3 > 15 { printf "%sQ%s %.2f", n++ ? ", " : "", $1, $2 / $3 }' "$work/$name.queries")
+    over=$(awk '$4 > 1.3 && $2 - $3 > 15 { printf "%sQ%s %.2f", n++ ? ", " : "", $1, $4 }' "$work/$name.queries")
     figure tpch "$name: queries over 1.3 times and 15 ms more" "${over:-none}" ''
 }
 
@@ -106,7 +100,7 @@ section_sqlfiles() {
     until has_checkpoint sqlfiles || [ $((looks -= 1)) -le 0 ]; do sleep 0.1; done
     stop_cluster
     start_cluster sqlfiles 1
-    pid=$(socket_pid "$endpoint")
+    pid=$cluster_pid # one node is one process
     peak_reset "$pid"
     begin=$(now_ms)
     sql 'select count(*) from hundred' >/dev/null
@@ -132,7 +126,7 @@ section_sqlbulk() {
     have tpch_bench || return 0
     tpch_data
     start_cluster sqlbulk 1 -o "sql.paths=$tpch"
-    pid=$(socket_pid "$endpoint")
+    pid=$cluster_pid # one node is one process
     sql "create table c as select * from read_parquet('$tpch/orders-0.parquet') limit 0" >/dev/null
     repeat copy_round
     figure sql "COPY of $(($(stat -c %s "$tpch/orders.csv") / 1000000)) MB of csv" "$(median <"$work/copy.ours")" 'ms'

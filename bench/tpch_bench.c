@@ -6,7 +6,8 @@
  *        tpch_bench copy [-t THREADS] CSV   DuckDB's own COPY of orders.csv to Parquet
  *
  * FILES has a line "TABLE PATH" for each file of each table. `run` prints for each query a JSON
- * object: query, ms and bare_ms (medians; both ran once before, then in turn); `copy` prints ms. */
+ * object: query, ms and bare_ms (medians; both ran once before, then in turn), ratio (the median of
+ * the rounds' own); `copy` prints ms. */
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,6 +200,7 @@ static int tpch_bench_run(unsigned threads, unsigned rounds, const char *endpoin
     struct sql_client *client = sql_client_open(endpoint);
     for (unsigned char q = 0; q < TPCH_QUERIES; q++) {
         double ours[TPCH_BENCH_ROUNDS_MAX], theirs[TPCH_BENCH_ROUNDS_MAX];
+        double ratios[TPCH_BENCH_ROUNDS_MAX];
         if (only != NULL && atoi(only) != q + 1)
             continue;
         (void)tpch_bench_ours(client, tpch_queries[q]);
@@ -206,9 +208,11 @@ static int tpch_bench_run(unsigned threads, unsigned rounds, const char *endpoin
         for (unsigned r = 0; r < rounds; r++) {
             ours[r] = tpch_bench_ours(client, tpch_queries[q]);
             theirs[r] = tpch_bench_theirs(to, from, q);
+            ratios[r] = ours[r] / theirs[r];
         }
-        printf("{\"query\":%u,\"ms\":%.3f,\"bare_ms\":%.3f}\n", q + 1U,
-               tpch_bench_median(ours, rounds), tpch_bench_median(theirs, rounds));
+        printf("{\"query\":%u,\"ms\":%.3f,\"bare_ms\":%.3f,\"ratio\":%.4f}\n", q + 1U,
+               tpch_bench_median(ours, rounds), tpch_bench_median(theirs, rounds),
+               tpch_bench_median(ratios, rounds));
         fflush(stdout);
     }
     sql_client_close(client);
