@@ -79,6 +79,7 @@ libcore_a_SOURCES += src/core/sql_items.c
 libcore_a_SOURCES += src/core/sql_key.c
 libcore_a_SOURCES += src/core/sql_names.c
 libcore_a_SOURCES += src/core/sql_nest.c
+libcore_a_SOURCES += src/core/sql_places.c src/core/sql_places.h
 libcore_a_SOURCES += src/core/sql_plan.c src/core/sql_plan.h
 libcore_a_SOURCES += src/core/sql_refs.c
 libcore_a_SOURCES += src/core/sql_scope.c

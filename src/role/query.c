@@ -305,6 +305,7 @@ static int queries_start(struct node *node, void **self, struct error *e)
     (void)e;
     struct queries *role = mem_zalloc(sizeof *role);
     role->node = node;
+    role->places = sql_places_new();
     TAILQ_INIT(&role->all);
     http_router_add(node_router(node), queries_routes, MEM_COUNT(queries_routes), role);
     metric_add_collector(queries_collect, role);
@@ -333,7 +334,9 @@ static void queries_stop(void *self)
 
 static void queries_free(void *self)
 {
+    struct queries *role = self;
     metric_remove_collector(queries_collect, self);
+    sql_places_free(role->places);
     query_events_free(self);
     free(self);
 }

@@ -1,5 +1,6 @@
 /* Between the files of role/query. A statement goes: query.c takes and admits it, query_statement.c
  * decides what to do, query_read.c parses, takes snapshots, plans, query_stage.c runs stages,
+ * query_message.c says what a task is told, query_places.c where it runs,
  * query_out.c writes the answer, query_write.c and query_show.c do the statements that aren't
  * queries. */
 #ifndef ROLE_QUERY_INTERNAL_H
@@ -12,12 +13,16 @@
 #include "base/trace.h"
 #include "base/uuid.h"
 #include "core/delta_log.h"
+#include "core/sql_places.h"
 #include "core/sql_plan.h"
 #include "role/node.h"
 #include "role/query.h"
 #include "role/query_cluster.h"
 #include "role/tables.h"
 #include "wire/sql.pb-c.h"
+
+/* Credit of a task whose rows wait for those of another. */
+enum { QUERY_HELD_BYTES = 256 * 1024 };
 
 struct object_call;
 struct queries;
@@ -60,6 +65,7 @@ struct query_rows {
 struct query_task {
     struct query *query;
     size_t index;
+    uint64_t place; /* the node that its first attempt goes to; 0: any */
     struct query_attempt attempts[QUERY_ATTEMPTS_MAX];
     unsigned attempts_n;
     bool done;
@@ -176,6 +182,7 @@ struct queries {
     struct node *node;
     bool stopped;
     unsigned running_n, waiting_n;
+    struct sql_places *places;
     struct query_events *events;
     TAILQ_HEAD(, query) all; /* waiting ones in order of arrival */
 };
@@ -226,10 +233,17 @@ void query_stages_done(struct query *q); /* cancels what runs, frees */
 void query_give_credit(struct query *q);
 /* Gives a second attempt to a task that takes much longer than its siblings. */
 void query_look_for_stragglers(struct query *q);
+
+/* query_places.c: sends the tasks of the stage that begins to nodes that have read their files;
+ * notes that one has. */
+void query_places_choose(struct query *q);
+void query_places_note(struct query *q, const struct query_task *task, uint64_t node);
+
+/* query_message.c. A column as messages have it. */
+Wire__SqlColumn *query_column(const char *name, const char *type, bool partition, bool not_null);
 /* The message of a task; free with wire__sql_run_task__free_unpacked(). */
 Wire__SqlRunTask *query_task_message(struct query *q, const struct query_task *task,
                                      unsigned attempt);
-
 /* What the executors see of a table: its files from `first` to `end` of input->files. */
 Wire__SqlInput *query_table_input(const struct query_table *table, const struct sql_input *input,
                                   size_t first, size_t end);

@@ -116,6 +116,22 @@ all_online() {
     wait_until 10 eval '[ -z "$(find "$CLUSTER_DIR" -path "*shuffle*" -name "*.parquet")" ]'
 }
 
+# Which node ran which task of the first stage, with that node coordinating.
+places() {
+    clustersh -s "unix:$(socket_of "$1")" -c "explain analyze select count(*), sum(id) from facts where id >= 0" |
+        sed -n '/stage 1 ran/,/stage 2 ran/p' | grep -o 'task [0-9]* on n[0-9]*'
+}
+
+@test "the parts of a table are read by the same nodes again, and by those that others would choose" {
+    start_facts
+    first=$(places n2)
+    [ "$(grep -o 'n[0-9]$' <<<"$first" | sort | xargs)" = "n1 n2 n3" ]
+    [ "$(places n3)" = "$first" ]
+    [ "$(places n2)" = "$first" ]
+    first=$(places n1) # it knows where the table was read when it was made
+    [ "$(places n1)" = "$first" ]
+}
+
 @test "a worker that is killed while a query runs is replaced by another" {
     start_facts
     clustersh -o csv -t -c "select count(*), sum(a.id % 7 + b.id % 5) from facts a, facts b where a.k = b.k and a.id % 3 = 0" >"$BATS_TEST_TMPDIR/out" 2>"$BATS_TEST_TMPDIR/err" &
