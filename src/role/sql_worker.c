@@ -18,6 +18,8 @@
 #include "base/trace.h"
 #include "role/sql_worker_internal.h"
 #include "run/object_cache.h"
+#include "run/object_store.h"
+#include "wire/lake_path.h"
 
 static const struct log_about sql_worker_log = {.role = "sql_worker"};
 
@@ -26,7 +28,8 @@ static const struct log_about sql_worker_log = {.role = "sql_worker"};
 static void sql_run_free(struct sql_run *run)
 {
     struct sql_run_held *held;
-    HASH_DEL(run->worker->runs, run);
+    if (!run->is_detached)
+        HASH_DEL(run->worker->runs, run);
     while ((held = STAILQ_FIRST(&run->held)) != NULL) {
         STAILQ_REMOVE_HEAD(&run->held, entry);
         wire_free(held->update);
@@ -39,6 +42,8 @@ static void sql_run_free(struct sql_run *run)
     if (run->last != NULL)
         wire_free(&run->last->base);
     trace_end(run->span, ERR_CANCELLED, NULL);
+    free(run->shuffle_root);
+    free(run->shuffle_dir);
     free(run);
 }
 
@@ -193,9 +198,46 @@ static void sql_run_end_remote(struct sql_run *run, const Wire__SqlTaskUpdate *u
     wire_free(&last->base);
 }
 
+static void sql_run_on_swept(void *arg, const struct object_result *result)
+{
+    (void)arg;
+    (void)result;
+}
+
+/* What an attempt that nobody wants any more has written of a shuffle. */
+static void sql_run_sweep(const struct sql_run *run)
+{
+    struct object_store *store = node_lake(run->worker->node)->objects;
+    if (run->shuffle_dir == NULL || store == NULL)
+        return;
+    struct object_request request = {.verb = OBJECT_DELETE_PREFIX,
+                                     .place = run->shuffle_root,
+                                     .key = run->shuffle_dir,
+                                     .on_done = sql_run_on_swept};
+    (void)object_store_call(store, &request);
+}
+
+static void sql_run_remember_shuffle(struct sql_run *run, const Wire__SqlRunTask *task)
+{
+    const Wire__SqlOutput *output = task->fragment != NULL ? task->fragment->output : NULL;
+    const char *path = output != NULL && output->n_paths > 0 ? output->paths[0] : "";
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL || !lake_key_is_shuffle(path))
+        return;
+    run->shuffle_root = mem_strdup(output->root);
+    run->shuffle_dir = mem_strndup(path, (size_t)(slash - path));
+}
+
 static void sql_run_on_update(void *arg, const Wire__SqlTaskUpdate *update)
 {
     struct sql_run *run = arg;
+    if (update->done != NULL && run->is_cancelled)
+        sql_run_sweep(run);
+    if (run->is_detached) {
+        if (update->done != NULL)
+            sql_run_free(run);
+        return;
+    }
     if (update->done != NULL && run->remote != NULL)
         sql_run_end_remote(run, update);
     else if (update->done != NULL)
@@ -347,6 +389,7 @@ static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage 
     sql_run_name(run, task);
     sql_run_trace(run, task);
     STAILQ_INIT(&run->held);
+    sql_run_remember_shuffle(run, task);
     loop_timer_init(&run->retry, node_loop(worker->node), sql_run_on_retry, run);
     HASH_ADD(hh, worker->runs, key, sizeof run->key, run);
     bool is_remote = sql_remote_is_needed(task);
@@ -387,20 +430,26 @@ static void sql_worker_on_cancel(void *self, uint64_t from, const ProtobufCMessa
         sql_queue_remove(worker->queue, run);
         sql_worker_tell_failure(worker, &run->key, run, &e, "cancelled", false);
     } else if (run->job != NULL) {
+        run->is_cancelled = true;
         executor_cancel(run->job, ERR_CANCELLED, "cancelled");
     } else if (!run->has_ended) {
         sql_worker_tell_failure(worker, &run->key, run, &e, "cancelled", false);
     }
 }
 
-/* Nobody waits for it any more; takes the run. */
+/* Nobody waits for it any more; takes the run, which ends with its job. */
 static void sql_run_drop(struct sql_run *run)
 {
     if (run->session != NULL)
         sql_queue_remove(run->worker->queue, run);
-    if (run->job != NULL)
-        executor_drop(run->job);
-    sql_run_free(run);
+    if (run->job == NULL) {
+        sql_run_free(run);
+        return;
+    }
+    HASH_DEL(run->worker->runs, run);
+    run->is_detached = true;
+    run->is_cancelled = true;
+    executor_cancel(run->job, ERR_CANCELLED, "cancelled");
 }
 
 static void sql_worker_on_link(void *self, uint64_t peer, uint64_t session)

@@ -41,6 +41,10 @@ struct sql_run {
     struct executor_job *job;    /* while it runs */
     Wire__SqlTaskUpdate *last;   /* of the executor, while its files are put */
     bool has_ended;              /* its last update is held */
+    bool is_cancelled;
+    bool is_detached;   /* nobody waits for it: not in `runs`, ends with its job */
+    char *shuffle_root; /* where it writes shuffle files; NULL: it doesn't */
+    char *shuffle_dir;
     int64_t since_us;
     struct trace_span *span;   /* NULL: not traced */
     char query[UUID_TEXT_MAX]; /* whose task it is */
