@@ -12,6 +12,7 @@
 #include "base/metric.h"
 #include "base/str.h"
 #include "clusterd_cli.h"
+#include "clusterd_report.h"
 #include "config.h"
 #include "daemon.h"
 #include "dev.h"
@@ -25,6 +26,8 @@ struct clusterd_options {
     const char *config;
     const char *data;
     unsigned nodes;
+    const char *since;
+    const char *socket;
     bool announce;
     bool restart;
     const char *settings[CLUSTERD_SETTINGS_MAX];
@@ -38,6 +41,7 @@ static int clusterd_dev(const struct clusterd_options *options);
 static int clusterd_init(const struct clusterd_options *options);
 static int clusterd_config(const struct clusterd_options *options);
 static int clusterd_metrics(const struct clusterd_options *options);
+static int clusterd_report(const struct clusterd_options *options);
 static int clusterd_version(const struct clusterd_options *options);
 static int clusterd_help(const struct clusterd_options *options);
 
@@ -45,9 +49,9 @@ static const struct {
     const char *name; /* as in cli_commands */
     int (*run)(const struct clusterd_options *options);
 } clusterd_runs[] = {
-    {"run", clusterd_run},       {"dev", clusterd_dev},         {"init", clusterd_init},
-    {"config", clusterd_config}, {"metrics", clusterd_metrics}, {"version", clusterd_version},
-    {"help", clusterd_help},
+    {"run", clusterd_run},         {"dev", clusterd_dev},         {"init", clusterd_init},
+    {"config", clusterd_config},   {"metrics", clusterd_metrics}, {"report", clusterd_report},
+    {"version", clusterd_version}, {"help", clusterd_help},
 };
 
 static int clusterd_usage_error(const char *text, const char *what)
@@ -78,6 +82,13 @@ static int clusterd_metrics(const struct clusterd_options *options)
     int status = fwrite(table.data, 1, table.len, stdout) == table.len ? 0 : 1;
     buf_done(&table);
     return status;
+}
+
+static int clusterd_report(const struct clusterd_options *options)
+{
+    if (options->args_n != 1)
+        return clusterd_usage_error("report needs one FILE", "");
+    return clusterd_report_run(options->args[0], options->since, options->socket);
 }
 
 static int clusterd_version(const struct clusterd_options *options)
@@ -241,6 +252,12 @@ static int clusterd_take(const struct cli_command *command, int option,
         if (str_parse_u64(optarg, 1, DEV_NODES_MAX, &nodes) < 0)
             return clusterd_usage_error("--nodes must be from 1 to 50, not ", optarg);
         options->nodes = (unsigned)nodes;
+        break;
+    case 's':
+        options->since = optarg;
+        break;
+    case 'S':
+        options->socket = optarg;
         break;
     case 'a':
         options->announce = true;

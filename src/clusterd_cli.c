@@ -17,6 +17,10 @@ const struct cli_option cli_options[] = {
     {'n', true, "nodes", CLI_COUNT, "N", "how many nodes, 1 to 50; default 1"},
     {'d', true, "data", CLI_FOLDER, "DIR", "where they keep their data; default ./clusterd-dev"},
     {'R', false, "no-restart", CLI_FLAG, NULL, "don't start nodes again that died"},
+    {'s', false, "since", CLI_COUNT, "TIME",
+     "from this time on, or for so long back: 2026-11-20T20:15:00Z, 1h; default: all that is kept"},
+    {'S', false, "socket", CLI_FILE, "PATH",
+     "Unix socket of a node; default $CLUSTERSH_ENDPOINT, then the usual place"},
     {'h', true, "help", CLI_FLAG, NULL, "print the help"},
     {.name = NULL},
 };
@@ -51,6 +55,13 @@ const struct cli_command cli_commands[] = {
     {"metrics", "", "print a table of the metrics that nodes expose",
      "Markdown, a line for each: name, type, meaning. Nodes serve them at /metrics of the API.",
      "h", NULL, CLI_FLAG, 0},
+    {"report", "[--since TIME] [--socket PATH] FILE",
+     "write all that is known of the cluster to FILE",
+     "One archive (.tar.zst) with the state of the cluster, now and before, its events, vitals, "
+     "the "
+     "last messages of the chat, logs, and the nodes' configurations without secrets. clustertop "
+     "--replay FILE opens it without a cluster.",
+     "sSh", NULL, CLI_FILE, 1},
     {"version", "", "print the version", NULL, "h", NULL, CLI_FLAG, 0},
     {"help", "", "print this", NULL, "h", NULL, CLI_FLAG, 0},
     {.name = NULL},

@@ -50,6 +50,8 @@ void chat_api_put_reply(struct chat_api *api, struct buf *out, const struct orde
 /* The HTTP status and the words for a reply's code. */
 void chat_api_explain(const struct order_reply *reply, struct error *e, const char **hint);
 
+/* A message as a line of the API. */
+void chat_api_put_message(struct chat_api *api, struct buf *out, const struct order_entry *entry);
 void chat_api_get_messages(struct http_request *req, void *arg);
 void chat_api_tails_delivered(struct chat_api *api);
 void chat_api_tails_stop(struct chat_api *api);

@@ -141,8 +141,28 @@ static void chat_member_rows(void *arg, struct event_rows *rows, unsigned slice)
     }
 }
 
+/* The last messages, as far as they are in memory. */
+static void chat_last_messages(void *arg, struct buf *out)
+{
+    enum { CHAT_REPORT_SEQS = 10000 };
+    struct chat_api *api = arg;
+    struct chat *chat = api->chat;
+    struct order_view view;
+    if (chat->order == NULL)
+        return;
+    order_view(chat->order, &view);
+    uint64_t from =
+        view.delivered_seq > CHAT_REPORT_SEQS ? view.delivered_seq - CHAT_REPORT_SEQS : 1;
+    for (uint64_t seq = from; seq <= view.delivered_seq; seq++) {
+        const struct order_entry *entry = order_entry(chat->order, seq);
+        if (entry != NULL && entry->type == ORDER_ENTRY_MESSAGE)
+            chat_api_put_message(api, out, entry);
+    }
+}
+
 void chat_api_add_source(struct chat_api *api)
 {
+    events_set_messages(api->chat->node, chat_last_messages, api);
     events_add_source(
         api->chat->node,
         &(struct event_source){.table = "chat", .whole = true, .fn = chat_member_rows, .arg = api});

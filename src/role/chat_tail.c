@@ -91,11 +91,10 @@ static void flush(struct chat_tail *tail)
     buf_clear(&tail->out);
 }
 
-static void put_message(struct chat_tail *tail, const struct order_entry *entry)
+void chat_api_put_message(struct chat_api *api, struct buf *out, const struct order_entry *entry)
 {
-    struct buf *out = &tail->out;
     (void)buf_printf(out, "{\"seq\":%" PRIu64 ",\"at\":\"", entry->seq);
-    (void)buf_append_str(out, chat_line_time(&tail->api->clock, entry->wall_ms));
+    (void)buf_append_str(out, chat_line_time(&api->clock, entry->wall_ms));
     (void)buf_append_str(out, "\",\"channel\":");
     (void)json_text_append(out, entry->channel, entry->channel_len);
     (void)buf_append_str(out, ",\"from\":");
@@ -128,7 +127,7 @@ static bool take(struct chat_tail *tail, const struct order_entry *entry)
     tail->next = entry->seq + 1;
     if (is_wanted(tail, entry)) {
         if (entry->type == ORDER_ENTRY_MESSAGE)
-            put_message(tail, entry);
+            chat_api_put_message(tail->api, &tail->out, entry);
         else
             put_system(tail, entry);
         tail->left--;

@@ -31,6 +31,15 @@ struct events *events_of(const struct node *node)
     return node_events(node);
 }
 
+void events_set_messages(struct node *node, void (*fn)(void *arg, struct buf *out), void *arg)
+{
+    struct events *events = events_of(node);
+    if (events == NULL)
+        return;
+    events->messages.fn = fn;
+    events->messages.arg = arg;
+}
+
 bool events_enabled(const struct node *node)
 {
     return node_events(node) != NULL;
@@ -369,6 +378,7 @@ static int events_start(struct node *node, void **self, struct error *e)
     TAILQ_INIT(&events->readers);
     TAILQ_INIT(&events->relays);
     TAILQ_INIT(&events->pasts);
+    TAILQ_INIT(&events->reports);
     events_log_start(events); /* what goes wrong from here on is an event too */
     bool skipped = events_open(events);
     loop_hook_init(&events->hook, node_loop(node), LOOP_PHASE_FLUSH, events_on_hook, events);
@@ -416,6 +426,7 @@ static void events_free(void *self)
 {
     struct events *events = self;
     node_set_events(events->node, NULL);
+    events_reports_end(events);
     loop_hook_disarm(&events->hook);
     loop_timer_stop(&events->timer);
     events_collect_free(events);

@@ -75,6 +75,9 @@ void events_begin(struct node *node);
  */
 void events_found_row(struct node *node, const char *table, const char *key, json_t *row);
 
+/* The last messages of the chat as JSON lines, for reports. */
+void events_set_messages(struct node *node, void (*fn)(void *arg, struct buf *out), void *arg);
+
 /* A heartbeat of a node has come to this leader. */
 void events_heard(struct node *node, uint64_t from, const Wire__Vitals *vitals);
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "role/api_json.h"
 #include "role/events_internal.h"
@@ -20,6 +21,7 @@ struct events_client {
     uint64_t call;                /* or of the collector; 0: none */
     uint64_t collector;
     uint64_t owed; /* bytes of credit that wait for the client */
+    bool report;
     bool full;
 };
 
@@ -34,7 +36,14 @@ static void client_free(struct events_client *client)
 static void client_end(struct events_client *client, const struct error *e)
 {
     struct http_request *req = client->req;
+    bool report = client->report;
     client_free(client);
+    if (e != NULL && report) {
+        log_warn(LOG_ABOUT(.role = "events", .code = e->code), "a report was not made: %s",
+                 e->text);
+        http_stream_abort(req); /* a part only */
+        return;
+    }
     if (e != NULL) {
         json_t *json = json_pack("{s:{s:s, s:o}}", "error", "code", err_name(e->code), "message",
                                  api_json_text(e->text));
@@ -144,12 +153,12 @@ static void client_pass(struct events_client *client, bool follow)
                              true, 0, client_on_chunk, client);
 }
 
-static void events_stream(struct events *events, struct http_request *req, bool vitals)
+static void events_stream(struct events *events, struct http_request *req, enum events_what what)
 {
     struct events_query query;
     struct error e = {0};
     const char *hint = NULL;
-    if (events_query_parse(events, http_request_target(req), vitals, &query, &e) < 0) {
+    if (events_query_parse(events, http_request_target(req), what, &query, &e) < 0) {
         http_reply_failure(req, &e, "docs/events.md shows the parameters");
         return;
     }
@@ -167,7 +176,9 @@ static void events_stream(struct events *events, struct http_request *req, bool 
     struct events_client *client = mem_zalloc(sizeof *client);
     client->events = events;
     client->req = req;
-    http_stream_begin(req, 200, "application/x-ndjson", HTTP_STREAM_CHUNKED);
+    client->report = what == EVENTS_OF_REPORT;
+    http_stream_begin(req, 200, client->report ? "application/x-tar" : "application/x-ndjson",
+                      HTTP_STREAM_CHUNKED);
     http_request_on_close(req, client_on_close, client);
     http_stream_on_drain(req, client_on_drain, client);
     struct events_out out = {.write = client_write, .end = client_on_end, .arg = client};
@@ -180,12 +191,23 @@ static void events_stream(struct events *events, struct http_request *req, bool 
 
 static void events_get_events(struct http_request *req, void *arg)
 {
-    events_stream(arg, req, false);
+    events_stream(arg, req, EVENTS_OF_STREAM);
 }
 
 static void events_get_vitals(struct http_request *req, void *arg)
 {
-    events_stream(arg, req, true);
+    events_stream(arg, req, EVENTS_OF_VITALS);
+}
+
+static void events_get_report(struct http_request *req, void *arg)
+{
+    events_stream(arg, req, EVENTS_OF_REPORT);
+}
+
+static void events_get_settings(struct http_request *req, void *arg)
+{
+    const struct events *events = arg;
+    http_reply_json(req, 200, events_report_settings(events->node));
 }
 
 static void events_get_frame(struct http_request *req, void *arg)
@@ -225,6 +247,11 @@ static const struct http_route events_routes[] = {
      .flags = HTTP_ROUTE_STREAM,
      .handler = events_get_vitals},
     {.method = "GET", .path = "/api/frame", .handler = events_get_frame},
+    {.method = "GET",
+     .path = "/api/report",
+     .flags = HTTP_ROUTE_STREAM,
+     .handler = events_get_report},
+    {.method = "GET", .path = "/api/settings", .handler = events_get_settings},
 };
 
 void events_api_add_routes(struct events *events)

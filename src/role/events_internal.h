@@ -61,9 +61,11 @@ struct events_pulse {
 };
 
 struct events_past;
+struct events_report_job;
 struct events_reader;
 struct events_relay;
 TAILQ_HEAD(events_pasts, events_past);
+TAILQ_HEAD(events_report_jobs, events_report_job);
 TAILQ_HEAD(events_readers, events_reader);
 TAILQ_HEAD(events_relays, events_relay);
 
@@ -117,6 +119,11 @@ struct events {
     struct events_relays relays;
     unsigned readers_n;        /* both */
     struct events_pasts pasts; /* frames of the past that are being made */
+    struct events_report_jobs reports;
+    struct {
+        void (*fn)(void *arg, struct buf *out);
+        void *arg;
+    } messages; /* of the chat */
 };
 
 /* ---- events.c ---- */
@@ -169,13 +176,17 @@ void events_vitals_tick(struct events *events);
 void events_vitals_print(struct events *events, const char *name, struct buf *out);
 void events_vitals_clear(struct events *events);
 /* One line. */
-int events_vitals_line(const struct events *events, const struct vitals_tick *tick,
+typedef const char *(*events_name_fn)(const void *arg, uint64_t node);
+int events_vitals_line(events_name_fn name, const void *arg, const struct vitals_tick *tick,
                        const struct nodeset *only, struct buf *out);
 
 /* ---- events_query.c: what a request asks for ---- */
 
+enum events_what { EVENTS_OF_STREAM, EVENTS_OF_VITALS, EVENTS_OF_REPORT };
+
 struct events_query {
     bool vitals;
+    bool report; /* the archive, not lines */
     bool follow;
     bool has_since, has_until, has_cursor;
     int64_t since_ms, until_ms;
@@ -191,7 +202,7 @@ struct events_query {
 };
 
 /* ERR_INVALID with the reason. After success events_query_done(). */
-int events_query_parse(struct events *events, const char *target, bool vitals,
+int events_query_parse(struct events *events, const char *target, enum events_what what,
                        struct events_query *query, struct error *e);
 void events_query_done(struct events_query *query);
 /* A time, or a duration back from now. */
@@ -235,6 +246,17 @@ void events_relays_lost(struct events *events, uint64_t peer);
 /* Answers `req` with the state at that time. */
 void events_past_frame(struct events *events, struct http_request *req, int64_t at_ms);
 void events_pasts_end(struct events *events);
+
+/* ---- events_report.c ---- */
+
+/* `fd` (taken) is the archive, or an error is. */
+typedef void (*events_report_fn)(void *arg, int fd, const struct error *e);
+/* `fn` is called once, never from within. */
+struct events_report_job *events_report_start(struct events *events, int64_t since_ms,
+                                              events_report_fn fn, void *arg);
+void events_reports_end(struct events *events);           /* when the node is freed */
+void events_report_cancel(struct events_report_job *job); /* `fn` is not called any more */
+json_t *events_report_settings(const struct node *node);
 
 /* ---- events_api.c ---- */
 

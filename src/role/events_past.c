@@ -30,7 +30,8 @@ static void past_free(struct events_past *past)
     event_store_cancel(past->read);
     if (past->reader != NULL)
         events_reader_free(past->reader);
-    TAILQ_REMOVE(&past->events->pasts, past, link);
+    if (past->events != NULL)
+        TAILQ_REMOVE(&past->events->pasts, past, link);
     buf_done(&past->lines);
     buf_done(&past->out);
     free(past->frame);
@@ -190,8 +191,12 @@ void events_pasts_end(struct events *events)
         struct error e;
         (void)error_set(&e, ERR_UNAVAILABLE, "this node is being stopped");
         past->req = NULL;
-        if (!past->working)
+        if (past->working) {
+            TAILQ_REMOVE(&events->pasts, past, link);
+            past->events = NULL;
+        } else {
             past_free(past);
+        }
         if (req != NULL)
             http_reply_failure(req, &e, NULL);
         past = next;

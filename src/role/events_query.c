@@ -66,7 +66,7 @@ static int events_parse_span(struct events *events, const struct http_target *ta
     int err = 0;
     query->has_since = since != NULL && *since != '\0';
     query->has_until = until != NULL && *until != '\0';
-    if (query->has_since && (query->vitals || !events_parse_cursor(since, query)))
+    if (query->has_since && (query->vitals || query->report || !events_parse_cursor(since, query)))
         err = events_query_time(events, "since", since, &query->since_ms, e);
     if (err == 0 && query->has_until)
         err = events_query_time(events, "until", until, &query->until_ms, e);
@@ -115,12 +115,15 @@ static int events_parse_filters(const struct http_target *target, struct events_
     return 0;
 }
 
-int events_query_parse(struct events *events, const char *text, bool vitals,
+int events_query_parse(struct events *events, const char *text, enum events_what what,
                        struct events_query *query, struct error *e)
 {
+    bool vitals = what == EVENTS_OF_VITALS;
     struct http_target target;
-    *query = (struct events_query){
-        .vitals = vitals, .limit = EVENTS_LIMIT_MAX, .step_ms = vitals ? 1000 : 0};
+    *query = (struct events_query){.vitals = vitals,
+                                   .report = what == EVENTS_OF_REPORT,
+                                   .limit = EVENTS_LIMIT_MAX,
+                                   .step_ms = vitals ? 1000 : 0};
     nodeset_init(&query->nodes);
     int err = http_target_parse(&target, text, e);
     if (err < 0)

@@ -3,8 +3,10 @@
  *
  * A reader that is slower than the stream for so long that what it has not read is not kept any
  * more hears how many events it missed. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
@@ -34,6 +36,8 @@ struct events_reader {
     uint64_t left; /* lines */
     bool full;
     bool over;
+    struct events_report_job *report; /* is being made */
+    int fd;                           /* of the report; -1: none */
     struct buf lines;
     TAILQ_ENTRY(events_reader) link;
 };
@@ -52,6 +56,10 @@ void events_reader_free(struct events_reader *reader)
     reader->events->readers_n--;
     loop_hook_disarm(&reader->hook);
     event_store_cancel(reader->read);
+    if (reader->report != NULL)
+        events_report_cancel(reader->report);
+    if (reader->fd >= 0)
+        (void)close(reader->fd);
     events_query_done(&reader->query);
     reader_drop_ticks(reader);
     free(reader->ticks);
@@ -93,7 +101,7 @@ static void reader_put_cursor(struct events_reader *reader)
 static void reader_end_with(struct events_reader *reader, const struct error *e)
 {
     struct events_out out = reader->out;
-    if (!reader->query.vitals && e == NULL)
+    if (!reader->query.vitals && !reader->query.report && e == NULL)
         reader_put_cursor(reader);
     if (!reader_flush(reader))
         return;
@@ -219,6 +227,11 @@ static bool reader_pump_events(struct events_reader *reader)
 
 /* ---- vitals ---------------------------------------------------------------------------------- */
 
+static const char *reader_name(const void *arg, uint64_t node)
+{
+    return node_member_name(arg, node);
+}
+
 /* Several ticks become one of the step that is asked for. */
 static void reader_take_tick(struct events_reader *reader, const struct vitals_tick *tick)
 {
@@ -232,7 +245,7 @@ static void reader_take_tick(struct events_reader *reader, const struct vitals_t
         return;
     struct vitals_tick *mean = vitals_tick_mean((const struct vitals_tick *const *)reader->ticks,
                                                 reader->ticks_n, (uint32_t)reader->ticks_ms);
-    (void)events_vitals_line(reader->events, mean,
+    (void)events_vitals_line(reader_name, reader->events->node, mean,
                              reader->query.has_nodes ? &reader->query.nodes : NULL, &reader->lines);
     reader->left--;
     free(mean);
@@ -276,11 +289,51 @@ static bool reader_pump_vitals(struct events_reader *reader)
     return true;
 }
 
+/* ---- the report ------------------------------------------------------------------------------ */
+
+static void reader_on_report(void *arg, int fd, const struct error *e)
+{
+    struct events_reader *reader = arg;
+    reader->report = NULL;
+    reader->fd = fd;
+    if (e != NULL)
+        reader_end_with(reader, e);
+    else
+        loop_hook_arm(&reader->hook);
+}
+
+/* The file was written a moment ago: it is in memory. */
+static void reader_pump_report(struct events_reader *reader)
+{
+    while (reader->fd >= 0 && !reader->full) {
+        if (buf_reserve(&reader->lines, EVENTS_OUT_BYTES) < 0)
+            return;
+        ssize_t n = read(reader->fd, reader->lines.data, EVENTS_OUT_BYTES);
+        if (n < 0) {
+            struct error e;
+            (void)error_set(&e, -errno, "the report cannot be read: %s", err_text(-errno));
+            reader_end_with(reader, &e);
+            return;
+        }
+        reader->lines.len = (size_t)n;
+        if (n == 0) {
+            reader_end_with(reader, NULL);
+            return;
+        }
+        if (!reader_flush(reader))
+            return;
+    }
+}
+
 /* ---- both ------------------------------------------------------------------------------------ */
 
 static void reader_pump(struct events_reader *reader)
 {
     bool ended = reader->left == 0 || reader->over;
+    if (reader->query.report) {
+        reader_pump_report(reader);
+        return;
+    }
     if (reader->read != NULL)
         return;
     if (!reader->full && !ended) {
@@ -322,7 +375,8 @@ void events_readers_tick(struct events *events)
     TAILQ_FOREACH (reader, &events->readers, link) {
         if (reader->full)
             continue;
-        if (!reader->query.vitals && reader->query.follow && reader->read == NULL)
+        if (!reader->query.vitals && !reader->query.report && reader->query.follow &&
+            reader->read == NULL)
             reader_put_cursor(reader);
         loop_hook_arm(&reader->hook);
     }
@@ -364,12 +418,16 @@ struct events_reader *events_reader_new(struct events *events, struct events_que
     nodeset_init(&query->nodes);
     reader->out = *out;
     reader->left = query->limit;
+    reader->fd = -1;
     buf_init(&reader->lines, SIZE_MAX / 4);
     loop_hook_init(&reader->hook, node_loop(events->node), LOOP_PHASE_FLUSH, reader_on_hook,
                    reader);
     TAILQ_INSERT_TAIL(&events->readers, reader, link);
     events->readers_n++;
     reader_begin(reader);
+    if (reader->query.report)
+        reader->report = events_report_start(
+            events, reader->query.has_since ? reader->query.since_ms : 0, reader_on_report, reader);
     loop_hook_arm(&reader->hook);
     return reader;
 }

@@ -72,13 +72,15 @@ void events_on_read(void *self, uint64_t from, const ProtobufCMessage *message)
     const Wire__EventRead *read = (const Wire__EventRead *)message;
     struct events_query query;
     struct error e = {0};
-    bool vitals = strncmp(read->target, "/api/vitals", 11) == 0;
+    enum events_what what = strncmp(read->target, "/api/vitals", 11) == 0   ? EVENTS_OF_VITALS
+                            : strncmp(read->target, "/api/report", 11) == 0 ? EVENTS_OF_REPORT
+                                                                            : EVENTS_OF_STREAM;
     if (!events->collecting || events->stopping)
         (void)error_set(&e, ERR_NOT_LEADER, "this node does not collect the events: ask again");
     else if (events->readers_n >= EVENTS_READERS_MAX)
         (void)error_set(&e, ERR_BUSY, "%d clients read the events already", EVENTS_READERS_MAX);
     else
-        (void)events_query_parse(events, read->target, vitals, &query, &e);
+        (void)events_query_parse(events, read->target, what, &query, &e);
     if (e.code < 0) {
         relay_refuse(events, from, read->call, &e);
         return;

@@ -179,7 +179,7 @@ static bool vitals_is_silent(const struct vitals_sample *sample)
     return true;
 }
 
-int events_vitals_line(const struct events *events, const struct vitals_tick *tick,
+int events_vitals_line(events_name_fn name_of, const void *arg, const struct vitals_tick *tick,
                        const struct nodeset *only, struct buf *out)
 {
     char at[CLOCK_RFC3339_MAX];
@@ -190,7 +190,7 @@ int events_vitals_line(const struct events *events, const struct vitals_tick *ti
     (void)buf_append_str(out, "],\"nodes\":{");
     bool first = true;
     for (uint32_t i = 0; i < tick->n; i++) {
-        const char *name = node_member_name(events->node, tick->nodes[i].node);
+        const char *name = name_of(arg, tick->nodes[i].node);
         const struct vitals_sample *sample = &tick->nodes[i].sample;
         if (only != NULL && !nodeset_contains(only, name))
             continue;

@@ -124,4 +124,18 @@ struct event_store_read *event_store_read_ticks(struct event_store *store, int64
 /* `fn` is not called any more. Only before it was. NULL allowed. */
 void event_store_cancel(struct event_store_read *read);
 
+/* ---- everything, for a worker of the caller's own ----------------------------------------------
+ */
+
+struct event_store_walk {
+    int64_t since_ms; /* and the last frame before it */
+    void (*frame)(void *arg, int64_t at_ms, uint64_t position, const char *data, size_t len);
+    void (*events)(void *arg, const Wire__EventBatch *batch); /* collected ones; blocks in order */
+    void (*tick)(void *arg, uint32_t step_ms, int64_t at_ms, const char *data, size_t len);
+    void *arg;
+};
+
+/* Reads all of a file that may be written meanwhile. 0, ERR_CORRUPT, -EIO. Blocks. */
+int event_store_walk(const char *path, const struct event_store_walk *walk);
+
 #endif

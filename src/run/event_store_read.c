@@ -237,3 +237,67 @@ void event_store_end_reads(struct event_store *store)
         read->cancelled = true;
     }
 }
+
+/* ---- everything ------------------------------------------------------------------------------ */
+
+/* Steps through `sql`, which gives numbers in its first two columns and data in its third. */
+static int event_store_walk_rows(sqlite3 *db, const char *sql, int64_t since_ms, unsigned what,
+                                 const struct event_store_walk *walk)
+{
+    sqlite3_stmt *stmt = NULL;
+    int rc = SQLITE_ROW, err = 0;
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) != SQLITE_OK)
+        return ERR_CORRUPT;
+    (void)sqlite3_bind_int64(stmt, 1, since_ms);
+    while (err == 0 && (rc = sqlite3_step(stmt)) == SQLITE_ROW) {
+        size_t len;
+        int64_t first = sqlite3_column_int64(stmt, 0), second = sqlite3_column_int64(stmt, 1);
+        char *data = event_store_column(stmt, 2, EVENT_STORE_BLOB_MAX, &len);
+        Wire__EventBatch *batch = data != NULL && what == EVENT_STORE_EVENTS
+                                      ? wire__event_batch__unpack(NULL, len, (uint8_t *)data)
+                                      : NULL;
+        if (data == NULL || (what == EVENT_STORE_EVENTS && batch == NULL))
+            err = ERR_CORRUPT;
+        else if (what == EVENT_STORE_EVENTS)
+            walk->events(walk->arg, batch);
+        else if (what == EVENT_STORE_FRAME)
+            walk->frame(walk->arg, second, (uint64_t)first, data, len);
+        else
+            walk->tick(walk->arg, (uint32_t)first, second, data, len);
+        if (batch != NULL)
+            wire__event_batch__free_unpacked(batch, NULL);
+        free(data);
+    }
+    (void)sqlite3_finalize(stmt);
+    return err == 0 && rc != SQLITE_DONE ? ERR_CORRUPT : err;
+}
+
+int event_store_walk(const char *path, const struct event_store_walk *walk)
+{
+    static const char ticks[] =
+        "SELECT step, at, data FROM ticks WHERE at >= ?1 AND (step = 1000 OR (step = 10000 AND at <"
+        " (SELECT coalesce(min(at), 9e18) FROM ticks WHERE step = 1000)) OR (step = 60000 AND at <"
+        " (SELECT coalesce(min(at), 9e18) FROM ticks WHERE step IN (1000, 10000)))) ORDER BY at";
+    sqlite3 *db = NULL;
+    int err = -EIO;
+    if (sqlite3_open_v2(path, &db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK) {
+        (void)sqlite3_busy_timeout(db, EVENT_STORE_READ_BUSY_MS);
+        err = sqlite3_exec(db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK ? 0 : ERR_CORRUPT;
+    }
+    if (err == 0)
+        err = event_store_walk_rows(
+            db,
+            "SELECT position, at, data FROM frames WHERE at >= (SELECT coalesce(max(at), 0) FROM "
+            "frames WHERE at <= ?1) ORDER BY at",
+            walk->since_ms, EVENT_STORE_FRAME, walk);
+    if (err == 0)
+        err = event_store_walk_rows(
+            db,
+            "SELECT first, last, data FROM stream WHERE at_max >= ?1 OR last > (SELECT coalesce("
+            "max(position), 9e18) FROM frames WHERE at <= ?1) ORDER BY first",
+            walk->since_ms, EVENT_STORE_EVENTS, walk);
+    if (err == 0)
+        err = event_store_walk_rows(db, ticks, walk->since_ms, EVENT_STORE_TICKS, walk);
+    (void)sqlite3_close(db);
+    return err;
+}

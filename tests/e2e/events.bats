@@ -217,6 +217,64 @@ numbers_are_whole() {
     [ "$(api -o /dev/null -w '%{http_code}' '/api/frame?at=soon')" = 400 ]
 }
 
+@test "a report opens without the cluster, and holds what was there" {
+    start_cluster 3
+    wait_until 20 ready_frame
+    job_end "$(submit '{"name":"reported","commands":["echo hello"]}')"
+    clustersh chat send 'remember this' >/dev/null
+    in_history() { api "/api/events?since=1h&kind=job.*" | grep -q reported; }
+    wait_until 20 in_history
+    # The disk has it a moment later.
+    is_in() { clusterd report --since 1h --socket "$(socket_of n2)" "$CLUSTER_DIR/r.tar.zst" && zstd -dc "$CLUSTER_DIR/r.tar.zst" | tar -xO events.jsonl | grep -q reported; }
+    wait_until 20 is_in
+    mkdir "$CLUSTER_DIR/r"
+    zstd -dc "$CLUSTER_DIR/r.tar.zst" | tar -x -C "$CLUSTER_DIR/r"
+    cd "$CLUSTER_DIR/r"
+    jq -e '.format == 1 and (.members | map(.name) | index("events.jsonl"))' report.json
+    for n in n1 n2 n3; do
+        grep -q '^node:' config/$n.yaml
+        grep -q "started\|leads" logs/$n.jsonl
+    done
+    grep -q 'remember this' messages.jsonl
+    tail -n 1 frames.jsonl | jq -e '(.nodes | length == 3) and (.jobs | map(.name) | index("reported"))'
+    tail -n 1 vitals.jsonl | jq -e '.nodes | length == 3'
+    [ "$(cat ../*/data/join.token ../api.token | grep -c -F -f - -r . | grep -vc ':0$')" = 0 ] # no secrets
+    clustertop --replay ../r.tar.zst --once -o json | jq -e . >/dev/null
+}
+
+@test "a report that is cut or forged is refused" {
+    start_cluster 1
+    wait_until 20 ready_frame
+    clusterd report --socket "$(socket_of n1)" "$CLUSTER_DIR/r.tar.zst"
+    cd "$CLUSTER_DIR"
+    head -c 1000 r.tar.zst >cut.tar.zst
+    run clustertop --replay cut.tar.zst --once
+    [ "$status" != 0 ]
+    [[ "$output" = *"no report that can be opened"* ]]
+    mkdir r
+    zstd -dc r.tar.zst | tar -x -C r
+    sed -i 's/"kind":"daemon.start"/"kind":"daemon.forge"/' r/events.jsonl
+    tar -c -C r . | zstd -q >forged.tar.zst
+    run clustertop --replay forged.tar.zst --once
+    [ "$status" != 0 ]
+    [[ "$output" = *"no report that can be opened"* ]]
+}
+
+@test "clusterd report says what is wrong" {
+    run clusterd report
+    [ "$status" = 2 ]
+    cd "$BATS_TEST_TMPDIR"
+    run clusterd report --socket /nowhere r
+    [ "$status" = 1 ]
+    [[ "$output" = *"no node answers on /nowhere"* ]]
+    [ ! -e r ] && [ ! -e r.part ]
+    start_cluster 1
+    run clusterd report --since yesterday --socket "$(socket_of n1)" r
+    [ "$status" = 1 ]
+    [[ "$output" = *"since=yesterday is neither"* ]]
+    [ ! -e r ]
+}
+
 @test "a damaged file of events is put aside, and the node goes on" {
     start_cluster 3
     kill_node n3
