@@ -326,15 +326,22 @@ static int nodeset_read_group(struct nodeset_parser *p, struct nodeset *set)
     return 0;
 }
 
-/* item { "&" item } */
+/* item { "&" ["!"] item } */
 static int nodeset_read_term(struct nodeset_parser *p, struct nodeset *term)
 {
     for (unsigned items = 0;; items++) {
         struct nodeset item;
         nodeset_init(&item);
         nodeset_skip_blanks(p);
+        bool take_away = items > 0 && *p->at == '!';
+        if (take_away) {
+            p->at++;
+            nodeset_skip_blanks(p);
+        }
         int err = *p->at == '@' ? nodeset_read_group(p, &item) : nodeset_read_pattern(p, &item);
-        if (err == 0 && items > 0)
+        if (err == 0 && take_away)
+            nodeset_subtract(term, &item);
+        else if (err == 0 && items > 0)
             nodeset_intersect(term, &item);
         else if (err == 0)
             nodeset_unite(term, &item);
