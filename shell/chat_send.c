@@ -6,13 +6,15 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "shell/request.h"
+#include "shell/text.h"
 
-enum { RETRY_MS = 200 };
+enum { RETRY_MS = 200, SHOWN_COLUMNS = 60 };
 
 struct chat_send_item {
     char *body;
     size_t len;
-    unsigned tries;
+    char *text;
+    int64_t begun_ms; /* first sent; 0: not yet */
     STAILQ_ENTRY(chat_send_item) entry;
 };
 
@@ -31,6 +33,7 @@ static void drop_first(struct chat_send *send)
     STAILQ_REMOVE_HEAD(&send->items, entry);
     send->n--;
     free(item->body);
+    free(item->text);
     free(item);
 }
 
@@ -50,17 +53,36 @@ static bool may_help(const struct client_reply *reply)
            reply->code == ERR_UNAVAILABLE || reply->code == ERR_TIMEOUT || reply->code == ERR_BUSY;
 }
 
+/* Says of which message it is: others may have been typed since. */
+static int report(struct chat_send *send, const struct chat_send_item *item,
+                  const struct client_reply *reply)
+{
+    char *cut = text_cut(item->text, SHOWN_COLUMNS);
+    bool is_unknown = reply->code == ERR_OUTCOME_UNKNOWN || reply->code == ERR_TIMEOUT;
+    char *text = mem_printf(is_unknown ? "not acknowledged, it may still come: \"%s\": %s"
+                                       : "not sent: \"%s\": %s",
+                            cut, reply->text);
+    struct client_reply named = *reply;
+    named.text = text;
+    int status = request_report_reply(send->shell, &named);
+    free(text);
+    free(cut);
+    return status;
+}
+
 static void on_done(void *arg, const struct client_reply *reply)
 {
     struct chat_send *send = arg;
     struct chat_send_item *item = STAILQ_FIRST(&send->items);
     send->call = NULL;
-    if (reply->code != 0 && may_help(reply) && ++item->tries < CHAT_SEND_TRIES_MAX &&
-        reply->connected) {
+    if (reply->code != 0 && may_help(reply) && reply->connected &&
+        clock_mono_ms() - item->begun_ms < CHAT_SEND_PATIENCE_MS) {
         send->retry_ms = clock_mono_ms() + RETRY_MS;
         return;
     }
-    int status = reply->code != 0 ? request_report_reply(send->shell, reply) : SHELL_STATUS_OK;
+    int status = reply->code == 0    ? SHELL_STATUS_OK
+                 : send->names_texts ? report(send, item, reply)
+                                     : request_report_reply(send->shell, reply);
     if (send->status == SHELL_STATUS_OK)
         send->status = status;
     drop_first(send);
@@ -68,19 +90,27 @@ static void on_done(void *arg, const struct client_reply *reply)
         send->on_answer(send->arg, reply->code == 0 ? reply->json : NULL);
 }
 
+bool chat_send_is_late(const struct chat_send *send, int64_t ms)
+{
+    const struct chat_send_item *item = STAILQ_FIRST(&send->items);
+    return item != NULL && item->begun_ms != 0 && clock_mono_ms() - item->begun_ms >= ms;
+}
+
 void chat_send_work(struct chat_send *send)
 {
     static const struct client_handler handler = {.done = on_done};
-    const struct chat_send_item *item = STAILQ_FIRST(&send->items);
+    struct chat_send_item *item = STAILQ_FIRST(&send->items);
     struct error e;
     if (item == NULL || send->call != NULL || clock_mono_ms() < send->retry_ms)
         return;
-    send->call = client_start(send->shell->client,
-                              &CLIENT_REQUEST(.method = "POST", .path = "/api/chat/messages",
-                                              .data = item->body, .data_len = item->len,
-                                              .repeatable = true, .attempt_ms = SHELL_ATTEMPT_MS,
-                                              .timeout_ms = SHELL_TIMEOUT_MS),
-                              &handler, send, &e);
+    if (item->begun_ms == 0)
+        item->begun_ms = clock_mono_ms();
+    send->call = client_start(
+        send->shell->client,
+        &CLIENT_REQUEST(.method = "POST", .path = "/api/chat/messages", .data = item->body,
+                        .data_len = item->len, .repeatable = true,
+                        .attempt_ms = CHAT_SEND_ATTEMPT_MS, .timeout_ms = CHAT_SEND_PATIENCE_MS),
+        &handler, send, &e);
     if (send->call == NULL)
         send->retry_ms = clock_mono_ms() + RETRY_MS;
 }
@@ -101,6 +131,7 @@ int chat_send_add(struct chat_send *send, const char *channel, const char *text)
     struct chat_send_item *item = mem_zalloc(sizeof *item);
     item->body = json_dumps(body, JSON_COMPACT);
     item->len = strlen(item->body);
+    item->text = text_clean(text, strlen(text), false);
     json_decref(body);
     STAILQ_INSERT_TAIL(&send->items, item, entry);
     send->n++;

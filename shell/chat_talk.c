@@ -21,11 +21,12 @@
 #include "shell/chat_send.h"
 #include "shell/chat_stream.h"
 #include "shell/interrupt.h"
+#include "shell/line.h"
 #include "shell/request.h"
 
 #define DEFAULT_CHANNEL "general"
 
-enum { CHANNEL_MAX = 64, WHERE_MAX = 64, LINE_MAX_BYTES = 1 << 20 };
+enum { CHANNEL_MAX = 64, WHERE_MAX = 64, LINE_MAX_BYTES = 1 << 20, TELL_LATE_MS = 3000 };
 
 struct chat_talk {
     struct shell *shell;
@@ -34,8 +35,8 @@ struct chat_talk {
     char from[WHERE_MAX + 1]; /* of /from; the stream asks for it again when a node dies */
     struct chat_stream stream;
     struct chat_send send;
-    bool at_prompt;
     bool is_over;
+    bool told_late;
     bool input_ended;
 };
 
@@ -44,31 +45,11 @@ static struct chat_talk *talk_now;
 
 /* ---- the terminal ---------------------------------------------------------------------------- */
 
-static void hide_line(struct chat_talk *talk)
-{
-    if (!talk->at_prompt)
-        return;
-    (void)rl_clear_visible_line();
-    (void)fprintf(rl_outstream, "\r");
-    (void)fflush(rl_outstream);
-}
-
-static void show_line(struct chat_talk *talk)
-{
-    output_flush(&talk->shell->output);
-    if (!talk->at_prompt)
-        return;
-    (void)rl_on_new_line();
-    rl_redisplay();
-}
-
 static void say(struct chat_talk *talk, const char *text)
 {
     struct output *output = &talk->shell->output;
-    hide_line(talk);
     output_write(output, text, strlen(text));
     output_write(output, "\n", 1);
-    show_line(talk);
 }
 
 static void on_message(void *arg, const json_t *message, const char *line, size_t len)
@@ -76,10 +57,7 @@ static void on_message(void *arg, const json_t *message, const char *line, size_
     struct chat_talk *talk = arg;
     struct output *output = &talk->shell->output;
     if (format_is_json(talk->shell->format)) {
-        hide_line(talk);
-        output_write(output, line, len);
-        output_write(output, "\n", 1);
-        show_line(talk);
+        output_write_json(output, line, len);
         return;
     }
     char *text = chat_stream_format(message, talk->channel, output_has_color(output));
@@ -155,9 +133,7 @@ static void do_from(struct chat_talk *talk, const char *argument)
 static void do_members(struct chat_talk *talk, const char *argument)
 {
     (void)argument;
-    hide_line(talk);
-    (void)shell_run_words(talk->shell, (const char *const[]){"chat", "members"}, 2, NULL);
-    show_line(talk);
+    (void)shell_run_words(talk->shell, (const char *const[]){"chat", "members"}, 2);
 }
 
 static void do_quit(struct chat_talk *talk, const char *argument)
@@ -228,26 +204,10 @@ static char **complete(const char *text, int start, int end)
     return start == 0 && text[0] == '/' ? rl_completion_matches(text, complete_command) : NULL;
 }
 
-static void on_line(char *line);
-
-static void show_prompt(struct chat_talk *talk)
-{
-    output_flush(&talk->shell->output);
-    rl_callback_handler_install(talk->prompt, on_line);
-    talk->at_prompt = true;
-}
-
-static void hide_prompt(struct chat_talk *talk)
-{
-    if (talk->at_prompt)
-        rl_callback_handler_remove();
-    talk->at_prompt = false;
-}
-
 static void on_line(char *line)
 {
     struct chat_talk *talk = talk_now;
-    hide_prompt(talk);
+    line_end(talk->shell);
     if (line == NULL) {
         talk->is_over = true;
         return;
@@ -262,12 +222,17 @@ static void on_line(char *line)
 /* Ctrl-C takes what is typed; with nothing typed it ends the conversation. */
 static void drop_input(struct chat_talk *talk)
 {
-    bool was_empty = rl_end == 0;
-    rl_callback_sigcleanup();
-    rl_free_line_state();
-    (void)fprintf(rl_outstream, "^C\n");
-    hide_prompt(talk);
-    talk->is_over = was_empty;
+    talk->is_over = rl_end == 0;
+    line_drop(talk->shell);
+}
+
+/* Says once that a message waits for longer than usual. */
+static void tell_late(struct chat_talk *talk)
+{
+    bool is_late = chat_send_is_late(&talk->send, TELL_LATE_MS);
+    if (is_late && !talk->told_late)
+        say(talk, "-- no answer yet: a majority of the chat's nodes must have a message --");
+    talk->told_late = is_late;
 }
 
 /* ---- the loop -------------------------------------------------------------------------------- */
@@ -296,8 +261,7 @@ static void turn(struct chat_talk *talk)
         talk->is_over = true;
         return;
     }
-    if (interrupt_take_resize())
-        rl_resize_terminal();
+    line_signals(shell);
     interrupt_quiet();
     if (interrupt_take()) {
         drop_input(talk);
@@ -307,6 +271,8 @@ static void turn(struct chat_talk *talk)
         client_dispatch(shell->client);
     chat_stream_work(&talk->stream);
     chat_send_work(&talk->send);
+    tell_late(talk);
+    output_settle(&shell->output);
     if (n > 0 && p[0].revents != 0)
         rl_callback_read_char();
 }
@@ -314,21 +280,22 @@ static void turn(struct chat_talk *talk)
 static int talk_on_terminal(struct chat_talk *talk)
 {
     rl_completion_func_t *completion = rl_attempted_completion_function;
+    rl_command_func_t *tab = rl_function_of_keyseq("\t", emacs_standard_keymap, NULL);
     rl_attempted_completion_function = complete;
-    rl_outstream = stdout;
-    rl_catch_signals = 0;
-    rl_catch_sigwinch = 0;
-    rl_change_environment = 0;
+    (void)rl_bind_key_in_map('\t', rl_complete, emacs_standard_keymap);
+    rl_voidfunc_t *redisplay = rl_redisplay_function;
+    rl_redisplay_function = rl_redisplay; /* what is typed is no statement */
+    line_init();
     talk_now = talk;
     interrupt_catch_all();
     listen(talk, talk->stream.from);
     while (!talk->is_over && !talk->stream.ended) {
-        if (!talk->at_prompt)
-            show_prompt(talk);
+        if (!line_is_open())
+            line_begin(talk->shell, talk->prompt, on_line);
         turn(talk);
     }
-    bool was_typing = talk->at_prompt;
-    hide_prompt(talk);
+    bool was_typing = line_is_open();
+    line_end(talk->shell);
     if (was_typing)
         (void)fputs("\n", stdout);
     talk->is_over = true;
@@ -337,6 +304,8 @@ static int talk_on_terminal(struct chat_talk *talk)
         chat_send_work(&talk->send);
     }
     rl_attempted_completion_function = completion;
+    rl_redisplay_function = redisplay;
+    (void)rl_bind_key_in_map('\t', tab != NULL ? tab : rl_complete, emacs_standard_keymap);
     talk_now = NULL;
     return talk->stream.status;
 }
@@ -386,6 +355,7 @@ int chat_talk(struct shell *shell, const char *channel, const char *from)
                    channel != NULL ? channel : DEFAULT_CHANNEL);
     make_prompt(&talk);
     chat_send_init(&talk.send, shell);
+    talk.send.names_texts = true;
     talk.stream.ended = true;
     talk.stream.from = from;
     bool on_terminal = isatty(STDIN_FILENO) && output_is_terminal(&shell->output);

@@ -34,24 +34,34 @@ static void clustersh_apply(struct shell *shell, const struct command_call *call
     if (consistency != NULL && strcmp(consistency, "linearizable") != 0)
         settings->consistency = consistency;
     settings->tuples_only = command_option_given(call, "tuples-only");
-    settings->keep_going = command_option_given(call, "keep-going");
+    if (command_option_given(call, "keep-going"))
+        (void)vars_set(&shell->vars, "ON_ERROR_STOP", "off", NULL);
+    if (command_option_given(call, "quiet"))
+        (void)vars_set(&shell->vars, "QUIET", "on", NULL);
     settings->has_timing = command_option_given(call, "timing");
     if (command_option_given(call, "expanded"))
         settings->expanded = SHELL_EXPANDED_ON;
 }
 
-static int clustersh_run_file(struct shell *shell, const char *path)
+/* -v NAME=VALUE, or NAME alone, which is then set and empty. */
+static int clustersh_set_variables(struct shell *shell, const struct command_call *call)
 {
-    if (strcmp(path, "-") == 0)
-        return shell_run_stream(shell, stdin, NULL);
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        shell_error(shell, "%s: %s", path, strerror(errno));
-        return SHELL_STATUS_USAGE;
+    size_t n;
+    const struct command_value *values = command_option_all(call, "variable", &n);
+    for (size_t i = 0; i < n; i++) {
+        struct error e = {0};
+        char *name = mem_strdup(values[i].text);
+        char *equals = strchr(name, '=');
+        if (equals != NULL)
+            *equals = '\0';
+        int rc = vars_set(&shell->vars, name, equals != NULL ? equals + 1 : "", &e);
+        free(name);
+        if (rc != 0) {
+            shell_error(shell, "-v: %s", e.text);
+            return SHELL_STATUS_USAGE;
+        }
     }
-    int status = shell_run_stream(shell, file, path);
-    (void)fclose(file);
-    return status;
+    return SHELL_STATUS_OK;
 }
 
 /* -c and -f, in the order in which they stand. */
@@ -66,12 +76,12 @@ static int clustersh_run_statements(struct shell *shell, const struct command_ca
     size_t f = 0;
     while ((t < n_texts || f < n_files) && !shell->wants_quit) {
         bool is_text = f == n_files || (t < n_texts && texts[t].at < files[f].at);
-        int status = is_text ? shell_run_text(shell, texts[t++].text)
-                             : clustersh_run_file(shell, files[f++].text);
+        int status = is_text ? script_run_text(shell, texts[t++].text)
+                             : script_run_file(shell, files[f++].text);
         if (first == SHELL_STATUS_OK)
             first = status;
         if (status == SHELL_STATUS_INTERRUPTED ||
-            (status != SHELL_STATUS_OK && !shell->settings.keep_going))
+            (status != SHELL_STATUS_OK && !script_goes_on(shell)))
             break;
     }
     return first;
@@ -83,17 +93,25 @@ static int clustersh_run_arguments(struct shell *shell, const struct command_val
     const char **words = mem_calloc(n, sizeof *words);
     for (size_t i = 0; i < n; i++)
         words[i] = values[i].text;
-    int status = shell_run_words(shell, words, n, NULL);
+    int status = shell_run_words(shell, words, n);
     free(words);
     return status;
 }
 
+/* $CLUSTERSHRC, else ~/.clustershrc, else clustersh/rc of the configuration. Malloc'ed or NULL. */
 static char *clustersh_rc_file(const struct command_call *call)
 {
+    const char *given = getenv("CLUSTERSHRC");
     const char *config = getenv("XDG_CONFIG_HOME");
     const char *home = getenv("HOME");
     if (command_option_given(call, "no-rc"))
         return NULL;
+    if (given != NULL && given[0] != '\0')
+        return mem_strdup(given);
+    char *own = home != NULL ? mem_printf("%s/.clustershrc", home) : NULL;
+    if (own != NULL && access(own, R_OK) == 0)
+        return own;
+    free(own);
     if (config != NULL && config[0] == '/')
         return mem_printf("%s/clustersh/rc", config);
     return home != NULL ? mem_printf("%s/.config/clustersh/rc", home) : NULL;
@@ -114,7 +132,7 @@ static int clustersh_run(struct shell *shell, const struct command_call *call)
     if (has_statements)
         return clustersh_run_statements(shell, call);
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-        return shell_run_stream(shell, stdin, NULL);
+        return script_run_stream(shell, stdin, NULL);
     (void)signal(SIGPIPE, SIG_IGN);
     char *rc_file = clustersh_rc_file(call);
     int status = repl_run(shell, rc_file);
@@ -194,10 +212,14 @@ int main(int argc, char **argv)
         status = clustersh_dump(command_docs_markdown);
     } else {
         clustersh_apply(&shell, &call);
-        status = clustersh_run(&shell, &call);
+        status = clustersh_set_variables(&shell, &call);
+        if (status == SHELL_STATUS_OK)
+            status = clustersh_run(&shell, &call);
     }
     output_flush(&shell.output);
-    if (shell.output.broken != 0) {
+    if (shell.output.broken == EPIPE) {
+        status = status != SHELL_STATUS_OK ? status : SHELL_STATUS_USAGE;
+    } else if (shell.output.broken != 0) {
         shell_error(&shell, "writing the results: %s", strerror(shell.output.broken));
         status = status != SHELL_STATUS_OK ? status : SHELL_STATUS_USAGE;
     }

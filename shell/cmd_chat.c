@@ -16,7 +16,7 @@
 
 #define OPTION_CHANNEL                                                                             \
     {                                                                                              \
-        "channel", 'C', COMMAND_TYPE_TEXT, "NAME", NULL, false, "the channel; default general"     \
+        "channel", 'C', COMMAND_TYPE_CHANNEL, "NAME", NULL, false, "the channel; default general"  \
     }
 
 /* ---- members --------------------------------------------------------------------------------- */
@@ -197,8 +197,7 @@ static void cmd_chat_print(struct cmd_chat_tail *tail, const json_t *message, co
     if (tail->rows != NULL) {
         json_array_append(tail->rows, (json_t *)(uintptr_t)message);
     } else if (tail->shell->format == FORMAT_JSONL) {
-        output_write(output, line, len);
-        output_write(output, "\n", 1);
+        output_write_json(output, line, len);
     } else {
         char *text = chat_stream_format(message, tail->channel, output_has_color(output));
         output_write(output, text, strlen(text));
@@ -274,6 +273,19 @@ static int cmd_chat_read_last(struct shell *shell, struct cmd_chat_tail *tail,
     return stream.status;
 }
 
+/* Where what comes from now on begins. Malloc'ed; NULL after a failure that was said. */
+static char *cmd_chat_end(struct shell *shell, const char *channel, int *status)
+{
+    struct cmd_chat_tail tail = {.shell = shell, .channel = channel, .last = 1};
+    struct chat_stream stream = {
+        .shell = shell, .channel = channel, .on_message = cmd_chat_on_message, .arg = &tail};
+    tail.kept = json_array();
+    cmd_chat_read(shell, &stream);
+    json_decref(tail.kept);
+    *status = stream.status;
+    return stream.status == SHELL_STATUS_OK ? mem_printf("%" PRIu64, stream.next) : NULL;
+}
+
 static int cmd_chat_tail_run(struct shell *shell, const struct command_call *call)
 {
     const struct command_value *lines = command_option(call, "lines");
@@ -296,6 +308,14 @@ static int cmd_chat_tail_run(struct shell *shell, const struct command_call *cal
         shell_error(shell, "--follow writes lines: use the format table or jsonl");
         return SHELL_STATUS_USAGE;
     }
+    bool wants_none = lines != NULL && lines->number == 0;
+    char *end = NULL;
+    if (wants_none && stream.follows && stream.from == NULL) {
+        stream.from = end = cmd_chat_end(shell, tail.channel, &status);
+        if (end == NULL)
+            return status;
+        stream.insists = true;
+    }
     tail.rows = needs_all ? json_array() : NULL;
     if (stream.follows)
         live_fetch(&shell->live, LIVE_NODES); /* whom to turn to when this node dies */
@@ -303,13 +323,14 @@ static int cmd_chat_tail_run(struct shell *shell, const struct command_call *cal
         tail.last = stream.limit;
         stream.limit = 0;
         status = cmd_chat_read_last(shell, &tail, &stream);
-    } else {
+    } else if (!wants_none || stream.follows) {
         cmd_chat_read(shell, &stream);
         status = stream.status;
     }
     if (tail.rows != NULL && status == SHELL_STATUS_OK)
         shell_print_rows(shell, cmd_chat_message_columns, tail.rows);
     json_decref(tail.rows);
+    free(end);
     return status;
 }
 
@@ -321,10 +342,11 @@ const struct command cmd_chat_tail = {
     .options = {{"follow", 'f', COMMAND_TYPE_FLAG, NULL, NULL, false, "go on as messages come"},
                 {"from", 'F', COMMAND_TYPE_TEXT, "WHERE", NULL, false,
                  "from this number, or from this time (2026-11-28T12:00:00Z), on; 0: the first"},
-                {"channel", 'C', COMMAND_TYPE_TEXT, "NAME", NULL, false,
+                {"channel", 'C', COMMAND_TYPE_CHANNEL, "NAME", NULL, false,
                  "of this channel only; default all"},
                 {"lines", 'n', COMMAND_TYPE_COUNT, "N", NULL, false,
-                 "the last N; with --from or --follow: end after N"}},
+                 "the last N; with --from or --follow: end after N; -n 0 -f: only what comes from "
+                 "now on"}},
     .examples = {{"chat tail -f --from 0", "everything there is, and what comes"},
                  {"chat tail --channel ops -o jsonl", "for programs"}},
     .run = cmd_chat_tail_run,

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/clock.h"
@@ -47,12 +48,14 @@ static void cmd_exec_write_line(struct cmd_exec *exec, const struct gather_node 
         mem_printf("%s%s:%s ", has_color ? "\033[36m" : "", node->name, has_color ? "\033[0m" : "");
     if (stream == GATHER_STDOUT) {
         output_write(output, text, strlen(text));
-        output_write(output, line, len);
+        output_write_foreign(output, NULL, line, len);
         output_write(output, "\n", 1);
     } else {
         output_status_clear(output);
         output_flush(output);
-        (void)fprintf(stderr, "%s%.*s\n", text, (int)len, line);
+        (void)fputs(text, stderr);
+        output_error_foreign(output, NULL, line, len);
+        (void)fputc('\n', stderr);
     }
     free(text);
 }
@@ -187,11 +190,13 @@ static void cmd_exec_print_gathered(struct cmd_exec *exec)
     struct output *output = &exec->shell->output;
     struct buf b;
     buf_init(&b, CMD_EXEC_OUTPUT_BYTES_MAX);
-    gather_format(&exec->gather, GATHER_STDOUT, output_has_color(output), &b);
+    gather_format(&exec->gather, GATHER_STDOUT, output_has_color(output),
+                  output_is_terminal(output), &b);
     output_write(output, b.data, b.len);
     output_flush(output);
     buf_clear(&b);
-    gather_format(&exec->gather, GATHER_STDERR, output_error_has_color(output), &b);
+    gather_format(&exec->gather, GATHER_STDERR, output_error_has_color(output),
+                  isatty(STDERR_FILENO), &b);
     (void)fwrite(buf_cstr(&b), 1, b.len, stderr);
     buf_done(&b);
 }

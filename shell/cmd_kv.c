@@ -36,7 +36,7 @@ static void cmd_kv_print_value(struct shell *shell, const char *key,
         COLUMN_END,
     };
     if (shell->format == FORMAT_TABLE) {
-        output_write(&shell->output, answer->bytes, answer->bytes_len);
+        output_write_foreign(&shell->output, NULL, answer->bytes, answer->bytes_len);
         bool ends_line = answer->bytes_len > 0 && answer->bytes[answer->bytes_len - 1] == '\n';
         if (output_is_terminal(&shell->output) && !ends_line)
             output_write(&shell->output, "\n", 1);

@@ -1,119 +1,23 @@
-/* Meta-commands: what concerns the shell itself, named as in psql. */
+/* Backslash commands that concern the shell itself, named as in psql. */
 #include <errno.h>
+#include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "shell/command_help.h"
 #include "shell/commands.h"
-#include "shell/request.h"
+#include "shell/editor.h"
+#include "shell/hist.h"
+#include "shell/interrupt.h"
 #include "shell/shell.h"
 
-/* "on", "off", or nothing, which turns it over. */
-static bool cmd_meta_switch(const struct command_call *call, bool now)
-{
-    const char *text = command_argument_text(call, 0);
-    return text == NULL ? !now : strcmp(text, "on") == 0;
-}
-
-static int cmd_meta_timing_run(struct shell *shell, const struct command_call *call)
-{
-    shell->settings.has_timing = cmd_meta_switch(call, shell->settings.has_timing);
-    shell_say(shell, "Timing is %s.", shell->settings.has_timing ? "on" : "off");
-    return SHELL_STATUS_OK;
-}
-
-const struct command cmd_meta_timing = {
-    .name = "\\timing",
-    .summary = "Show how long each command took",
-    .arguments = {{"on|off", COMMAND_TYPE_CHOICE, COMMAND_COUNT_OPTIONAL, "on|off",
-                   "without it: turn over"}},
-    .run = cmd_meta_timing_run,
-};
-
-static int cmd_meta_tuples_run(struct shell *shell, const struct command_call *call)
-{
-    shell->settings.tuples_only = cmd_meta_switch(call, shell->settings.tuples_only);
-    shell_say(shell, "Tuples only is %s.", shell->settings.tuples_only ? "on" : "off");
-    return SHELL_STATUS_OK;
-}
-
-const struct command cmd_meta_tuples = {
-    .name = "\\t",
-    .summary = "Show only the rows: no header, no footer",
-    .arguments = {{"on|off", COMMAND_TYPE_CHOICE, COMMAND_COUNT_OPTIONAL, "on|off",
-                   "without it: turn over"}},
-    .run = cmd_meta_tuples_run,
-};
-
-static int cmd_meta_expanded_run(struct shell *shell, const struct command_call *call)
-{
-    static const char *const names[] = {"auto", "on", "off"};
-    const char *text = command_argument_text(call, 0);
-    if (text == NULL)
-        text = shell->settings.expanded == SHELL_EXPANDED_ON ? "auto" : "on";
-    for (size_t i = 0; i < MEM_COUNT(names); i++) {
-        if (strcmp(names[i], text) == 0)
-            shell->settings.expanded = (enum shell_expanded)i;
-    }
-    shell_say(shell, "Expanded display is %s.", text);
-    return SHELL_STATUS_OK;
-}
-
-const struct command cmd_meta_expanded = {
-    .name = "\\x",
-    .summary = "Show each row as a list: on, off, or auto where a table does not fit",
-    .arguments = {{"on|off|auto", COMMAND_TYPE_CHOICE, COMMAND_COUNT_OPTIONAL, "on|off|auto",
-                   "without it: turn over"}},
-    .run = cmd_meta_expanded_run,
-};
-
-static int cmd_meta_pset_run(struct shell *shell, const struct command_call *call)
-{
-    static const char *const levels[] = {"linearizable", "weak", "stale"};
-    const char *name = command_argument_text(call, 0);
-    const char *value = command_argument_text(call, 1);
-    struct shell_settings *settings = &shell->settings;
-    bool is_on = value != NULL && strcmp(value, "on") == 0;
-    bool is_switch = is_on || (value != NULL && strcmp(value, "off") == 0);
-    if (name == NULL) {
-        const char *consistency = settings->consistency;
-        shell_say(shell, "format       %s\nconsistency  %s\npager        %s",
-                  format_name(settings->format), consistency != NULL ? consistency : "linearizable",
-                  shell->output.has_pager ? "on" : "off");
-        return SHELL_STATUS_OK;
-    }
-    if (strcmp(name, "pager") == 0 && is_switch) {
-        shell->output.has_pager = is_on;
-        return SHELL_STATUS_OK;
-    }
-    if (strcmp(name, "format") == 0 && value != NULL && format_parse(value, &settings->format) == 0)
-        return SHELL_STATUS_OK;
-    for (size_t i = 0; strcmp(name, "consistency") == 0 && i < MEM_COUNT(levels); i++) {
-        if (value != NULL && strcmp(value, levels[i]) == 0) {
-            settings->consistency = i == 0 ? NULL : levels[i];
-            return SHELL_STATUS_OK;
-        }
-    }
-    shell_error(shell, "\\pset %s: \"%s\" is no value for it", name, value != NULL ? value : "");
-    shell_hint(shell, "format %s; consistency linearizable|weak|stale; pager on|off",
-               format_choices);
-    return SHELL_STATUS_USAGE;
-}
-
-const struct command cmd_meta_pset = {
-    .name = "\\pset",
-    .summary = "Set the format of output, the consistency of reads, the pager",
-    .arguments = {{"NAME", COMMAND_TYPE_CHOICE, COMMAND_COUNT_OPTIONAL, "format|consistency|pager",
-                   "format, consistency or pager; without it: show them"},
-                  {"VALUE", COMMAND_TYPE_TEXT, COMMAND_COUNT_OPTIONAL, NULL,
-                   "table, json, ...; linearizable, weak, stale; on, off"}},
-    .examples = {{"\\pset format csv", "for the rest of the session"}},
-    .run = cmd_meta_pset_run,
-};
+/* ---- where results go ------------------------------------------------------------------------ */
 
 static int cmd_meta_output_run(struct shell *shell, const struct command_call *call)
 {
@@ -127,65 +31,30 @@ static int cmd_meta_output_run(struct shell *shell, const struct command_call *c
 const struct command cmd_meta_output = {
     .name = "\\o",
     .summary = "Send results to a file or a command, or back to the terminal",
-    .arguments = {{"FILE or |COMMAND", COMMAND_TYPE_FILE, COMMAND_COUNT_LINE, NULL,
+    .arguments = {{"FILE or |COMMAND", COMMAND_TYPE_PIPE, COMMAND_COUNT_OPTIONAL, NULL,
                    "without it: the terminal"}},
     .examples = {{"\\o |grep failed", "until the next \\o"}},
     .run = cmd_meta_output_run,
 };
 
-static int cmd_meta_echo_run(struct shell *shell, const struct command_call *call)
+/* ---- files ----------------------------------------------------------------------------------- */
+
+static int include(struct shell *shell, const char *path)
 {
-    const char *text = command_argument_text(call, 0);
-    if (text != NULL)
-        output_write(&shell->output, text, strlen(text));
-    output_write(&shell->output, "\n", 1);
-    return SHELL_STATUS_OK;
-}
-
-const struct command cmd_meta_echo = {
-    .name = "\\echo",
-    .summary = "Write a line of text to where results go",
-    .arguments = {{"TEXT", COMMAND_TYPE_TEXT, COMMAND_COUNT_LINE, NULL, "as it stands"}},
-    .run = cmd_meta_echo_run,
-};
-
-static int cmd_meta_shell_run(struct shell *shell, const struct command_call *call)
-{
-    const char *line = command_argument_text(call, 0);
-    const char *user_shell = getenv("SHELL");
-    output_flush(&shell->output);
-    if (line == NULL || line[0] == '\0')
-        line = user_shell != NULL && user_shell[0] != '\0' ? user_shell : "/bin/sh";
-    int rc = system(line);
-    return rc == 0 ? SHELL_STATUS_OK : SHELL_STATUS_FAILED;
-}
-
-const struct command cmd_meta_shell = {
-    .name = "\\!",
-    .summary = "Run a command of this machine, or its shell",
-    .arguments = {{"COMMAND", COMMAND_TYPE_TEXT, COMMAND_COUNT_LINE, NULL,
-                   "the rest of the line, by sh -c"}},
-    .run = cmd_meta_shell_run,
-};
-
-static int cmd_meta_include_run(struct shell *shell, const struct command_call *call)
-{
-    const char *path = command_argument_text(call, 0);
     if (shell->depth == SHELL_INCLUDE_DEPTH_MAX) {
         shell_error(shell, "%s: files include each other more than %d deep", path,
                     SHELL_INCLUDE_DEPTH_MAX);
         return SHELL_STATUS_USAGE;
     }
-    FILE *file = fopen(path, "re");
-    if (file == NULL) {
-        shell_error(shell, "%s: %s", path, strerror(errno));
-        return SHELL_STATUS_USAGE;
-    }
     shell->depth++;
-    int status = shell_run_stream(shell, file, path);
+    int status = script_run_file(shell, path);
     shell->depth--;
-    (void)fclose(file);
     return status;
+}
+
+static int cmd_meta_include_run(struct shell *shell, const struct command_call *call)
+{
+    return include(shell, command_argument_text(call, 0));
 }
 
 const struct command cmd_meta_include = {
@@ -195,46 +64,190 @@ const struct command cmd_meta_include = {
     .run = cmd_meta_include_run,
 };
 
-static int cmd_meta_connect_run(struct shell *shell, const struct command_call *call)
+static int cmd_meta_include_relative_run(struct shell *shell, const struct command_call *call)
 {
-    const char *endpoint = command_argument_text(call, 0);
-    struct error e = {0};
-    struct client_path path;
-    json_t *answer;
-    if (shell_reconnect(shell, endpoint, &e) != 0) {
-        shell_error(shell, "%s", e.text);
-        return SHELL_STATUS_USAGE;
-    }
-    (void)client_path(&path, "status", NULL);
-    int status = request_get(shell, &path, &answer);
-    if (status != SHELL_STATUS_OK)
-        return status;
-    const char *node = json_string_value(json_object_get(answer, "node"));
-    shell_say(shell, "You are connected to %s at %s.", node != NULL ? node : "a node",
-              client_endpoint(shell->client));
-    json_decref(answer);
-    return SHELL_STATUS_OK;
+    const char *path = command_argument_text(call, 0);
+    const struct script *script = shell->script;
+    while (script != NULL && script->name == NULL)
+        script = script->outer;
+    const char *slash = script != NULL ? strrchr(script->name, '/') : NULL;
+    if (path[0] == '/' || slash == NULL)
+        return include(shell, path);
+    char *whole = mem_printf("%.*s/%s", (int)(slash - script->name), script->name, path);
+    int status = include(shell, whole);
+    free(whole);
+    return status;
 }
 
-const struct command cmd_meta_connect = {
-    .name = "\\connect",
-    .summary = "Talk to another endpoint, or another cluster",
-    .arguments = {{"ENDPOINT", COMMAND_TYPE_TEXT, COMMAND_COUNT_ONE, NULL,
-                   "unix:PATH, http://HOST:PORT or https://HOST:PORT"}},
-    .run = cmd_meta_connect_run,
+const struct command cmd_meta_include_relative = {
+    .name = "\\ir",
+    .summary = "Run the statements of a file that lies beside the one that runs",
+    .arguments = {{"FILE", COMMAND_TYPE_FILE, COMMAND_COUNT_ONE, NULL, "of this machine"}},
+    .run = cmd_meta_include_relative_run,
 };
+
+static int cmd_meta_cd_run(struct shell *shell, const struct command_call *call)
+{
+    const char *path = command_argument_text(call, 0);
+    if (path == NULL)
+        path = getenv("HOME");
+    if (path != NULL && chdir(path) == 0)
+        return SHELL_STATUS_OK;
+    shell_error(shell, "%s: %s", path != NULL ? path : "HOME",
+                path != NULL ? strerror(errno) : "it is not set");
+    return SHELL_STATUS_USAGE;
+}
+
+const struct command cmd_meta_cd = {
+    .name = "\\cd",
+    .summary = "Go to another folder of this machine",
+    .arguments = {{"FOLDER", COMMAND_TYPE_FILE, COMMAND_COUNT_OPTIONAL, NULL, "without it: HOME"}},
+    .run = cmd_meta_cd_run,
+};
+
+static int cmd_meta_history_run(struct shell *shell, const struct command_call *call)
+{
+    struct error e = {0};
+    const char *path = command_argument_text(call, 0);
+    char *text = hist_text();
+    int status = SHELL_STATUS_OK;
+    if (path == NULL) {
+        output_page(&shell->output, text, strlen(text), shell->settings.pager_lines);
+    } else {
+        FILE *file = fopen(path, "we");
+        bool is_good = file != NULL && fputs(text, file) >= 0;
+        if (file != NULL)
+            is_good = fclose(file) == 0 && is_good;
+        if (!is_good) {
+            (void)error_set(&e, -errno, "%s: %s", path, strerror(errno));
+            shell_error(shell, "%s", e.text);
+            status = SHELL_STATUS_USAGE;
+        }
+    }
+    free(text);
+    return status;
+}
+
+const struct command cmd_meta_history = {
+    .name = "\\s",
+    .summary = "Show the history, or write it to a file",
+    .arguments = {{"FILE", COMMAND_TYPE_FILE, COMMAND_COUNT_OPTIONAL, NULL, "of this machine"}},
+    .run = cmd_meta_history_run,
+};
+
+/* ---- other programs -------------------------------------------------------------------------- */
+
+static int cmd_meta_shell_run(struct shell *shell, const struct command_call *call)
+{
+    const char *line = command_argument_text(call, 0);
+    const char *user_shell = getenv("SHELL");
+    output_flush(&shell->output);
+    if (line == NULL || line[0] == '\0')
+        line = user_shell != NULL && user_shell[0] != '\0' ? user_shell : "/bin/sh";
+    const char *const argv[] = {"/bin/sh", "-c", line, NULL};
+    int code = editor_run_program(argv);
+    shell_set_exit_code(shell, code < 0 ? 127 : code);
+    if (code < 0)
+        shell_error(shell, "\\!: %s", strerror(-code));
+    return code == 0 ? SHELL_STATUS_OK : SHELL_STATUS_FAILED;
+}
+
+const struct command cmd_meta_shell = {
+    .name = "\\!",
+    .summary = "Run a command of this machine, or its shell",
+    .text = "How it ended is in SHELL_EXIT_CODE.",
+    .arguments = {{"COMMAND", COMMAND_TYPE_TEXT, COMMAND_COUNT_LINE, NULL,
+                   "the rest of the line, by sh -c"}},
+    .run = cmd_meta_shell_run,
+};
+
+/* $CLUSTERTOP, else clustertop beside this program, else one in PATH. Malloc'ed. */
+static char *top_program(void)
+{
+    char self[PATH_MAX];
+    const char *given = getenv("CLUSTERTOP");
+    if (given != NULL && given[0] != '\0')
+        return mem_strdup(given);
+    ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (n > 0) {
+        self[n] = '\0';
+        char *beside = mem_printf("%s/clustertop", dirname(self));
+        if (access(beside, X_OK) == 0)
+            return beside;
+        free(beside);
+    }
+    return mem_strdup("clustertop");
+}
+
+/* The endpoint that answers first, the others that were given behind it. Malloc'ed. */
+static char *top_endpoints(const struct shell *shell)
+{
+    const char *given = shell->connection.endpoints;
+    const char *current = client_endpoint(shell->client);
+    if (given == NULL || strcmp(given, current) == 0)
+        return mem_strdup(current);
+    return mem_printf("%s,%s", current, given);
+}
+
+static int cmd_meta_top_run(struct shell *shell, const struct command_call *call)
+{
+    (void)call;
+    int status = shell_connect(shell);
+    if (status != SHELL_STATUS_OK)
+        return status;
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        shell_error(shell, "\\top needs a terminal");
+        return SHELL_STATUS_USAGE;
+    }
+    const struct client_options *c = &shell->connection;
+    char *program = top_program();
+    char *endpoints = top_endpoints(shell);
+    const char *argv[12] = {program, "-s", endpoints};
+    const char *const names[] = {"--token-file", "--ca", "--cert", "--key"};
+    const char *const values[] = {c->token_file, c->ca_file, c->cert_file, c->key_file};
+    size_t n = 3;
+    for (size_t i = 0; i < MEM_COUNT(names); i++) {
+        if (values[i] == NULL)
+            continue;
+        argv[n++] = names[i];
+        argv[n++] = values[i];
+    }
+    output_flush(&shell->output);
+    int code = editor_run_program(argv);
+    if (code == 127 || code < 0) {
+        shell_error(shell, "%s: %s", program,
+                    code < 0 ? strerror(-code) : "there is no such program");
+        shell_hint(shell, "install clustertop beside clustersh, or set CLUSTERTOP to its path");
+        status = SHELL_STATUS_USAGE;
+    } else if (code != 0) {
+        shell_error(shell, "%s ended with status %d", program, code);
+        status = SHELL_STATUS_FAILED;
+    }
+    free(endpoints);
+    free(program);
+    return status;
+}
+
+const struct command cmd_meta_top = {
+    .name = "\\top",
+    .summary = "Open the dashboard, clustertop, and come back",
+    .text = "It is $CLUSTERTOP, else clustertop beside clustersh, else the one in PATH.",
+    .run = cmd_meta_top_run,
+};
+
+/* ---- help, leaving --------------------------------------------------------------------------- */
 
 static int cmd_meta_help_run(struct shell *shell, const struct command_call *call)
 {
     const char *name = command_argument_text(call, 0);
     if (name == NULL)
-        return command_help_all(shell);
+        return command_help_meta(shell);
     return command_help_group(shell, &name, 1);
 }
 
 const struct command cmd_meta_help = {
     .name = "\\?",
-    .summary = "List the commands, or explain one",
+    .summary = "List the backslash commands, or explain a command",
     .arguments = {{"COMMAND", COMMAND_TYPE_COMMAND, COMMAND_COUNT_OPTIONAL, NULL, "its name"}},
     .run = cmd_meta_help_run,
 };

@@ -29,7 +29,7 @@ const struct command cmd_model_add = {
     .summary = "Register a model that can be rolled out",
     .text = "Without a URL it is the built-in model, which answers with what it was sent; "
             "echo:fail=5,delay=20ms makes it fail and dawdle.",
-    .arguments = {{"MODEL", COMMAND_TYPE_TEXT, COMMAND_COUNT_ONE, NULL, "its id"},
+    .arguments = {{"MODEL", COMMAND_TYPE_MODEL, COMMAND_COUNT_ONE, NULL, "its id"},
                   {"URL", COMMAND_TYPE_TEXT, COMMAND_COUNT_OPTIONAL, NULL,
                    "http://HOST[:PORT]/PATH of its upstream"}},
     .examples = {{"model add spam-7 http://10.0.0.7:9000/predict", "a model behind HTTP"},
@@ -71,6 +71,6 @@ static int cmd_model_remove_run(struct shell *shell, const struct command_call *
 const struct command cmd_model_remove = {
     .name = "model remove",
     .summary = "Forget a model that serves nothing",
-    .arguments = {{"MODEL", COMMAND_TYPE_TEXT, COMMAND_COUNT_ONE, NULL, "its id"}},
+    .arguments = {{"MODEL", COMMAND_TYPE_MODEL, COMMAND_COUNT_ONE, NULL, "its id"}},
     .run = cmd_model_remove_run,
 };

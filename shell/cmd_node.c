@@ -63,9 +63,27 @@ static const struct column cmd_node_columns[] = {
     COLUMN_END,
 };
 
+/* Keeps the nodes of the sets that were given; all where none was. */
+static int cmd_node_keep(struct shell *shell, const struct command_call *call, json_t *nodes)
+{
+    size_t n;
+    const struct command_value *values = command_argument_all(call, 0, &n);
+    struct nodeset set;
+    int status = SHELL_STATUS_OK;
+    nodeset_init(&set);
+    for (size_t i = 0; i < n && status == SHELL_STATUS_OK; i++)
+        status = nodes_expand(shell, values[i].text, &set);
+    for (size_t i = json_array_size(nodes); n > 0 && i-- > 0;) {
+        const char *name = json_string_value(json_object_get(json_array_get(nodes, i), "name"));
+        if (name == NULL || !nodeset_contains(&set, name))
+            (void)json_array_remove(nodes, i);
+    }
+    nodeset_done(&set);
+    return status;
+}
+
 static int cmd_node_list_run(struct shell *shell, const struct command_call *call)
 {
-    (void)call;
     struct client_path path;
     json_t *nodes;
     (void)client_path(&path, "nodes", NULL);
@@ -74,14 +92,18 @@ static int cmd_node_list_run(struct shell *shell, const struct command_call *cal
         return status;
     client_learn(shell->client, nodes);
     nodes_sort(nodes);
-    shell_print_rows(shell, cmd_node_columns, nodes);
+    status = cmd_node_keep(shell, call, nodes);
+    if (status == SHELL_STATUS_OK)
+        shell_print_rows(shell, cmd_node_columns, nodes);
     json_decref(nodes);
-    return SHELL_STATUS_OK;
+    return status;
 }
 
 const struct command cmd_node_list = {
     .name = "node list",
     .summary = "List the nodes of the cluster and how they are",
+    .arguments = {{"NODES", COMMAND_TYPE_NODES, COMMAND_COUNT_ANY, NULL,
+                   "only these: n[1-3], @worker & !n2"}},
     .examples = {{"node list", "state, leader, load and free memory of every node"},
                  {"node list -o json", "every key that the API knows"}},
     .run = cmd_node_list_run,

@@ -131,8 +131,8 @@ const struct command cmd_rollout_start = {
                  "where decisions are kept; metadata"},
                 {"reason", 'r', COMMAND_TYPE_TEXT, "TEXT", NULL, false, "why, for the history"},
                 {"watch", 'w', COMMAND_TYPE_FLAG, NULL, NULL, false, "follow it to its end"}},
-    .arguments = {{"SERVICE", COMMAND_TYPE_TEXT, COMMAND_COUNT_ONE, NULL, "the service"},
-                  {"MODEL", COMMAND_TYPE_TEXT, COMMAND_COUNT_ONE, NULL, "a registered model"}},
+    .arguments = {{"SERVICE", COMMAND_TYPE_SERVICE, COMMAND_COUNT_ONE, NULL, "the service"},
+                  {"MODEL", COMMAND_TYPE_MODEL, COMMAND_COUNT_ONE, NULL, "a registered model"}},
     .examples = {{"rollout start web spam-7 --gate 'errors<=1%' --gate 'p95<=250ms' -w",
                   "5, 25, 50, 100 % with a minute each, gated, followed"},
                  {"rollout start web spam-7 --weight 10", "a tenth, until rollout promote web"}},
@@ -174,7 +174,7 @@ const struct command cmd_rollout_status = {
     .text =
         "With --watch: exit status 0 when it was promoted or rolled back, 3 when it was aborted.",
     .options = {{"watch", 'w', COMMAND_TYPE_FLAG, NULL, NULL, false, "follow it to its end"}},
-    .arguments = {{"SERVICE", COMMAND_TYPE_TEXT, COMMAND_COUNT_OPTIONAL, NULL, "one service's"}},
+    .arguments = {{"SERVICE", COMMAND_TYPE_SERVICE, COMMAND_COUNT_OPTIONAL, NULL, "one service's"}},
     .run = cmd_rollout_status_run,
 };
 
@@ -193,7 +193,7 @@ static json_t *cmd_rollout_reason(const struct command_call *call)
     }
 #define CMD_ROLLOUT_SERVICE                                                                        \
     {                                                                                              \
-        "SERVICE", COMMAND_TYPE_TEXT, COMMAND_COUNT_ONE, NULL, "the service"                       \
+        "SERVICE", COMMAND_TYPE_SERVICE, COMMAND_COUNT_ONE, NULL, "the service"                    \
     }
 
 static int cmd_rollout_promote_run(struct shell *shell, const struct command_call *call)

@@ -40,7 +40,7 @@ const struct command cmd_rollout_history = {
     .name = "rollout history",
     .summary = "List what was done to rollouts, by whom and why, newest first",
     .options = {{"limit", 'n', COMMAND_TYPE_COUNT, "N", NULL, false, "at most this many; 100"}},
-    .arguments = {{"SERVICE", COMMAND_TYPE_TEXT, COMMAND_COUNT_OPTIONAL, NULL, "one service's"}},
+    .arguments = {{"SERVICE", COMMAND_TYPE_SERVICE, COMMAND_COUNT_OPTIONAL, NULL, "one service's"}},
     .run = cmd_rollout_history_run,
 };
 
@@ -110,7 +110,7 @@ const struct command cmd_rollout_resolve = {
         "so when they meet again.",
     .options = {{"reason", 'r', COMMAND_TYPE_TEXT, "TEXT", NULL, false,
                  "why, for the audit trail; required"}},
-    .arguments = {{"TXID", COMMAND_TYPE_TEXT, COMMAND_COUNT_ONE, NULL, "from rollout indoubt"},
+    .arguments = {{"TXID", COMMAND_TYPE_TXN, COMMAND_COUNT_ONE, NULL, "from rollout indoubt"},
                   {"OUTCOME", COMMAND_TYPE_CHOICE, COMMAND_COUNT_ONE, "commit|abort", "the word"}},
     .run = cmd_rollout_resolve_run,
 };
@@ -178,6 +178,6 @@ static int cmd_routing_show_run(struct shell *shell, const struct command_call *
 const struct command cmd_routing_show = {
     .name = "routing show",
     .summary = "Show what every node serves, side by side",
-    .arguments = {{"SERVICE", COMMAND_TYPE_TEXT, COMMAND_COUNT_OPTIONAL, NULL, "one service"}},
+    .arguments = {{"SERVICE", COMMAND_TYPE_SERVICE, COMMAND_COUNT_OPTIONAL, NULL, "one service"}},
     .run = cmd_routing_show_run,
 };

@@ -38,6 +38,17 @@ enum command_type {
     COMMAND_TYPE_FORMAT, /* of output */
     COMMAND_TYPE_KEY,    /* of the key-value store */
     COMMAND_TYPE_COMMAND,
+    COMMAND_TYPE_PIPE,     /* meta-commands: a file, or '|' and a command that takes the line */
+    COMMAND_TYPE_VARIABLE, /* of the shell */
+    COMMAND_TYPE_SETTING,  /* of \pset */
+    COMMAND_TYPE_ENDPOINT, /* or a node's name */
+    COMMAND_TYPE_TABLE,
+    COMMAND_TYPE_FUNCTION, /* of SQL */
+    COMMAND_TYPE_SQL,      /* a statement's first words: CREATE TABLE */
+    COMMAND_TYPE_MODEL,
+    COMMAND_TYPE_SERVICE,
+    COMMAND_TYPE_CHANNEL,
+    COMMAND_TYPE_TXN,
 };
 
 enum command_count {
@@ -46,6 +57,7 @@ enum command_count {
     COMMAND_COUNT_MANY,          /* one or more */
     COMMAND_COUNT_ARGV,          /* one or more: the rest of the words, usually behind "--" */
     COMMAND_COUNT_ARGV_OPTIONAL, /* the same, or none */
+    COMMAND_COUNT_ANY,           /* none or more */
     COMMAND_COUNT_LINE, /* meta-commands: the rest of the line as it stands, may be empty */
 };
 
@@ -113,7 +125,10 @@ struct command_call {
     const struct command *command;
     struct command_values options[COMMAND_OPTIONS_MAX];     /* as command_option_at numbers them */
     struct command_values arguments[COMMAND_ARGUMENTS_MAX]; /* as the row's arguments */
-    bool help; /* --help was given: nothing behind it was checked */
+    bool help;     /* --help was given: nothing behind it was checked */
+    char **joined; /* sets of nodes that stood in several words */
+    size_t n_joined;
+    size_t joined_cap;
 };
 
 extern const struct command *const command_table[]; /* in the order of `help`; NULL ends it */

@@ -18,6 +18,12 @@ static const char *command_docs_type(enum command_type type)
         [COMMAND_TYPE_NODES] = "nodes",       [COMMAND_TYPE_JOB] = "job",
         [COMMAND_TYPE_FILE] = "file",         [COMMAND_TYPE_FORMAT] = "format",
         [COMMAND_TYPE_KEY] = "key",           [COMMAND_TYPE_COMMAND] = "command",
+        [COMMAND_TYPE_PIPE] = "pipe",         [COMMAND_TYPE_VARIABLE] = "variable",
+        [COMMAND_TYPE_SETTING] = "setting",   [COMMAND_TYPE_ENDPOINT] = "endpoint",
+        [COMMAND_TYPE_TABLE] = "table",       [COMMAND_TYPE_FUNCTION] = "function",
+        [COMMAND_TYPE_SQL] = "sql",           [COMMAND_TYPE_MODEL] = "model",
+        [COMMAND_TYPE_SERVICE] = "service",   [COMMAND_TYPE_CHANNEL] = "channel",
+        [COMMAND_TYPE_TXN] = "txn",
     };
     return names[type];
 }
@@ -28,6 +34,7 @@ static const char *command_docs_count(enum command_count count)
         [COMMAND_COUNT_ONE] = "one",   [COMMAND_COUNT_OPTIONAL] = "optional",
         [COMMAND_COUNT_MANY] = "many", [COMMAND_COUNT_ARGV] = "command-line",
         [COMMAND_COUNT_LINE] = "line", [COMMAND_COUNT_ARGV_OPTIONAL] = "optional-command-line",
+        [COMMAND_COUNT_ANY] = "any",
     };
     return names[count];
 }

@@ -27,6 +27,7 @@ static void command_help_argument(const struct command_argument *argument, struc
     case COMMAND_COUNT_ARGV:
         (void)buf_printf(b, " [--] %s...", argument->name);
         break;
+    case COMMAND_COUNT_ANY:
     case COMMAND_COUNT_ARGV_OPTIONAL:
         (void)buf_printf(b, " [%s...]", argument->name);
         break;
@@ -130,7 +131,7 @@ static size_t command_help_width(struct shell *shell)
 static int command_help_print(struct shell *shell, struct buf *b)
 {
     if (shell->is_interactive)
-        output_page(&shell->output, buf_cstr(b), b->len);
+        output_page(&shell->output, buf_cstr(b), b->len, 0);
     else
         output_write(&shell->output, buf_cstr(b), b->len);
     output_flush(&shell->output);
@@ -199,6 +200,18 @@ static int command_help_topic(struct shell *shell, const char *const *words, siz
         topic_list(topic_sql, width, &b);
     else
         topic_help(topic, width, &b);
+    return command_help_print(shell, &b);
+}
+
+int command_help_meta(struct shell *shell)
+{
+    struct buf b;
+    buf_init(&b, COMMAND_HELP_BYTES_MAX);
+    command_help_list("\\", command_help_width(shell), &b);
+    text_append_wrapped(&b,
+                        "\n\\? COMMAND tells more; help lists the commands of the cluster, \\h "
+                        "the statements of SQL, help variables and help prompts what steers the shell.\n",
+                        0, command_help_width(shell));
     return command_help_print(shell, &b);
 }
 

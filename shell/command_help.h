@@ -24,6 +24,7 @@ void command_help_list(const char *prefix, size_t width, struct buf *b);
 /* Print one of them; return an exit status. */
 int command_help_one(struct shell *shell, const struct command *command);
 int command_help_all(struct shell *shell);
+int command_help_meta(struct shell *shell); /* the backslash commands */
 /* `words` may be a command, a group such as "job", a topic (shell/topic.h), "topics" or "sql",
  * which list them, or none of these, which is said. */
 int command_help_group(struct shell *shell, const char *const *words, size_t n);

@@ -215,6 +215,32 @@ static int command_add_argument(struct command_parser *p, const char *text)
     return 0;
 }
 
+static bool command_is_operator(char c)
+{
+    return c == '&' || c == ',';
+}
+
+/* A set of nodes may have blanks around its operators: "@worker & !n3" are words that belong
+ * together. */
+static const char *command_join_nodes(struct command_parser *p, const char *word)
+{
+    bool is_set = p->argument < COMMAND_ARGUMENTS_MAX &&
+                  p->command->arguments[p->argument].name != NULL &&
+                  p->command->arguments[p->argument].type == COMMAND_TYPE_NODES;
+    while (is_set && p->at + 1 < p->n) {
+        const char *next = p->words[p->at + 1];
+        size_t len = strlen(word);
+        if (!command_is_operator(next[0]) && !(len > 0 && command_is_operator(word[len - 1])))
+            break;
+        MEM_GROW(p->call->joined, p->call->joined_cap, p->call->n_joined + 1);
+        char *both = mem_printf("%s %s", word, next);
+        p->call->joined[p->call->n_joined++] = both;
+        word = both;
+        p->at++;
+    }
+    return word;
+}
+
 /* True when the argument that comes next takes all words that are left. */
 static bool command_takes_rest(const struct command_parser *p)
 {
@@ -251,7 +277,7 @@ static int command_parse_words(struct command_parser *p)
             rc = command_parse_letters(p, word);
         else {
             options_over = options_over || command_takes_rest(p);
-            rc = command_add_argument(p, word);
+            rc = command_add_argument(p, command_join_nodes(p, word));
         }
         if (rc != 0 || p->call->help)
             return rc;
@@ -277,6 +303,9 @@ void command_call_done(struct command_call *call)
         free(call->options[i].values);
     for (size_t i = 0; i < COMMAND_ARGUMENTS_MAX; i++)
         free(call->arguments[i].values);
+    for (size_t i = 0; i < call->n_joined; i++)
+        free(call->joined[i]);
+    free(call->joined);
     *call = (struct command_call){0};
 }
 

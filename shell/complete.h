@@ -16,7 +16,15 @@ enum complete_names {
     COMPLETE_NAMES_JOBS,
     COMPLETE_NAMES_KEYS,
     COMPLETE_NAMES_TABLES,
-    COMPLETE_NAMES_COLUMNS, /* of the table `of` */
+    COMPLETE_NAMES_COLUMNS,   /* of the table `of` */
+    COMPLETE_NAMES_FUNCTIONS, /* of SQL */
+    COMPLETE_NAMES_KEYWORDS,  /* of SQL, in small letters */
+    COMPLETE_NAMES_VARIABLES, /* of the shell */
+    COMPLETE_NAMES_TASKS,     /* elements of the job that the prefix names: ID_7 */
+    COMPLETE_NAMES_MODELS,
+    COMPLETE_NAMES_SERVICES,
+    COMPLETE_NAMES_CHANNELS,
+    COMPLETE_NAMES_TXNS,
 };
 
 struct complete_item {
@@ -34,6 +42,7 @@ struct complete {
     bool is_sql;  /* items stand as they are, quotes included */
     bool leaves_files; /* files are not listed, but asked for: whoever shows the items lists them */
     bool wants_files;  /* a file may stand here, which was left out */
+    bool is_meta; /* in a backslash command, which has quotes of its own */
     const char *of;
 };
 

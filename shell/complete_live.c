@@ -79,8 +79,7 @@ static void complete_live_add_sql(struct shell *shell, enum complete_names kind,
     bool is_table = kind == COMPLETE_NAMES_TABLES;
     const json_t *rows =
         is_table ? live_get(&shell->live, LIVE_TABLES, LIVE_WAIT_MS)
-                 : json_object_get(live_get_columns(&shell->live, complete->of, LIVE_WAIT_MS),
-                                   "columns");
+                 : live_get_columns(&shell->live, complete->of, LIVE_WAIT_MS);
     json_array_foreach(rows, i, row)
     {
         complete_live_add_table(complete, jobs_text(row, "name"),
@@ -90,32 +89,84 @@ static void complete_live_add_sql(struct shell *shell, enum complete_names kind,
         complete_add(complete, state[i], NULL);
 }
 
+/* Rows' texts of a key, each once, as complete_add() takes them. */
+static void complete_live_add_key(const json_t *rows, const char *key, const char *about,
+                                  struct complete *complete)
+{
+    size_t i;
+    json_t *row;
+    json_array_foreach(rows, i, row)
+    {
+        const char *text = about != NULL ? jobs_text(row, about) : "";
+        complete_add(complete, jobs_text(row, key), text[0] != '\0' ? text : NULL);
+    }
+}
+
+/* "4f12_" names a job: its elements. */
+static void complete_live_add_tasks(const json_t *jobs, struct complete *complete)
+{
+    size_t i;
+    json_t *job;
+    size_t len = strcspn(complete->prefix, "_");
+    json_array_foreach(jobs, i, job)
+    {
+        json_int_t elements = json_integer_value(json_object_get(job, "elements"));
+        if (len < 4 || strncmp(jobs_text(job, "id"), complete->prefix, len) != 0)
+            continue;
+        for (json_int_t k = 0; k < elements && k < COMPLETE_ITEMS_MAX; k++) {
+            char *text = mem_printf("%.*s_%lld", (int)len, complete->prefix, (long long)k);
+            complete_add(complete, text, NULL);
+            free(text);
+        }
+    }
+}
+
+static void complete_live_add_variables(const struct shell *shell, struct complete *complete)
+{
+    for (size_t i = 0; i < shell->vars.n; i++)
+        complete_add(complete, shell->vars.items[i].name, shell->vars.items[i].value);
+}
+
+static const struct {
+    enum live_kind kind;
+    const char *key;
+    const char *about;
+} complete_live_lists[] = {
+    [COMPLETE_NAMES_NODES] = {LIVE_NODES, "name", "state"},
+    [COMPLETE_NAMES_KEYS] = {LIVE_KEYS, "key", NULL},
+    [COMPLETE_NAMES_FUNCTIONS] = {LIVE_FUNCTIONS, "name", "type"},
+    [COMPLETE_NAMES_KEYWORDS] = {LIVE_KEYWORDS, "name", NULL},
+    [COMPLETE_NAMES_MODELS] = {LIVE_MODELS, "id", "url"},
+    [COMPLETE_NAMES_SERVICES] = {LIVE_ROLLOUTS, "service", "state"},
+    [COMPLETE_NAMES_CHANNELS] = {LIVE_MESSAGES, "channel", NULL},
+    [COMPLETE_NAMES_TXNS] = {LIVE_INDOUBT, "txid", "state"},
+};
+
 void complete_live_names(void *arg, enum complete_names kind, struct complete *complete)
 {
     struct shell *shell = arg;
-    size_t i;
-    json_t *row;
-    if (kind == COMPLETE_NAMES_TABLES || kind == COMPLETE_NAMES_COLUMNS) {
+    struct live *live = &shell->live;
+    switch (kind) {
+    case COMPLETE_NAMES_TABLES:
+    case COMPLETE_NAMES_COLUMNS:
         complete_live_add_sql(shell, kind, complete);
-        return;
-    }
-    static const enum live_kind kinds[] = {
-        [COMPLETE_NAMES_NODES] = LIVE_NODES,
-        [COMPLETE_NAMES_GROUPS] = LIVE_NODES,
-        [COMPLETE_NAMES_JOBS] = LIVE_JOBS,
-        [COMPLETE_NAMES_KEYS] = LIVE_KEYS,
-    };
-    const json_t *rows = live_get(&shell->live, kinds[kind], LIVE_WAIT_MS);
-    if (kind == COMPLETE_NAMES_GROUPS) {
-        complete_live_add_groups(rows, complete);
-    } else if (kind == COMPLETE_NAMES_JOBS) {
-        complete_live_add_jobs(rows, complete);
-    } else {
-        json_array_foreach(rows, i, row)
-        {
-            bool is_node = kind == COMPLETE_NAMES_NODES;
-            complete_add(complete, jobs_text(row, is_node ? "name" : "key"),
-                         is_node ? jobs_text(row, "state") : NULL);
-        }
+        break;
+    case COMPLETE_NAMES_GROUPS:
+        complete_live_add_groups(live_get(live, LIVE_NODES, LIVE_WAIT_MS), complete);
+        break;
+    case COMPLETE_NAMES_JOBS:
+        complete_live_add_jobs(live_get(live, LIVE_JOBS, LIVE_WAIT_MS), complete);
+        break;
+    case COMPLETE_NAMES_TASKS:
+        complete_live_add_tasks(live_get(live, LIVE_JOBS, LIVE_WAIT_MS), complete);
+        break;
+    case COMPLETE_NAMES_VARIABLES:
+        complete_live_add_variables(shell, complete);
+        break;
+    default:
+        complete_live_add_key(live_get(live, complete_live_lists[kind].kind, LIVE_WAIT_MS),
+                              complete_live_lists[kind].key, complete_live_lists[kind].about,
+                              complete);
+        break;
     }
 }

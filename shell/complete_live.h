@@ -1,4 +1,5 @@
-/* Names for completion that the cluster knows: nodes, jobs, keys, tables, columns. */
+/* Names for completion that the cluster knows: nodes, jobs, keys, tables, columns,
+ * functions, models, ...; and variables, which the shell knows. */
 #ifndef SHELL_COMPLETE_LIVE_H
 #define SHELL_COMPLETE_LIVE_H
 

@@ -10,23 +10,9 @@
 #include "base/mem.h"
 #include "base/sql_lex.h"
 #include "base/str.h"
+#include "shell/sql_words.h"
 
 enum { COMPLETE_SQL_TABLES_MAX = 8 };
-
-static const char *const complete_sql_keywords[] = {
-    "all",      "alter",     "analyze",  "and",    "as",        "asc",         "between",
-    "by",       "case",      "cast",     "copy",   "create",    "cross",       "delete",
-    "desc",     "describe",  "distinct", "drop",   "dry",       "else",        "end",
-    "except",   "exists",    "explain",  "false",  "from",      "full",        "group",
-    "having",   "history",   "if",       "in",     "inner",     "insert",      "interval",
-    "into",     "intersect", "is",       "join",   "left",      "like",        "limit",
-    "location", "not",       "null",     "nulls",  "offset",    "on",          "optimize",
-    "or",       "order",     "outer",    "over",   "partition", "partitioned", "pivot",
-    "qualify",  "replace",   "retain",   "right",  "run",       "select",      "set",
-    "show",     "summarize", "table",    "tables", "then",      "to",          "true",
-    "union",    "unpivot",   "update",   "using",  "vacuum",    "values",      "when",
-    "where",    "window",    "with",
-};
 
 /* Words that a table follows. */
 static const char *const complete_sql_before_table[] = {
@@ -87,7 +73,7 @@ static size_t complete_sql_table(const char *text, size_t len, size_t at,
     }
     bool is_alias =
         complete_sql_is_name(&token) &&
-        !complete_sql_in(text, &token, complete_sql_keywords, MEM_COUNT(complete_sql_keywords));
+        (token.kind == SQL_TOKEN_QUOTED || !sql_words_is_keyword(text + token.at, token.len));
     out->names[out->n] = name;
     out->aliases[out->n++] = is_alias ? sql_token_value(text, &token) : NULL;
     return is_alias ? token.at + token.len : at;
@@ -142,6 +128,60 @@ static void complete_sql_add_words(struct complete *complete, const char *const 
     }
 }
 
+/* What the cluster knows, in capitals if what is typed is. Functions come with their parenthesis.
+ */
+static void complete_sql_add_names(struct complete *complete, enum complete_names kind,
+                                   complete_names_fn names, void *arg)
+{
+    bool capital = isupper((unsigned char)complete->prefix[0]) != 0;
+    const char *behind = kind == COMPLETE_NAMES_FUNCTIONS ? "(" : "";
+    struct complete found = {.prefix = mem_strdup(complete->prefix)};
+    for (char *c = found.prefix; *c != '\0'; c++)
+        *c = (char)tolower((unsigned char)*c);
+    bool was_empty = complete->n == 0;
+    names(arg, kind, &found);
+    for (size_t i = 0; i < found.n; i++) {
+        char *text = mem_printf("%s%s", found.items[i].text, behind);
+        for (char *c = text; capital && *c != '\0'; c++)
+            *c = (char)toupper((unsigned char)*c);
+        complete_add(complete, text, found.items[i].about);
+        free(text);
+    }
+    if (was_empty && complete->n == 1 && behind[0] != '\0')
+        complete->is_open = true;
+    complete_done(&found);
+}
+
+/* What the tables of the statement are called. */
+static void complete_sql_aliases(struct complete *complete,
+                                 const struct complete_sql_tables *tables)
+{
+    for (size_t i = 0; i < tables->n; i++) {
+        const char *called = tables->aliases[i] != NULL ? tables->aliases[i] : tables->names[i];
+        if (strcmp(called, complete->prefix) != 0) /* what is typed may look like one */
+            complete_add(complete, called, "table");
+    }
+}
+
+/* Names that WITH gives to queries. */
+static void complete_sql_with(struct complete *complete, const char *text, size_t len)
+{
+    for (size_t at = 0;;) {
+        struct sql_token name = sql_lex_next(text, len, at);
+        if (name.kind == SQL_TOKEN_END)
+            return;
+        at = name.at + name.len;
+        struct sql_token as = sql_lex_next(text, len, at);
+        struct sql_token open = sql_lex_next(text, len, as.at + as.len);
+        if (!complete_sql_is_name(&name) || !sql_token_is(text, &as, "as") ||
+            !sql_token_is_op(text, &open, "("))
+            continue;
+        char *word = mem_strndup(text + name.at, name.len);
+        complete_add(complete, word, "query");
+        free(word);
+    }
+}
+
 void complete_sql_first_words(struct complete *complete)
 {
     static const char *const words[] = {
@@ -158,7 +198,8 @@ struct complete_sql_place {
     struct sql_token before;    /* in front of it, and of its qualifier */
     struct sql_token qualifier; /* "q." in front of it; len 0: none */
     bool in_from;
-    bool in_quotes; /* of a string: nothing is known */
+    bool in_quotes;   /* of a string: nothing is known */
+    bool after_colon; /* a variable */
 };
 
 static void complete_sql_look(const char *text, size_t len, struct complete_sql_place *place)
@@ -192,6 +233,7 @@ static void complete_sql_look(const char *text, size_t len, struct complete_sql_
     if (has_dot)
         place->qualifier = last[1];
     place->before = last[has_dot ? 2 : 0];
+    place->after_colon = sql_token_is_op(text, &last[0], ":") && last[0].at + 1 == place->word.at;
 }
 
 void complete_sql(struct complete *complete, const char *text, size_t point, size_t len,
@@ -213,13 +255,22 @@ void complete_sql(struct complete *complete, const char *text, size_t point, siz
         return;
     if (is_table) {
         names(arg, COMPLETE_NAMES_TABLES, complete);
+        complete_sql_with(complete, text, len);
+        return;
+    }
+    if (place.after_colon) {
+        names(arg, COMPLETE_NAMES_VARIABLES, complete);
         return;
     }
     char *only = place.qualifier.len > 0 ? sql_token_value(text, &place.qualifier) : NULL;
     complete_sql_find_tables(text, len, &tables);
     complete_sql_columns(complete, &tables, only, names, arg);
-    if (only == NULL && complete->prefix[0] != '\0')
-        complete_sql_add_words(complete, complete_sql_keywords, MEM_COUNT(complete_sql_keywords));
+    if (only == NULL && complete->prefix[0] != '\0') {
+        complete_sql_aliases(complete, &tables);
+        complete_sql_add_words(complete, sql_words, sql_words_n);
+        complete_sql_add_names(complete, COMPLETE_NAMES_KEYWORDS, names, arg);
+        complete_sql_add_names(complete, COMPLETE_NAMES_FUNCTIONS, names, arg);
+    }
     for (size_t i = 0; i < tables.n; i++) {
         free(tables.names[i]);
         free(tables.aliases[i]);

@@ -7,7 +7,9 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "shell/cmd_meta_pset.h"
 #include "shell/format.h"
+#include "shell/vars.h"
 
 static void complete_choices(struct complete *complete, const char *choices)
 {
@@ -51,11 +53,26 @@ static void complete_files(struct complete *complete)
     complete->is_open = complete->n == 1 && str_ends_with(complete->items[0].text, "/");
 }
 
+/* What is set, and what would mean something. */
+static void complete_variables(struct complete *complete, complete_names_fn names, void *arg)
+{
+    for (const struct vars_special *s = vars_specials; s->name != NULL; s++)
+        complete_add(complete, s->name, s->help);
+    names(arg, COMPLETE_NAMES_VARIABLES, complete);
+}
+
+static void complete_settings(struct complete *complete)
+{
+    const struct cmd_meta_pset_row *row;
+    for (size_t i = 0; (row = cmd_meta_pset_at(i)) != NULL; i++)
+        complete_add(complete, row->name, row->help);
+}
+
 /* The last item of a set: behind the last ',', '!' or '&'. */
 static void complete_nodes(struct complete *complete, complete_names_fn names, void *arg)
 {
     size_t len = strlen(complete->prefix);
-    while (len > 0 && strchr(",!&", complete->prefix[len - 1]) == NULL)
+    while (len > 0 && strchr(",!& ", complete->prefix[len - 1]) == NULL)
         len--;
     struct complete item = {.prefix = mem_strdup(complete->prefix + len)};
     names(arg, COMPLETE_NAMES_NODES, &item);
@@ -82,16 +99,46 @@ void complete_values(struct complete *complete, enum command_type type, const ch
         complete_nodes(complete, names, arg);
         break;
     case COMMAND_TYPE_JOB:
-        names(arg, COMPLETE_NAMES_JOBS, complete);
+        names(arg,
+              strchr(complete->prefix, '_') != NULL ? COMPLETE_NAMES_TASKS : COMPLETE_NAMES_JOBS,
+              complete);
         break;
     case COMMAND_TYPE_KEY:
         names(arg, COMPLETE_NAMES_KEYS, complete);
         break;
     case COMMAND_TYPE_FILE:
+    case COMMAND_TYPE_PIPE:
         if (complete->leaves_files)
             complete->wants_files = true;
         else
             complete_files(complete);
+        break;
+    case COMMAND_TYPE_VARIABLE:
+        complete_variables(complete, names, arg);
+        break;
+    case COMMAND_TYPE_SETTING:
+        complete_settings(complete);
+        break;
+    case COMMAND_TYPE_ENDPOINT:
+        names(arg, COMPLETE_NAMES_NODES, complete);
+        break;
+    case COMMAND_TYPE_TABLE:
+        names(arg, COMPLETE_NAMES_TABLES, complete);
+        break;
+    case COMMAND_TYPE_FUNCTION:
+        names(arg, COMPLETE_NAMES_FUNCTIONS, complete);
+        break;
+    case COMMAND_TYPE_MODEL:
+        names(arg, COMPLETE_NAMES_MODELS, complete);
+        break;
+    case COMMAND_TYPE_SERVICE:
+        names(arg, COMPLETE_NAMES_SERVICES, complete);
+        break;
+    case COMMAND_TYPE_CHANNEL:
+        names(arg, COMPLETE_NAMES_CHANNELS, complete);
+        break;
+    case COMMAND_TYPE_TXN:
+        names(arg, COMPLETE_NAMES_TXNS, complete);
         break;
     default:
         complete_choices(complete, choices);

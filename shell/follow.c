@@ -26,6 +26,7 @@ struct follow_stream {
     uint64_t received;
     unsigned tries; /* since the last byte */
     struct buf line;
+    struct text_stream text;
 };
 
 struct follow_run {
@@ -40,18 +41,16 @@ struct follow_run {
 
 /* Writing */
 
-static void follow_write(const struct follow_stream *stream, const char *bytes, size_t len)
+static void follow_write(struct follow_stream *stream, const char *bytes, size_t len)
 {
     struct output *output = &stream->run->shell->output;
-    if (!stream->is_stderr || stream->run->follow->merges) {
-        output_write(output, bytes, len);
-        return;
-    }
-    output_status_clear(output);
-    (void)fwrite(bytes, 1, len, stderr);
+    if (!stream->is_stderr || stream->run->follow->merges)
+        output_write_foreign(output, &stream->text, bytes, len);
+    else
+        output_error_foreign(output, &stream->text, bytes, len);
 }
 
-static void follow_write_label(const struct follow_stream *stream)
+static void follow_write_label(struct follow_stream *stream)
 {
     const struct follow *follow = stream->run->follow;
     char label[48] = "";

@@ -6,7 +6,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-const char format_choices[] = "table|vertical|csv|tsv|json|jsonl|markdown";
+const char format_choices[] = FORMAT_CHOICES;
 
 static const char *const format_names[] = {
     [FORMAT_TABLE] = "table",       [FORMAT_VERTICAL] = "vertical", [FORMAT_CSV] = "csv",

@@ -14,7 +14,15 @@ enum format {
     FORMAT_MARKDOWN,
 };
 
-extern const char format_choices[]; /* "table|vertical|..." */
+/* How much of a table is drawn. */
+enum format_border {
+    FORMAT_BORDER_INNER, /* a line under the header, lines between the columns */
+    FORMAT_BORDER_NONE,  /* a line under the header */
+    FORMAT_BORDER_FULL,  /* a frame around it */
+};
+
+#define FORMAT_CHOICES "table|vertical|csv|tsv|json|jsonl|markdown"
+extern const char format_choices[]; /* the same */
 
 int format_parse(const char *name, enum format *format); /* ERR_INVALID */
 const char *format_name(enum format format);

@@ -9,6 +9,7 @@
 #include "base/nodeset.h"
 #include "base/str.h"
 #include "shell/shell.h"
+#include "shell/text.h"
 
 void gather_init(struct gather *g)
 {
@@ -121,7 +122,7 @@ static int gather_compare_groups(const void *a, const void *b)
 }
 
 static void gather_format_group(const struct gather_group *group, enum gather_stream stream,
-                                bool has_color, struct buf *b)
+                                bool has_color, bool on_terminal, struct buf *b)
 {
     static const char rule[] = "---------------\n";
     const struct buf *output = &group->nodes[0]->output[stream];
@@ -133,7 +134,14 @@ static void gather_format_group(const struct gather_group *group, enum gather_st
         (void)buf_printf(b, " (%zu)", group->n);
     (void)buf_append_str(b, stream == GATHER_STDERR ? ": standard error\n" : "\n");
     (void)buf_append_str(b, rule);
-    (void)buf_append(b, output->data, output->len);
+    if (on_terminal) {
+        struct text_stream whole = {.n = 0};
+        char *text = text_stream_clean(&whole, (const char *)output->data, output->len, true);
+        (void)buf_append_str(b, text);
+        free(text);
+    } else {
+        (void)buf_append(b, output->data, output->len);
+    }
     if (output->data[output->len - 1] != '\n')
         (void)buf_append_byte(b, '\n');
     if (group->nodes[0]->is_cut)
@@ -142,7 +150,8 @@ static void gather_format_group(const struct gather_group *group, enum gather_st
     free(folded);
 }
 
-void gather_format(const struct gather *g, enum gather_stream stream, bool has_color, struct buf *b)
+void gather_format(const struct gather *g, enum gather_stream stream, bool has_color,
+                   bool on_terminal, struct buf *b)
 {
     struct gather_group *groups = mem_calloc(g->n + 1, sizeof *groups);
     size_t n_groups = 0;
@@ -152,7 +161,7 @@ void gather_format(const struct gather *g, enum gather_stream stream, bool has_c
     }
     qsort(groups, n_groups, sizeof *groups, gather_compare_groups);
     for (size_t k = 0; k < n_groups; k++)
-        gather_format_group(&groups[k], stream, has_color, b);
+        gather_format_group(&groups[k], stream, has_color, on_terminal, b);
     gather_groups_done(groups, n_groups);
 }
 

@@ -45,9 +45,9 @@ struct gather_node *gather_node(struct gather *g, const char *name);
 
 /* Appends the stream's outputs: a header with the folded set of nodes, then their common text,
  * largest set first. Nodes that wrote nothing are left out. With one group that is every node and
- * `plain`, no header. */
+ * `plain`, no header. On a terminal the text is clean of what that would obey. */
 void gather_format(const struct gather *g, enum gather_stream stream, bool has_color,
-                   struct buf *b);
+                   bool on_terminal, struct buf *b);
 
 /* Says how it ended there; copies the texts (NULL allowed). */
 void gather_end(struct gather_node *node, const char *code, const char *text);

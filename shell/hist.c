@@ -153,7 +153,14 @@ int hist_load(const char *path, struct error *e)
     FILE *file = fopen(path, "re");
     if (file == NULL)
         return errno == ENOENT ? 0 : error_set(e, -errno, "history %s: %s", path, strerror(errno));
+    errno = 0;
     hist_lines_read(&lines, file);
+    if (ferror(file)) {
+        int code = errno != 0 ? errno : EIO;
+        (void)fclose(file);
+        hist_lines_done(&lines);
+        return error_set(e, -code, "history %s: %s", path, strerror(code));
+    }
     bool is_long = lines.n >= 2 * HIST_ITEMS_MAX;
     hist_lines_dedupe(&lines);
     if (is_long)
@@ -230,6 +237,16 @@ static int hist_append(const char *path, const char *item, struct error *e)
     free(line);
     free(escaped);
     return code == 0 ? 0 : error_set(e, code, "history %s: %s", path, strerror(-code));
+}
+
+char *hist_text(void)
+{
+    struct buf b;
+    HIST_ENTRY **list = history_list();
+    buf_init(&b, SIZE_MAX / 4);
+    for (int i = 0; list != NULL && list[i] != NULL; i++)
+        (void)buf_printf(&b, "%s\n", list[i]->line);
+    return buf_steal(&b, NULL);
 }
 
 int hist_add(const char *path, const char *item, struct error *e)

@@ -19,6 +19,9 @@ char *hist_default_path(void);
  * be read; history then works without a file. */
 int hist_load(const char *path, struct error *e);
 
+/* All items, oldest first, each on lines of its own. Malloc'ed. */
+char *hist_text(void);
+
 /* Adds an item (text of a statement; trailing white space is cut, an empty one is left out) and
  * appends it to `path` (NULL: nowhere), which is made with mode 0600. -errno when that fails. */
 int hist_add(const char *path, const char *item, struct error *e);

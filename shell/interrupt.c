@@ -14,6 +14,9 @@ static int interrupt_event = -1;
 static volatile sig_atomic_t interrupt_count;
 static volatile sig_atomic_t interrupt_resized;
 static volatile sig_atomic_t interrupt_ending;
+static volatile sig_atomic_t interrupt_muted;
+static volatile sig_atomic_t interrupt_stopping;
+static volatile sig_atomic_t interrupt_continued;
 
 static void interrupt_handler(int number)
 {
@@ -21,7 +24,11 @@ static void interrupt_handler(int number)
     uint64_t one = 1;
     if (number == SIGWINCH)
         interrupt_resized = 1;
-    else
+    else if (number == SIGTSTP)
+        interrupt_stopping = 1;
+    else if (number == SIGCONT)
+        interrupt_continued = 1;
+    else if (number != SIGINT || !interrupt_muted)
         interrupt_count++;
     if (number == SIGTERM || number == SIGHUP)
         interrupt_ending = 1;
@@ -51,6 +58,45 @@ void interrupt_catch_all(void)
     interrupt_catch(SIGWINCH);
     interrupt_catch(SIGTERM);
     interrupt_catch(SIGHUP);
+}
+
+void interrupt_mute(bool muted)
+{
+    interrupt_muted = muted;
+}
+
+void interrupt_catch_stop(bool caught)
+{
+    static const int numbers[] = {SIGTSTP, SIGCONT};
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        if (caught)
+            interrupt_catch(numbers[i]);
+        else
+            (void)signal(numbers[i], SIG_DFL);
+    }
+}
+
+bool interrupt_take_stop(void)
+{
+    bool was = interrupt_stopping != 0;
+    interrupt_stopping = 0;
+    return was;
+}
+
+bool interrupt_take_continue(void)
+{
+    bool was = interrupt_continued != 0;
+    interrupt_continued = 0;
+    return was;
+}
+
+void interrupt_stop(void)
+{
+    (void)signal(SIGTSTP, SIG_DFL);
+    (void)raise(SIGTSTP);
+    interrupt_catch_stop(true);
+    interrupt_stopping = 0;
+    interrupt_continued = 0;
 }
 
 int interrupt_fd(void)

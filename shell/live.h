@@ -18,6 +18,12 @@ enum live_kind {
     LIVE_KEYS,
     LIVE_TABLES,
     LIVE_COLUMNS,
+    LIVE_FUNCTIONS,
+    LIVE_KEYWORDS,
+    LIVE_MODELS,
+    LIVE_ROLLOUTS,
+    LIVE_MESSAGES, /* the last of the chat */
+    LIVE_INDOUBT,
     LIVE_KINDS
 };
 
@@ -33,6 +39,7 @@ struct live_item {
     struct client_call *call; /* under way */
     char trouble[256];        /* why the last fetch failed */
     char *path;               /* of LIVE_COLUMNS: which table's */
+    char *sql;                /* of LIVE_COLUMNS: asked instead of the path */
 };
 
 struct live {
@@ -52,7 +59,7 @@ void live_fetch(struct live *live, enum live_kind kind);
  * one there was, NULL when there was none. Borrowed until the next call. */
 const json_t *live_get(struct live *live, enum live_kind kind, int64_t wait_ms);
 
-/* As live_get() for GET /api/tables/`table`. */
+/* The columns of a table, [{name, type}]; also of cluster.nodes and its like. */
 const json_t *live_get_columns(struct live *live, const char *table, int64_t wait_ms);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 
 #include "base/error.h"
+#include "shell/text.h"
 
 enum output_color { OUTPUT_COLOR_AUTO, OUTPUT_COLOR_ALWAYS, OUTPUT_COLOR_NEVER };
 
@@ -23,6 +24,10 @@ struct output {
     enum output_color color;
     bool has_pager;
     bool status_shown;
+    void (*hide)(void *arg); /* of the line that is typed; NULL: none is */
+    void (*show)(void *arg);
+    void *line_arg;
+    bool is_hidden;
     size_t width; /* of the terminal, as of the last output_measure */
     size_t height;
 };
@@ -33,16 +38,41 @@ void output_done(struct output *o); /* flushes, closes what \o opened */
 /* To a path, to a command ("|CMD"), or back to standard output (NULL or ""). -errno. */
 int output_redirect(struct output *o, const char *target, struct error *e);
 
+/* The same until output_pop(), which goes back to what was before. Pop returns the exit status of a
+ * command, or -errno of a failed write. */
+struct output_saved {
+    FILE *file;
+    bool is_pipe;
+    int broken;
+};
+int output_push(struct output *o, const char *target, struct output_saved *saved, struct error *e);
+int output_pop(struct output *o, const struct output_saved *saved);
+
 /* Reads the size of the terminal anew; width 0 when output is no terminal. */
 void output_measure(struct output *o);
 bool output_is_terminal(const struct output *o);
 bool output_has_color(const struct output *o);       /* of output */
 bool output_error_has_color(const struct output *o); /* of standard error */
 
+/* While a line is being typed: `hide` takes it from the screen before something is written, `show`
+ * draws it again in output_settle(). NULL: no line is there. */
+void output_at_line(struct output *o, void (*hide)(void *arg), void (*show)(void *arg), void *arg);
+void output_above(struct output *o); /* makes room above the line; done by whatever writes */
+void output_settle(struct output *o);
+
 void output_write(struct output *o, const void *bytes, size_t len);
+/* Bytes that a program or a user elsewhere wrote, to output or to standard error: as they are, but
+ * on a terminal without what it would obey. `stream` keeps what is cut between two parts (NULL:
+ * the bytes are whole). */
+void output_write_foreign(struct output *o, struct text_stream *stream, const char *bytes,
+                          size_t len);
+void output_error_foreign(struct output *o, struct text_stream *stream, const char *bytes,
+                          size_t len);
+/* A line of JSON from elsewhere and a newline. */
+void output_write_json(struct output *o, const char *line, size_t len);
 /* Writes text that is complete: through the pager if it is on, output is a terminal and the text
- * is higher than it. */
-void output_page(struct output *o, const char *text, size_t len);
+ * is higher than it (with `lines_min`: than so many lines) or wider. */
+void output_page(struct output *o, const char *text, size_t len, size_t lines_min);
 void output_flush(struct output *o);
 
 /* A line on standard error. */

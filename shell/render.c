@@ -126,6 +126,11 @@ static void render_json(const struct render *r, const json_t *rows, struct buf *
     json_array_foreach(rows, i, row)
     {
         char *text = json_dumps(row, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+        if (text != NULL && r->on_terminal) {
+            char *clean = text_clean_json(text);
+            free(text);
+            text = clean;
+        }
         if (is_array)
             (void)buf_append_str(b, i > 0 ? ",\n " : "");
         (void)buf_append_str(b, text != NULL ? text : "null");

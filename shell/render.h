@@ -21,6 +21,8 @@ struct render {
     bool on_terminal; /* csv and tsv too are cleaned of what it would obey */
     size_t width;     /* of the terminal; 0: no limit */
     int64_t now_ms;   /* for ages */
+    bool no_footer;   /* no count of rows */
+    enum format_border border;
 };
 
 /* Appends `rows`, an array of objects. JSON formats give the objects whole, with every key that the

@@ -101,10 +101,18 @@ static void render_colored(const struct render *r, const char *color, struct buf
         (void)buf_printf(b, "\033[%sm", color);
 }
 
+static const char *render_bar(const struct render *r)
+{
+    return r->border == FORMAT_BORDER_NONE ? " " : text_is_utf8() ? " \xe2\x94\x82" : " |";
+}
+
 static void render_table_line(const struct render *r, const struct render_cells *cells,
                               char *const *texts, struct buf *b)
 {
     size_t last = render_last_shown(cells);
+    bool is_framed = r->border == FORMAT_BORDER_FULL;
+    if (is_framed)
+        (void)buf_append_str(b, render_bar(r) + 1);
     for (size_t k = 0; k <= last; k++) {
         const struct column *c = cells->columns[k];
         bool is_last = k == last;
@@ -116,41 +124,66 @@ static void render_table_line(const struct render *r, const struct render_cells 
                                                            : "";
         (void)buf_append_byte(b, ' ');
         render_colored(r, color, b);
-        text_append_fit(b, text, cells->widths[k], column_is_right(c), !is_last);
+        text_append_fit(b, text, cells->widths[k], column_is_right(c), !is_last || is_framed);
         if (color[0] != '\0')
             render_colored(r, "0", b);
-        if (!is_last)
-            (void)buf_append_str(b, text_is_utf8() ? " \xe2\x94\x82" : " |");
+        if (!is_last || is_framed)
+            (void)buf_append_str(b, render_bar(r));
     }
     (void)buf_append_byte(b, '\n');
 }
 
-static void render_table_rule(const struct render_cells *cells, struct buf *b)
+/* The corners and joints of a rule, left to right; and what they are in ASCII. */
+struct render_rule {
+    const char *left, *joint, *right;
+};
+
+static void render_table_rule(const struct render *r, const struct render_cells *cells,
+                              const struct render_rule *rule, struct buf *b)
 {
+    static const struct render_rule ascii = {"+", "+", "+"};
+    const struct render_rule *joints = text_is_utf8() ? rule : &ascii;
+    bool is_first = true;
+    if (r->border == FORMAT_BORDER_FULL)
+        (void)buf_append_str(b, joints->left);
     for (size_t k = 0; k < cells->n_columns; k++) {
         if (cells->hidden[k])
             continue;
-        if (k > 0)
-            (void)buf_append_str(b, text_is_utf8() ? "\xe2\x94\xbc" : "+");
-        for (size_t i = 0; i < cells->widths[k] + 2; i++)
-            (void)buf_append_str(b, text_is_utf8() ? "\xe2\x94\x80" : "-");
+        if (!is_first)
+            (void)buf_append_str(b, r->border == FORMAT_BORDER_NONE ? " " : joints->joint);
+        for (size_t i = 0; i < cells->widths[k] + 2; i++) {
+            bool is_gap = r->border == FORMAT_BORDER_NONE && (i == 0 || i > cells->widths[k]);
+            (void)buf_append_str(b, is_gap ? " " : text_is_utf8() ? "\xe2\x94\x80" : "-");
+        }
+        is_first = false;
     }
+    if (r->border == FORMAT_BORDER_FULL)
+        (void)buf_append_str(b, joints->right);
     (void)buf_append_byte(b, '\n');
 }
 
 bool render_table(const struct render *r, const struct column *columns, const json_t *rows,
                   struct buf *b)
 {
+    static const struct render_rule top = {"\xe2\x94\x8c", "\xe2\x94\xac", "\xe2\x94\x90"};
+    static const struct render_rule middle = {"\xe2\x94\x9c", "\xe2\x94\xbc", "\xe2\x94\xa4"};
+    static const struct render_rule foot = {"\xe2\x94\x94", "\xe2\x94\xb4", "\xe2\x94\x98"};
     struct render_cells cells;
+    bool is_framed = r->border == FORMAT_BORDER_FULL;
+    size_t frame = is_framed ? 2 : 0;
     render_cells_init(&cells, r, columns, rows, COLUMN_USE_TABLE, COLUMN_USE_TABLE);
-    bool fits = render_fit(&cells, r->width);
+    bool fits = render_fit(&cells, r->width > frame ? r->width - frame : r->width);
+    if (fits && is_framed)
+        render_table_rule(r, &cells, &top, b);
     if (fits && !r->tuples_only) {
         render_table_line(r, &cells, NULL, b);
-        render_table_rule(&cells, b);
+        render_table_rule(r, &cells, &middle, b);
     }
     for (size_t i = 0; fits && i < cells.n_rows; i++)
         render_table_line(r, &cells, cells.texts + i * cells.n_columns, b);
-    if (fits && !r->tuples_only)
+    if (fits && is_framed)
+        render_table_rule(r, &cells, &foot, b);
+    if (fits && !r->tuples_only && !r->no_footer)
         (void)buf_printf(b, "(%zu row%s)\n", cells.n_rows, cells.n_rows == 1 ? "" : "s");
     render_cells_done(&cells);
     return fits;

@@ -13,8 +13,10 @@
 #include "base/mem.h"
 #include "shell/hist.h"
 #include "shell/interrupt.h"
+#include "shell/line.h"
 #include "shell/prompt.h"
 #include "shell/repl_complete.h"
+#include "shell/repl_paint.h"
 #include "shell/statement.h"
 #include "shell/text.h"
 
@@ -22,17 +24,21 @@ enum {
     REPL_FIRST_WAIT_MS = 100, /* for the first answer, before the first prompt */
     REPL_NEXT_WAIT_MS = 20,
     REPL_REFRESH_MS = 2000, /* of the prompt while it waits */
+    REPL_NODES_MS = 10000,  /* of the nodes that it knows */
 };
 
 struct repl {
     struct shell *shell;
+    struct script script;
     struct buf pending; /* lines of the statement that is not complete */
+    struct buf item;    /* of the history: what was typed for the statement so far */
     enum statement_end end;
     char prompt[PROMPT_TEXT_MAX];
-    bool at_prompt; /* readline has the terminal */
+    size_t width; /* of the last prompt of a first line */
     bool was_connected;
     bool is_over;
     unsigned seen_changes;
+    int64_t nodes_ms; /* when the nodes were asked for */
     char *history_path;
     bool warned_history;
 };
@@ -42,34 +48,45 @@ static struct repl *repl_now;
 
 /* The prompt */
 
+static bool repl_is_further(const struct repl *repl)
+{
+    return repl->pending.len > 0 || repl->script.query.len > 0;
+}
+
 static void repl_make_prompt(struct repl *repl)
 {
-    const struct live_item *item = &repl->shell->live.items[LIVE_STATUS];
-    if (repl->pending.len > 0)
-        prompt_format_continued(repl->end, repl->prompt);
-    else
-        prompt_format(item->value, output_has_color(&repl->shell->output), repl->prompt);
+    struct shell *shell = repl->shell;
+    bool is_further = repl_is_further(repl);
+    struct prompt_facts facts = {
+        .status = shell->live.items[LIVE_STATUS].value,
+        .nodes = shell->live.items[LIVE_NODES].value,
+        .endpoint = shell->client != NULL ? client_endpoint(shell->client) : NULL,
+        .end = is_further ? repl->end : STATEMENT_END_COMPLETE,
+        .is_further = is_further,
+        .is_skipped = !condition_is_active(&repl->script.condition),
+        .has_failed = vars_is_on(&shell->vars, "ERROR", false),
+        .is_read_only = shell->failure.code == -ENOSPC && vars_is_on(&shell->vars, "ERROR", false),
+        .has_color = output_has_color(&shell->output),
+        .width = repl->width,
+    };
+    const char *format = vars_get(&shell->vars, is_further ? "PROMPT2" : "PROMPT1");
+    if (format == NULL)
+        format = is_further ? PROMPT_FURTHER : PROMPT_FIRST;
+    prompt_format(format, &facts, &shell->vars, repl->prompt);
+    if (!is_further)
+        repl->width = prompt_width(repl->prompt);
 }
 
 static void repl_on_line(char *line);
 
 static void repl_show_prompt(struct repl *repl)
 {
-    if (repl->pending.len == 0)
+    if (!repl_is_further(repl))
         (void)live_get(&repl->shell->live, LIVE_STATUS, REPL_NEXT_WAIT_MS);
     repl->was_connected = repl->shell->live.items[LIVE_STATUS].value != NULL;
     repl->seen_changes = repl->shell->live.changes;
     repl_make_prompt(repl);
-    output_flush(&repl->shell->output);
-    rl_callback_handler_install(repl->prompt, repl_on_line);
-    repl->at_prompt = true;
-}
-
-static void repl_hide_prompt(struct repl *repl)
-{
-    if (repl->at_prompt)
-        rl_callback_handler_remove();
-    repl->at_prompt = false;
+    line_begin(repl->shell, repl->prompt, repl_on_line);
 }
 
 /* The status changed while the prompt waits: a new prompt, and once a line when the node is gone.
@@ -84,18 +101,11 @@ static void repl_on_change(struct repl *repl)
     bool is_lost = repl->was_connected && item->value == NULL;
     repl->was_connected = item->value != NULL;
     memcpy(old, repl->prompt, sizeof old);
-    repl_make_prompt(repl);
-    if (!is_lost && strcmp(old, repl->prompt) == 0)
-        return;
-    (void)rl_clear_visible_line();
-    if (is_lost) {
-        (void)fprintf(rl_outstream, "\r");
-        (void)fflush(rl_outstream);
+    if (is_lost)
         shell_error(repl->shell, "the cluster is out of reach: %s", item->trouble);
-    }
-    (void)rl_set_prompt(repl->prompt);
-    (void)rl_on_new_line();
-    rl_redisplay();
+    repl_make_prompt(repl);
+    if (strcmp(old, repl->prompt) != 0)
+        line_set_prompt(repl->shell, repl->prompt);
 }
 
 /* Lines */
@@ -103,51 +113,99 @@ static void repl_on_change(struct repl *repl)
 static void repl_remember(struct repl *repl)
 {
     struct error e = {0};
-    if (hist_add(repl->history_path, buf_cstr(&repl->pending), &e) == 0 || repl->warned_history)
+    const char *text = buf_cstr(&repl->item);
+    const char *control = vars_get(&repl->shell->vars, "HISTCONTROL");
+    if (control != NULL && strcmp(control, "ignorespace") == 0 && text[0] == ' ')
+        return;
+    if (hist_add(repl->history_path, text, &e) == 0 || repl->warned_history)
         return;
     repl->warned_history = true;
     output_note(&repl->shell->output, "warning: %s; it lasts for this session only", e.text);
 }
 
-static void repl_run_pending(struct repl *repl)
-{
-    char *text = mem_strdup(buf_cstr(&repl->pending));
-    repl_remember(repl);
-    buf_clear(&repl->pending);
-    (void)interrupt_take();
-    (void)shell_run_text(repl->shell, text);
-    (void)interrupt_take();
-    output_flush(&repl->shell->output);
-    if (repl->shell->output.broken != 0)
-        (void)output_redirect(&repl->shell->output, NULL, NULL);
-    free(text);
-}
-
-static enum statement_end repl_find_end(const char *text)
+/* How the text ends that was typed for the statement. */
+static enum statement_end repl_find_end(const struct repl *repl, const char *text)
 {
     enum statement_end end = STATEMENT_END_COMPLETE;
-    size_t len;
-    for (; *text != '\0' && end == STATEMENT_END_COMPLETE; text += len)
-        end = statement_next(text, &len);
+    bool in_sql = repl->script.query.len > 0;
+    for (size_t len; *text != '\0' && !statement_end_is_open(end); text += len) {
+        end = in_sql ? statement_next_behind(text, &len) : statement_next(text, &len);
+        in_sql = end == STATEMENT_END_CUT;
+    }
     return end;
+}
+
+static void repl_run_pending(struct repl *repl)
+{
+    struct shell *shell = repl->shell;
+    size_t used;
+    char *text = mem_strdup(buf_cstr(&repl->pending));
+    (void)interrupt_take();
+    int status = script_feed(shell, text, false, &used);
+    if (status == SHELL_STATUS_INTERRUPTED)
+        used = strlen(text);
+    (void)interrupt_take();
+    output_flush(&shell->output);
+    if (shell->output.broken != 0) {
+        if (shell->output.broken != EPIPE)
+            shell_error(shell, "writing the results: %s", strerror(shell->output.broken));
+        (void)output_redirect(&shell->output, NULL, NULL);
+    }
+    buf_clear(&repl->pending);
+    if (text[used + strspn(text + used, " \t\r\n")] != '\0')
+        (void)buf_append_str(&repl->pending, text + used);
+    free(text);
+    repl->end =
+        repl->pending.len > 0 ? repl_find_end(repl, buf_cstr(&repl->pending)) : STATEMENT_END_SQL;
+    if (!repl_is_further(repl))
+        buf_clear(&repl->item);
+}
+
+static void repl_take(struct repl *repl, const char *line)
+{
+    bool fits = buf_append_str(&repl->pending, line) == 0 &&
+                buf_append_byte(&repl->pending, '\n') == 0 &&
+                buf_append_str(&repl->item, line) == 0 && buf_append_byte(&repl->item, '\n') == 0;
+    if (!fits) {
+        shell_error(repl->shell, "a statement is longer than %d bytes", STATEMENT_BYTES_MAX);
+        buf_clear(&repl->pending);
+        buf_clear(&repl->item);
+        return;
+    }
+    repl->end = repl_find_end(repl, buf_cstr(&repl->pending));
+    if (!statement_end_is_open(repl->end)) {
+        repl_remember(repl);
+        repl_run_pending(repl);
+    }
+}
+
+/* What an editor gave back runs as if it had been typed. */
+static void repl_take_typed(struct repl *repl)
+{
+    struct shell *shell = repl->shell;
+    while (shell->typed != NULL && !shell->wants_quit) {
+        char *text = shell->typed;
+        shell->typed = NULL;
+        buf_clear(&repl->item);
+        size_t len = strlen(text);
+        while (len > 0 && text[len - 1] == '\n')
+            text[--len] = '\0';
+        repl_take(repl, text);
+        free(text);
+    }
 }
 
 static void repl_on_line(char *line)
 {
     struct repl *repl = repl_now;
-    repl_hide_prompt(repl);
+    line_end(repl->shell);
     if (line == NULL) {
         repl->is_over = true;
         return;
     }
-    if (buf_append_str(&repl->pending, line) != 0 || buf_append_byte(&repl->pending, '\n') != 0) {
-        shell_error(repl->shell, "a statement is longer than %d bytes", STATEMENT_BYTES_MAX);
-        buf_clear(&repl->pending);
-    }
+    repl_take(repl, line);
     free(line);
-    repl->end = repl_find_end(buf_cstr(&repl->pending));
-    if (repl->end == STATEMENT_END_COMPLETE)
-        repl_run_pending(repl);
+    repl_take_typed(repl);
     if (repl->shell->wants_quit)
         repl->is_over = true;
 }
@@ -155,15 +213,31 @@ static void repl_on_line(char *line)
 /* Ctrl-C at the prompt: what is typed is gone, the shell is not. */
 static void repl_drop_input(struct repl *repl)
 {
-    rl_callback_sigcleanup();
-    rl_free_line_state();
-    (void)fprintf(rl_outstream, "^C\n");
+    struct error e = {0};
+    bool was_empty = rl_end == 0 && !repl_is_further(repl);
+    line_drop(repl->shell);
     buf_clear(&repl->pending);
-    repl_hide_prompt(repl);
+    buf_clear(&repl->item);
+    buf_clear(&repl->script.query);
+    if (was_empty && condition_endif(&repl->script.condition, &e) == 0)
+        output_note(&repl->shell->output, "\\if: left its block");
     repl_show_prompt(repl);
 }
 
 /* The loop */
+
+static void repl_refresh(struct repl *repl)
+{
+    struct live *live = &repl->shell->live;
+    int64_t now_ms = clock_mono_ms();
+    if (repl_is_further(repl))
+        return;
+    live_fetch(live, LIVE_STATUS);
+    if (now_ms - repl->nodes_ms >= REPL_NODES_MS) {
+        repl->nodes_ms = now_ms;
+        live_fetch(live, LIVE_NODES);
+    }
+}
 
 static void repl_turn(struct repl *repl)
 {
@@ -178,19 +252,19 @@ static void repl_turn(struct repl *repl)
         repl->is_over = true;
         return;
     }
-    if (interrupt_take_resize())
-        rl_resize_terminal();
+    line_signals(shell);
     interrupt_quiet();
     if (interrupt_take()) {
         repl_drop_input(repl);
         return;
     }
-    if (n == 0 && repl->pending.len == 0)
-        live_fetch(&shell->live, LIVE_STATUS);
+    if (n == 0)
+        repl_refresh(repl);
     if (n > 0 && p[2].revents != 0) {
         client_dispatch(shell->client);
         repl_on_change(repl);
     }
+    output_settle(&shell->output);
     if (n > 0 && p[0].revents != 0)
         rl_callback_read_char();
 }
@@ -198,11 +272,8 @@ static void repl_turn(struct repl *repl)
 static void repl_set_up_readline(struct repl *repl)
 {
     struct error e = {0};
-    rl_readline_name = "clustersh";
-    rl_outstream = stdout;
-    rl_catch_signals = 0;
-    rl_catch_sigwinch = 0;
-    rl_change_environment = 0;
+    line_init();
+    repl_paint_install(repl->shell, &repl->pending);
     repl_complete_install(repl->shell, &repl->pending);
     repl->history_path = hist_default_path();
     if (repl->history_path != NULL && hist_load(repl->history_path, &e) != 0) {
@@ -221,13 +292,17 @@ static void repl_greet(struct repl *repl)
     const json_t *status = live_get(&shell->live, LIVE_STATUS, REPL_FIRST_WAIT_MS);
     const char *trouble = shell->live.items[LIVE_STATUS].trouble;
     const char *version = json_string_value(json_object_get(status, "version"));
-    if (status != NULL) {
+    if (status != NULL && !vars_is_on(&shell->vars, "QUIET", false)) {
         char *clean = text_clean(version != NULL ? version : "",
                                  version != NULL ? strlen(version) : 0, false);
-        output_note(&shell->output, "clusterd %s at %s; help lists the commands", clean,
-                    client_endpoint(shell->client));
+        output_note(&shell->output, "clusterd %s at %s; help lists the commands, \\? the rest",
+                    clean, client_endpoint(shell->client));
+        if (version != NULL && strcmp(version, PACKAGE_VERSION) != 0)
+            output_note(&shell->output,
+                        "warning: clustersh is %s: what one of them does not know may fail",
+                        PACKAGE_VERSION);
         free(clean);
-    } else if (trouble[0] != '\0') {
+    } else if (status == NULL && trouble[0] != '\0') {
         shell_error(shell, "%s", trouble);
         shell_hint(shell, "commands try again; \\connect ENDPOINT goes elsewhere");
     }
@@ -238,7 +313,7 @@ static void repl_run_rc(struct shell *shell, const char *rc_file)
     FILE *file = rc_file != NULL ? fopen(rc_file, "re") : NULL;
     if (file == NULL)
         return;
-    (void)shell_run_stream(shell, file, rc_file);
+    (void)script_run_stream(shell, file, rc_file);
     (void)fclose(file);
 }
 
@@ -248,21 +323,27 @@ int repl_run(struct shell *shell, const char *rc_file)
     repl_now = &repl;
     shell->is_interactive = true;
     buf_init(&repl.pending, STATEMENT_BYTES_MAX);
+    buf_init(&repl.item, STATEMENT_BYTES_MAX);
     interrupt_catch_all();
+    repl_run_rc(shell, rc_file);
     repl_set_up_readline(&repl);
     repl_greet(&repl);
     live_fetch(&shell->live, LIVE_NODES); /* whom to turn to when this node dies */
-    repl_run_rc(shell, rc_file);
+    repl.nodes_ms = clock_mono_ms();
+    script_begin(shell, &repl.script, NULL);
+    repl.script.is_prompt = true;
     while (!repl.is_over && !shell->wants_quit) {
-        if (!repl.at_prompt)
+        if (!line_is_open())
             repl_show_prompt(&repl);
         repl_turn(&repl);
     }
-    bool was_typing = repl.at_prompt;
-    repl_hide_prompt(&repl);
+    bool was_typing = line_is_open();
+    line_end(shell);
     if (was_typing || !shell->wants_quit)
         (void)fputs("\n", stdout);
+    (void)script_end(shell, SHELL_STATUS_OK);
     buf_done(&repl.pending);
+    buf_done(&repl.item);
     free(repl.history_path);
     repl_now = NULL;
     return SHELL_STATUS_OK;

@@ -12,6 +12,7 @@
 #include "base/str.h"
 #include "shell/complete.h"
 #include "shell/complete_live.h"
+#include "shell/meta_words.h"
 #include "shell/statement.h"
 #include "shell/text.h"
 
@@ -27,7 +28,9 @@ static void repl_complete_put(const struct complete *complete, size_t skip, cons
                               bool is_whole)
 {
     int from = (int)(complete->from - skip);
-    char *quoted = complete->is_sql ? mem_strdup(text) : statement_quote(text);
+    char *quoted = complete->is_sql    ? mem_strdup(text)
+                   : complete->is_meta ? meta_words_quote(text)
+                                       : statement_quote(text);
     /* A part that needs quotes stays open for the rest. */
     size_t len = strlen(quoted);
     if (!complete->is_sql && !is_whole && len > 0 && quoted[len - 1] == '\'' && quoted[0] == '\'')
@@ -106,10 +109,15 @@ static int repl_complete_key(int count, int key)
     (void)count;
     (void)key;
     bool is_again = rl_last_func == repl_complete_key;
-    size_t skip = repl_complete_pending->len;
-    char *text =
-        mem_printf("%.*s%.*s", (int)skip, skip > 0 ? (const char *)repl_complete_pending->data : "",
-                   rl_end, rl_line_buffer);
+    struct script *script = repl_complete_shell->script;
+    struct buf before;
+    buf_init(&before, SIZE_MAX / 4);
+    if (script != NULL) /* a statement that a backslash command cut */
+        (void)buf_append(&before, script->query.data, script->query.len);
+    (void)buf_append(&before, repl_complete_pending->data, repl_complete_pending->len);
+    size_t skip = before.len;
+    char *text = mem_printf("%s%.*s", buf_cstr(&before), rl_end, rl_line_buffer);
+    buf_done(&before);
     struct complete complete;
     complete_line(&complete, text, skip + (size_t)rl_point, complete_live_names,
                   repl_complete_shell);

@@ -66,14 +66,15 @@ void request_answer_done(struct request_answer *answer)
     answer->bytes = NULL;
 }
 
-static int request_say(struct shell *shell, int code, bool connected, const char *text,
-                       const char *hint)
+static int request_say(struct shell *shell, int code, unsigned http, bool connected,
+                       const char *text, const char *hint)
 {
     if (code == ERR_CANCELLED) {
         shell_error(shell, "interrupted");
         return SHELL_STATUS_INTERRUPTED;
     }
     shell_error(shell, "%s", text);
+    shell_note_failure(shell, code, http);
     if (hint[0] != '\0')
         shell_hint(shell, "%s", hint);
     else if (code == ERR_OUTCOME_UNKNOWN)
@@ -92,12 +93,14 @@ static int request_say(struct shell *shell, int code, bool connected, const char
 
 int request_report(struct shell *shell, const struct request_answer *answer)
 {
-    return request_say(shell, answer->code, answer->connected, answer->text, answer->hint);
+    return request_say(shell, answer->code, answer->status, answer->connected, answer->text,
+                       answer->hint);
 }
 
 int request_report_reply(struct shell *shell, const struct client_reply *reply)
 {
-    return request_say(shell, reply->code, reply->connected, reply->text, reply->hint);
+    return request_say(shell, reply->code, reply->status, reply->connected, reply->text,
+                       reply->hint);
 }
 
 static int request_json(struct shell *shell, const struct client_request *request, json_t **json)

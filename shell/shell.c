@@ -14,7 +14,6 @@
 #include "shell/interrupt.h"
 #include "shell/render.h"
 #include "shell/sql.h"
-#include "shell/statement.h"
 #include "shell/text.h"
 
 enum { SHELL_RENDER_BYTES_MAX = 1 << 30 };
@@ -38,6 +37,16 @@ void shell_init(struct shell *shell, const struct client_options *connection)
     shell_copy_connection(&shell->connection, connection);
     output_init(&shell->output);
     live_init(&shell->live, shell);
+    vars_init(&shell->vars);
+}
+
+static void shell_failure_done(struct shell_failure *failure)
+{
+    free(failure->text);
+    free(failure->hint);
+    free(failure->statement);
+    free(failure->endpoint);
+    *failure = (struct shell_failure){0};
 }
 
 void shell_done(struct shell *shell)
@@ -51,7 +60,11 @@ void shell_done(struct shell *shell)
     free((char *)shell->connection.ca_file);
     free((char *)shell->connection.cert_file);
     free((char *)shell->connection.key_file);
+    free((char *)shell->settings.null);
     free(shell->last);
+    free(shell->typed);
+    vars_done(&shell->vars);
+    shell_failure_done(&shell->failure);
 }
 
 int shell_connect(struct shell *shell)
@@ -88,53 +101,82 @@ int shell_reconnect(struct shell *shell, const char *endpoints, struct error *e)
 
 /* Saying */
 
-static void shell_say_on_stderr(struct shell *shell, const char *color, const char *label,
-                                const char *fmt, va_list args)
+/* "file:line: " of the innermost file that runs; NULL for none. */
+static char *shell_where(const struct shell *shell)
 {
-    char *text;
-    if (vasprintf(&text, fmt, args) < 0)
-        abort();
+    const struct script *script = shell->script;
+    while (script != NULL && script->name == NULL)
+        script = script->outer;
+    if (script == NULL)
+        return NULL;
+    char *name = text_clean(script->name, strlen(script->name), false);
+    char *where = mem_printf("%s:%u: ", name, script->line);
+    free(name);
+    return where;
+}
+
+/* Takes `text`. */
+static void shell_say_on_stderr(struct shell *shell, const char *color, const char *label,
+                                char *text)
+{
     char *clean = text_clean(text, strlen(text), true);
     bool has_color = output_error_has_color(&shell->output);
-    char *source = NULL, *where = NULL;
-    if (shell->source != NULL && strcmp(label, "error") == 0) {
-        source = text_clean(shell->source, strlen(shell->source), false);
-        where = mem_printf("%s:%u: ", source, shell->source_line);
-    }
+    char *where = strcmp(label, "error") == 0 ? shell_where(shell) : NULL;
     output_note(&shell->output, "%s%s%s%s:%s %s", where != NULL ? where : "",
                 has_color ? "\033[" : "", has_color ? color : "", label, has_color ? "\033[0m" : "",
                 clean);
     free(where);
-    free(source);
     free(clean);
     free(text);
+}
+
+static char *shell_vprintf(const char *fmt, va_list args)
+{
+    char *text;
+    if (vasprintf(&text, fmt, args) < 0)
+        abort();
+    return text;
 }
 
 void shell_error(struct shell *shell, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    shell_say_on_stderr(shell, "31m", "error", fmt, args);
+    char *text = shell_vprintf(fmt, args);
     va_end(args);
+    shell_failure_done(&shell->failure);
+    shell->failure.text = mem_strdup(text);
+    shell_say_on_stderr(shell, "31m", "error", text);
 }
 
 void shell_hint(struct shell *shell, const char *fmt, ...)
 {
     va_list args;
     va_start(args, fmt);
-    shell_say_on_stderr(shell, "36m", "hint", fmt, args);
+    char *text = shell_vprintf(fmt, args);
     va_end(args);
+    free(shell->failure.hint);
+    shell->failure.hint = mem_strdup(text);
+    shell_say_on_stderr(shell, "36m", "hint", text);
+}
+
+void shell_note_failure(struct shell *shell, int code, unsigned status)
+{
+    free(shell->failure.endpoint);
+    shell->failure.endpoint =
+        shell->client != NULL ? mem_strdup(client_endpoint(shell->client)) : NULL;
+    shell->failure.code = code;
+    shell->failure.status = status;
 }
 
 void shell_say(struct shell *shell, const char *fmt, ...)
 {
-    if (shell->format != FORMAT_TABLE && shell->format != FORMAT_VERTICAL)
+    if ((shell->format != FORMAT_TABLE && shell->format != FORMAT_VERTICAL) ||
+        shell->capture != NULL)
         return;
-    char *text;
     va_list args;
     va_start(args, fmt);
-    if (vasprintf(&text, fmt, args) < 0)
-        abort();
+    char *text = shell_vprintf(fmt, args);
     va_end(args);
     char *clean = text_clean(text, strlen(text), true);
     output_write(&shell->output, clean, strlen(clean));
@@ -143,9 +185,92 @@ void shell_say(struct shell *shell, const char *fmt, ...)
     free(text);
 }
 
+static void shell_capture_names(struct shell_capture *capture, const struct column *columns,
+                                const json_t *row)
+{
+    const char *key;
+    json_t *value;
+    if (capture->names != NULL)
+        return;
+    for (const struct column *c = columns; c != NULL && c->key != NULL; c++) {
+        MEM_GROW(capture->names, capture->cap, capture->n_names + 1);
+        capture->names[capture->n_names++] = mem_strdup(c->key);
+    }
+    if (columns != NULL)
+        return;
+    json_object_foreach((json_t *)(uintptr_t)row, key, value)
+    {
+        MEM_GROW(capture->names, capture->cap, capture->n_names + 1);
+        capture->names[capture->n_names++] = mem_strdup(key);
+    }
+}
+
+static void shell_capture_row(struct shell_capture *capture, const struct column *columns,
+                              const json_t *row)
+{
+    json_t *values = json_array();
+    shell_capture_names(capture, columns, row);
+    for (size_t i = 0; i < capture->n_names; i++) {
+        json_t *value = json_object_get(row, capture->names[i]);
+        (void)json_array_append_new(values, value != NULL ? json_incref(value) : json_null());
+    }
+    (void)json_array_append_new(capture->rows, values);
+}
+
+static void shell_capture_take(struct shell_capture *capture, const struct column *columns,
+                               const json_t *json, bool is_object)
+{
+    size_t i;
+    json_t *row;
+    if (is_object) {
+        shell_capture_row(capture, columns, json);
+        return;
+    }
+    if (columns != NULL)
+        shell_capture_names(capture, columns, NULL);
+    json_array_foreach(json, i, row)
+    {
+        shell_capture_row(capture, columns, row);
+    }
+}
+
+void shell_capture_begin(struct shell *shell, struct shell_capture *capture)
+{
+    *capture = (struct shell_capture){.rows = json_array()};
+    shell->capture = capture;
+}
+
+void shell_capture_end(struct shell *shell)
+{
+    shell->capture = NULL;
+}
+
+void shell_capture_done(struct shell_capture *capture)
+{
+    for (size_t i = 0; i < capture->n_names; i++)
+        free(capture->names[i]);
+    free(capture->names);
+    json_decref(capture->rows);
+    *capture = (struct shell_capture){0};
+}
+
+char *shell_capture_text(const json_t *value)
+{
+    if (value == NULL || json_is_null(value))
+        return NULL;
+    if (json_is_string(value))
+        return mem_strdup(json_string_value(value));
+    return json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(17));
+}
+
 static void shell_print(struct shell *shell, const struct column *columns, const json_t *json,
                         bool is_object)
 {
+    shell->row_count += is_object ? 1 : json_array_size(json);
+    if (shell->capture != NULL) {
+        shell_capture_take(shell->capture, columns, json, is_object);
+        return;
+    }
     output_measure(&shell->output);
     struct render r = {
         .format = shell->format,
@@ -154,6 +279,8 @@ static void shell_print(struct shell *shell, const struct column *columns, const
         .on_terminal = output_is_terminal(&shell->output),
         .width = shell->output.width,
         .now_ms = clock_wall_ms(),
+        .border = shell->settings.border,
+        .no_footer = shell->settings.no_footer,
     };
     if (r.format == FORMAT_TABLE && shell->settings.expanded == SHELL_EXPANDED_ON)
         r.format = FORMAT_VERTICAL;
@@ -166,7 +293,7 @@ static void shell_print(struct shell *shell, const struct column *columns, const
         shell_error(shell, "the result is larger than %d MiB: it is cut",
                     SHELL_RENDER_BYTES_MAX >> 20);
     if (shell->is_interactive)
-        output_page(&shell->output, buf_cstr(&b), b.len);
+        output_page(&shell->output, buf_cstr(&b), b.len, shell->settings.pager_lines);
     else
         output_write(&shell->output, b.data, b.len);
     buf_done(&b);
@@ -234,24 +361,13 @@ static int shell_run_call(struct shell *shell, const struct command_call *call)
     return status;
 }
 
-int shell_run_words(struct shell *shell, const char *const *words, size_t n, const char *line)
+static int shell_run_parsed(struct shell *shell, const struct command *command,
+                            const char *const *words, size_t n)
 {
-    const struct command *command;
-    size_t n_words;
-    struct error e = {0};
-    char hint[COMMAND_HINT_MAX];
-    if (command_find(words, n, &command, &n_words, &e, hint) != 0) {
-        bool asks_help = n > 1 && strcmp(words[n - 1], "--help") == 0;
-        if (asks_help)
-            return command_help_group(shell, words, n - 1);
-        shell_error(shell, "%s", e.text);
-        if (hint[0] != '\0')
-            shell_hint(shell, "%s", hint);
-        return SHELL_STATUS_USAGE;
-    }
     struct command_call call;
+    struct error e = {0};
     int status = SHELL_STATUS_USAGE;
-    if (command_parse(command, words + n_words, n - n_words, line, &call, &e) != 0) {
+    if (command_parse(command, words, n, NULL, &call, &e) != 0) {
         shell_error(shell, "%s", e.text);
         shell_hint(shell, "help %s", command->name);
     } else if (call.help) {
@@ -263,7 +379,48 @@ int shell_run_words(struct shell *shell, const char *const *words, size_t n, con
     return status;
 }
 
-static int shell_run_sql(struct shell *shell, const char *text, size_t len)
+int shell_run_meta(struct shell *shell, const struct command *command, const char *const *words,
+                   size_t n)
+{
+    return shell_run_parsed(shell, command, words, n);
+}
+
+int shell_unknown_meta(struct shell *shell, const char *text, size_t len)
+{
+    const struct command *command;
+    size_t n_words;
+    struct error e = {0};
+    char hint[COMMAND_HINT_MAX];
+    char *name = mem_strndup(text, len);
+    const char *const words[] = {name};
+    if (command_find(words, 1, &command, &n_words, &e, hint) == 0)
+        (void)snprintf(hint, sizeof hint, "did you mean \"%s\"?", command->name);
+    else if (hint[0] == '\0')
+        (void)snprintf(hint, sizeof hint, "\\? lists them");
+    shell_error(shell, "unknown command: %s", name);
+    shell_hint(shell, "%s", hint);
+    free(name);
+    return SHELL_STATUS_USAGE;
+}
+
+int shell_run_words(struct shell *shell, const char *const *words, size_t n)
+{
+    const struct command *command;
+    size_t n_words;
+    struct error e = {0};
+    char hint[COMMAND_HINT_MAX];
+    if (command_find(words, n, &command, &n_words, &e, hint) == 0)
+        return shell_run_parsed(shell, command, words + n_words, n - n_words);
+    bool asks_help = n > 1 && strcmp(words[n - 1], "--help") == 0;
+    if (asks_help)
+        return command_help_group(shell, words, n - 1);
+    shell_error(shell, "%s", e.text);
+    if (hint[0] != '\0')
+        shell_hint(shell, "%s", hint);
+    return SHELL_STATUS_USAGE;
+}
+
+int shell_run_sql(struct shell *shell, const char *text, size_t len)
 {
     int64_t started_us = clock_mono_us();
     shell->format = shell->settings.format;
@@ -274,109 +431,37 @@ static int shell_run_sql(struct shell *shell, const char *text, size_t len)
     return status;
 }
 
-static unsigned shell_count_lines(const char *text, size_t len)
+/* Around a statement */
+
+void shell_begin_statement(struct shell *shell)
 {
-    unsigned n = 0;
-    for (size_t i = 0; i < len; i++)
-        n += text[i] == '\n';
-    return n;
+    shell->row_count = 0;
 }
 
-static int shell_run_statement(struct shell *shell, const char *text, size_t len)
+void shell_set_exit_code(struct shell *shell, int code)
 {
-    size_t from, sql_len;
-    if (statement_is_sql(text, len, &from, &sql_len)) {
-        free(shell->last);
-        shell->last = mem_strndup(text, len);
-        unsigned line = shell->source_line;
-        shell->source_line += shell_count_lines(text, from);
-        int status = shell_run_sql(shell, text + from, sql_len);
-        shell->source_line = line;
-        return status;
-    }
-    struct statement statement;
-    struct error e = {0};
-    int status = SHELL_STATUS_OK;
-    if (statement_split(&statement, text, len, false, &e) != 0) {
-        shell_error(shell, "%s", e.text);
-        status = SHELL_STATUS_USAGE;
-    } else if (statement.n > 0) {
-        bool is_meta = statement.texts[0][0] == '\\' && !statement.words[0].quoted;
-        char *line = is_meta ? statement_rest(text, len) : NULL;
-        if (!is_meta) {
-            free(shell->last);
-            shell->last = mem_strndup(text, len);
-        }
-        status = shell_run_words(shell, statement.texts, statement.n, line);
-        free(line);
-    }
-    statement_done(&statement);
-    return status;
+    char text[16];
+    if (code < 0)
+        return;
+    (void)snprintf(text, sizeof text, "%d", code);
+    (void)vars_set(&shell->vars, "SHELL_EXIT_CODE", text, NULL);
 }
 
-int shell_run_text(struct shell *shell, const char *text)
+void shell_end_statement(struct shell *shell, int status, const char *text)
 {
-    int first = SHELL_STATUS_OK;
-    while (*text != '\0' && !shell->wants_quit) {
-        size_t len;
-        (void)statement_next(text, &len);
-        int status = shell_run_statement(shell, text, len);
-        shell->source_line += shell_count_lines(text, len);
-        text += len;
-        if (first == SHELL_STATUS_OK)
-            first = status;
-        bool goes_on = shell->settings.keep_going || shell->is_interactive;
-        if (status == SHELL_STATUS_INTERRUPTED || (status != SHELL_STATUS_OK && !goes_on))
-            break;
-    }
-    return first;
-}
-
-/* Reads lines until they make whole statements, runs those, goes on. */
-int shell_run_stream(struct shell *shell, FILE *stream, const char *name)
-{
-    const char *outer = shell->source;
-    unsigned outer_line = shell->source_line;
-    struct buf text;
-    char *line = NULL;
-    size_t cap = 0;
-    int first = SHELL_STATUS_OK;
-    unsigned next_line = 1;
-    buf_init(&text, STATEMENT_BYTES_MAX);
-    shell->source = name;
-    for (bool is_over = false; !is_over && !shell->wants_quit;) {
-        ssize_t n = getline(&line, &cap, stream);
-        is_over = n < 0;
-        shell->source_line = next_line;
-        if (n > 0 && memchr(line, '\0', (size_t)n) != NULL) {
-            shell_error(shell, "a line holds a NUL character: that is no text");
-            first = first != SHELL_STATUS_OK ? first : SHELL_STATUS_USAGE;
-            break;
-        }
-        if (n > 0 && buf_append(&text, line, (size_t)n) != 0) {
-            shell_error(shell, "a statement is longer than %d bytes", STATEMENT_BYTES_MAX);
-            first = first != SHELL_STATUS_OK ? first : SHELL_STATUS_USAGE;
-            break;
-        }
-        size_t len;
-        const char *all = buf_cstr(&text);
-        enum statement_end end = STATEMENT_END_COMPLETE;
-        for (size_t at = 0; at < text.len && end == STATEMENT_END_COMPLETE; at += len)
-            end = statement_next(all + at, &len);
-        if (end != STATEMENT_END_COMPLETE && !is_over)
-            continue;
-        int status = shell_run_text(shell, all);
-        next_line += shell_count_lines(all, text.len);
-        buf_clear(&text);
-        if (first == SHELL_STATUS_OK)
-            first = status;
-        if (status == SHELL_STATUS_INTERRUPTED ||
-            (status != SHELL_STATUS_OK && !shell->settings.keep_going && !shell->is_interactive))
-            break;
-    }
-    shell->source = outer;
-    shell->source_line = outer_line;
-    free(line);
-    buf_done(&text);
-    return first;
+    struct shell_failure *failure = &shell->failure;
+    const char *echo = vars_get(&shell->vars, "ECHO");
+    char count[32];
+    (void)snprintf(count, sizeof count, "%llu", (unsigned long long)shell->row_count);
+    (void)vars_set(&shell->vars, "ROW_COUNT", count, NULL);
+    (void)vars_set(&shell->vars, "ERROR", status == SHELL_STATUS_OK ? "false" : "true", NULL);
+    if (status == SHELL_STATUS_OK || failure->text == NULL)
+        return;
+    free(failure->statement);
+    failure->statement = mem_strdup(text);
+    (void)vars_set(&shell->vars, "LAST_ERROR_MESSAGE", failure->text, NULL);
+    (void)vars_set(&shell->vars, "LAST_ERROR_CODE",
+                   failure->code != 0 ? err_name(failure->code) : "usage", NULL);
+    if (echo != NULL && strcmp(echo, "errors") == 0)
+        output_note(&shell->output, "statement: %s", text);
 }

@@ -14,6 +14,8 @@
 #include "shell/format.h"
 #include "shell/live.h"
 #include "shell/output.h"
+#include "shell/script.h"
+#include "shell/vars.h"
 
 enum shell_status {
     SHELL_STATUS_OK = 0,
@@ -30,7 +32,11 @@ struct shell_settings {
     enum shell_expanded expanded;
     bool tuples_only;
     bool has_timing;
-    bool keep_going;
+    bool no_highlight;
+    bool no_footer;
+    enum format_border border;
+    const char *null;        /* what NULL looks like to people; owned by the shell, NULL: "NULL" */
+    unsigned pager_lines;    /* 0: the terminal's height */
     const char *consistency; /* of reads: static text, NULL for the default */
 };
 
@@ -38,6 +44,24 @@ enum {
     SHELL_INCLUDE_DEPTH_MAX = 16,
     SHELL_TIMEOUT_MS = 30000,
     SHELL_ATTEMPT_MS = 5000, /* then another node is asked */
+};
+
+/* Rows that are taken instead of being printed. */
+struct shell_capture {
+    char **names;
+    size_t n_names;
+    size_t cap;
+    json_t *rows; /* arrays of values */
+};
+
+/* What went wrong last, for \errverbose. */
+struct shell_failure {
+    char *text;
+    char *hint;
+    char *statement;
+    char *endpoint;
+    int code;        /* enum err or -errno; 0: none came from the cluster */
+    unsigned status; /* of HTTP; 0: none */
 };
 
 struct shell {
@@ -49,10 +73,16 @@ struct shell {
     struct live live;
     bool is_interactive;
     bool wants_quit;
-    char *last;         /* last statement that was no meta-command: what \watch repeats */
-    const char *source; /* name of the file that runs, NULL for none */
-    unsigned source_line;
-    unsigned depth; /* of \i */
+    struct vars vars;
+    struct script *script; /* innermost that runs; NULL for arguments of the program */
+    char *last;            /* statement that ran last, variables in it */
+    bool last_is_sql;
+    unsigned depth;      /* of \i */
+    unsigned expansions; /* of variables that stand for statements, in each other */
+    struct shell_capture *capture;
+    struct shell_failure failure;
+    uint64_t row_count; /* of the statement that runs */
+    char *typed;        /* what the prompt is to take as if it had been typed; from \e */
 };
 
 void shell_init(struct shell *shell, const struct client_options *connection);
@@ -63,12 +93,27 @@ int shell_connect(struct shell *shell);
 /* Takes another endpoint; the old connection is closed. ERR_INVALID leaves everything as it was. */
 int shell_reconnect(struct shell *shell, const char *endpoints, struct error *e);
 
-/* Run one command given as words, or every statement in a text or a stream. Return the exit status
- * of the first that failed; they stop there unless keep_going is set or the shell is interactive.
- * What is wrong has been said. */
-int shell_run_words(struct shell *shell, const char *const *words, size_t n, const char *line);
-int shell_run_text(struct shell *shell, const char *text);
-int shell_run_stream(struct shell *shell, FILE *stream, const char *name);
+/* Run one command given as words, one backslash command with its words, one statement of SQL
+ * without its semicolon. Return the exit status; what is wrong has been said. */
+int shell_run_words(struct shell *shell, const char *const *words, size_t n);
+int shell_run_meta(struct shell *shell, const struct command *command, const char *const *words,
+                   size_t n);
+int shell_run_sql(struct shell *shell, const char *text, size_t len);
+/* Says that there is no backslash command of the name at `text`. */
+int shell_unknown_meta(struct shell *shell, const char *text, size_t len);
+
+/* Around each statement: count its rows, set ERROR, ROW_COUNT and the like. */
+void shell_begin_statement(struct shell *shell);
+void shell_end_statement(struct shell *shell, int status, const char *text);
+/* Sets SHELL_EXIT_CODE unless `code` is negative. */
+void shell_set_exit_code(struct shell *shell, int code);
+
+/* Takes rows instead of printing them until the end, which hands them over as they are. */
+void shell_capture_begin(struct shell *shell, struct shell_capture *capture);
+void shell_capture_end(struct shell *shell);
+void shell_capture_done(struct shell_capture *capture);
+/* A taken value as text; NULL for null. Malloc'ed. */
+char *shell_capture_text(const json_t *value);
 
 /* "error: …" and "hint: …" on standard error. */
 void shell_error(struct shell *shell, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -84,6 +129,9 @@ bool shell_take_interrupt(struct shell *shell);
 /* Rows, or one object, in the format of the command that runs. */
 void shell_print_rows(struct shell *shell, const struct column *columns, const json_t *rows);
 void shell_print_object(struct shell *shell, const struct column *columns, const json_t *object);
+/* Remembers of the failure that was just said how the cluster put it. */
+void shell_note_failure(struct shell *shell, int code, unsigned status);
+
 /* A line for people: left out in formats for programs. */
 void shell_say(struct shell *shell, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/sql_lex.h"
 #include "base/str.h"
 #include "shell/render.h"
 #include "shell/request.h"
@@ -24,7 +25,12 @@ struct sql_answer {
     json_t *rows;
     bool is_done;
     bool has_shown; /* a header is there already */
+    bool has_begun; /* some of an answer has come: there was a connection */
+    bool has_end;   /* the cluster's own last line has come */
     bool failed;
+    bool wants_again; /* the connection broke before anything was shown, and asking twice is safe */
+    bool is_read;     /* the statement changes nothing */
+    unsigned tries;
     int status;
 };
 
@@ -81,8 +87,9 @@ static json_t *sql_cell(const struct sql_answer *a, json_t *value)
     bool is_table = a->shell->format == FORMAT_TABLE || a->shell->format == FORMAT_VERTICAL;
     if (format_is_json(a->shell->format) || json_is_string(value))
         return json_incref(value);
+    const char *null = a->shell->settings.null;
     if (json_is_null(value))
-        return json_string(is_table ? "NULL" : "");
+        return json_string(null != NULL ? null : is_table ? "NULL" : "");
     char *text = NULL;
     for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back the same */
         free(text);
@@ -167,11 +174,18 @@ static void sql_take_error(struct sql_answer *a, const json_t *error)
     output_status_clear(&a->shell->output);
     a->failed = true;
     /* In a file the line that is named is the one with the caret. */
-    unsigned line = a->shell->source_line;
-    for (json_int_t i = 0; i < json_integer_value(position) && a->text[i] != '\0'; i++)
-        a->shell->source_line += a->text[i] == '\n';
+    struct script *script = a->shell->script;
+    unsigned line = script != NULL ? script->line : 0;
+    for (json_int_t i = 0; script != NULL && i < json_integer_value(position); i++) {
+        if (a->text[i] == '\0')
+            break;
+        script->line += a->text[i] == '\n';
+    }
+    const char *code = json_string_value(json_object_get(error, "code"));
     shell_error(a->shell, "%s", message != NULL ? message : "the statement failed");
-    a->shell->source_line = line;
+    shell_note_failure(a->shell, code != NULL ? err_from_name(code) : ERR_INTERNAL, 0);
+    if (script != NULL)
+        script->line = line;
     if (json_is_integer(position) && json_integer_value(position) >= 0)
         sql_point(a, (size_t)json_integer_value(position));
     if (hint != NULL && hint[0] != '\0')
@@ -204,6 +218,8 @@ static void sql_take_done(struct sql_answer *a, const json_t *done)
     const json_t *affected = json_object_get(done, "affected");
     if (a->names != NULL && (!a->has_shown || json_array_size(a->rows) > 0))
         sql_show(a);
+    if (affected != NULL)
+        a->shell->row_count = (uint64_t)json_integer_value(affected);
     if (a->names == NULL && affected != NULL)
         shell_say(a->shell, "%s %lld", command != NULL ? command : "done",
                   (long long)json_integer_value(affected));
@@ -216,6 +232,7 @@ static void sql_on_line(void *arg, const char *line, size_t len)
     struct sql_answer *a = arg;
     json_t *event = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
     const json_t *part;
+    a->has_begun = true;
     if ((part = json_object_get(event, "columns")) != NULL)
         sql_take_columns(a, part);
     else if ((part = json_object_get(event, "rows")) != NULL)
@@ -226,15 +243,57 @@ static void sql_on_line(void *arg, const char *line, size_t len)
         sql_take_error(a, part);
     else if ((part = json_object_get(event, "done")) != NULL)
         sql_take_done(a, part);
+    a->has_end = a->has_end || json_object_get(event, "error") != NULL ||
+                 json_object_get(event, "done") != NULL;
     json_decref(event);
+}
+
+/* The node died, or its answer was cut off. */
+static bool sql_is_broken(const struct sql_answer *a, const struct client_reply *reply)
+{
+    return reply->code == 0 ? !a->has_end
+                            : reply->code == ERR_UNAVAILABLE || reply->code == ERR_OUTCOME_UNKNOWN;
 }
 
 static void sql_on_done(void *arg, const struct client_reply *reply)
 {
     struct sql_answer *a = arg;
+    struct client_reply said = *reply;
     a->is_done = true;
-    if (reply->code != 0 && !a->failed)
-        a->status = request_report_reply(a->shell, reply);
+    if (a->failed || (reply->code == 0 && a->has_end))
+        return;
+    bool is_broken = sql_is_broken(a, reply);
+    a->wants_again =
+        is_broken && a->is_read && !a->has_shown && a->has_begun && a->tries < SQL_TRIES_MAX;
+    if (a->wants_again)
+        return;
+    if (reply->code == 0) {
+        said.code = a->is_read ? ERR_UNAVAILABLE : ERR_OUTCOME_UNKNOWN;
+        said.text = "the answer ended early";
+    }
+    if (a->has_shown && is_broken)
+        said.hint = "what is shown above is only a part of the rows";
+    a->status = request_report_reply(a->shell, &said);
+}
+
+/* Whether a statement only reads: then it may run twice. */
+static bool sql_is_read(const char *text, size_t len)
+{
+    static const char *const first[] = {"select",    "from",     "values", "with",
+                                        "show",      "desc",     "table",  "explain",
+                                        "summarize", "describe", "pivot"};
+    static const char *const changes[] = {"insert", "update", "delete", "merge",  "create",
+                                          "drop",   "copy",   "alter",  "vacuum", "optimize"};
+    struct sql_token token = sql_lex_next(text, len, 0);
+    bool is_read = sql_token_is_op(text, &token, "(");
+    for (size_t i = 0; i < MEM_COUNT(first); i++)
+        is_read = is_read || sql_token_is(text, &token, first[i]);
+    for (; is_read && token.kind != SQL_TOKEN_END;
+         token = sql_lex_next(text, len, token.at + token.len)) {
+        for (size_t i = 0; i < MEM_COUNT(changes); i++)
+            is_read = is_read && !sql_token_is(text, &token, changes[i]);
+    }
+    return is_read;
 }
 
 static int sql_wait(struct sql_answer *a, struct client_call *call)
@@ -252,35 +311,62 @@ static int sql_wait(struct sql_answer *a, struct client_call *call)
     return a->status;
 }
 
+/* Forgets what an answer that broke had brought. */
+static void sql_forget(struct sql_answer *a)
+{
+    for (size_t i = 0; i < a->names_n; i++)
+        free(a->names[i]);
+    free(a->names);
+    free(a->columns);
+    a->names = NULL;
+    a->columns = NULL;
+    a->names_n = 0;
+    json_array_clear(a->rows);
+}
+
+/* Sends the statement and waits; again, to whoever answers, as long as that helps. */
+static int sql_ask(struct sql_answer *a, const char *data)
+{
+    static const struct client_handler handler = {sql_on_line, sql_on_done};
+    for (;;) {
+        struct error e = {0};
+        a->is_done = a->has_begun = a->has_end = a->wants_again = false;
+        struct client_call *call =
+            client_start(a->shell->client,
+                         &CLIENT_REQUEST(.method = "POST", .path = "/api/sql", .data = data,
+                                         .data_len = strlen(data), .body = CLIENT_BODY_LINES,
+                                         .repeatable = a->is_read),
+                         &handler, a, &e);
+        if (call == NULL) {
+            shell_error(a->shell, "%s", e.text);
+            return SHELL_STATUS_USAGE;
+        }
+        int status = sql_wait(a, call);
+        if (!a->wants_again)
+            return status;
+        a->tries++;
+        sql_forget(a);
+    }
+}
+
 int sql_run(struct shell *shell, const char *text, size_t len)
 {
     int status = shell_connect(shell);
     if (status != 0)
         return status;
-    static const struct client_handler handler = {sql_on_line, sql_on_done};
-    struct error e = {0};
     char *sent = mem_strndup(text, len);
     char *session = mem_printf("clustersh-%ld", (long)getpid());
     json_t *body = json_pack("{s:s,s:s}", "sql", sent, "session", session);
     char *data = body != NULL ? json_dumps(body, JSON_COMPACT) : NULL;
-    struct sql_answer a = {.shell = shell, .text = sent, .rows = json_array()};
+    struct sql_answer a = {
+        .shell = shell, .text = sent, .rows = json_array(), .is_read = sql_is_read(text, len)};
     if (data == NULL) {
         shell_error(shell, "the statement isn't UTF-8 text");
         status = SHELL_STATUS_USAGE;
     } else {
-        struct client_call *call =
-            client_start(shell->client,
-                         &CLIENT_REQUEST(.method = "POST", .path = "/api/sql", .data = data,
-                                         .data_len = strlen(data), .body = CLIENT_BODY_LINES),
-                         &handler, &a, &e);
-        if (call == NULL)
-            shell_error(shell, "%s", e.text);
-        status = call != NULL ? sql_wait(&a, call) : SHELL_STATUS_USAGE;
+        status = sql_ask(&a, data);
     }
-    for (size_t i = 0; i < a.names_n; i++)
-        free(a.names[i]);
-    free(a.names);
-    free(a.columns);
+    sql_forget(&a);
     json_decref(a.rows);
     json_decref(body);
     free(data);

@@ -7,18 +7,24 @@
 #include "base/mem.h"
 #include "base/sql_lex.h"
 #include "base/str.h"
+#include "shell/meta_words.h"
 
 static bool statement_is_space(char c)
 {
     return c == ' ' || c == '\t' || c == '\r';
 }
 
-static bool statement_is_watch(const char *text, size_t left)
+/* The backslash commands that may stand behind a command. */
+static bool statement_is_suffix(const char *text, size_t left)
 {
-    static const char watch[] = "\\watch";
-    size_t len = sizeof watch - 1;
-    return left >= len && memcmp(text, watch, len) == 0 &&
-           (left == len || strchr(" \t\r\n;", text[len]) != NULL);
+    static const char *const words[] = {"\\g", "\\gx", "\\gset", "\\gexec", "\\watch"};
+    for (size_t i = 0; i < MEM_COUNT(words); i++) {
+        size_t len = strlen(words[i]);
+        if (left >= len && memcmp(text, words[i], len) == 0 &&
+            (left == len || strchr(" \t\r\n;", text[len]) != NULL))
+            return true;
+    }
+    return false;
 }
 
 /* Where a scan over one statement stands. */
@@ -37,7 +43,7 @@ enum statement_token {
     STATEMENT_TOKEN_SPACE,  /* between words */
     STATEMENT_TOKEN_COMMENT,
     STATEMENT_TOKEN_SEPARATOR, /* ';' or newline */
-    STATEMENT_TOKEN_WATCH,     /* \watch follows; nothing was taken */
+    STATEMENT_TOKEN_SUFFIX,    /* \g and the like follow; nothing was taken */
 };
 
 static enum statement_token statement_scan_quoted(struct statement_scan *s, size_t *n)
@@ -80,8 +86,8 @@ static enum statement_token statement_scan_next(struct statement_scan *s, size_t
         *n = end != NULL ? (size_t)(end - (s->text + s->at)) : s->len - s->at;
         return STATEMENT_TOKEN_COMMENT;
     }
-    if (!s->in_word && s->at > 0 && statement_is_watch(s->text + s->at, s->len - s->at))
-        return STATEMENT_TOKEN_WATCH;
+    if (!s->in_word && s->at > 0 && statement_is_suffix(s->text + s->at, s->len - s->at))
+        return STATEMENT_TOKEN_SUFFIX;
     if (c == '\'' || c == '"') {
         s->quote = c;
         return STATEMENT_TOKEN_SYNTAX;
@@ -90,7 +96,7 @@ static enum statement_token statement_scan_next(struct statement_scan *s, size_t
 }
 
 /* No command begins with two dashes: they are a comment of SQL. */
-static size_t statement_skip_space(const char *text, size_t len)
+size_t statement_skip_space(const char *text, size_t len)
 {
     size_t n = 0;
     while (n < len) {
@@ -106,13 +112,24 @@ static size_t statement_skip_space(const char *text, size_t len)
     return n;
 }
 
-static bool statement_is_meta(const char *text, size_t len)
+static bool statement_is_meta_at(const char *text, size_t len)
 {
     return len >= 2 && text[0] == '\\' && text[1] != '\n';
 }
 
+bool statement_is_meta(const char *text, size_t len)
+{
+    size_t start = statement_skip_space(text, len);
+    return statement_is_meta_at(text + start, len - start);
+}
+
+bool statement_end_is_open(enum statement_end end)
+{
+    return end != STATEMENT_END_COMPLETE && end != STATEMENT_END_CUT;
+}
+
 /* The first word of SQL statements; no command has such a name. */
-static bool statement_begins_sql(const char *text, size_t len)
+bool statement_begins_sql(const char *text, size_t len)
 {
     static const char *const words[] = {
         "select",  "with",     "from",   "values", "table",    "pivot",    "unpivot",  "summarize",
@@ -142,17 +159,55 @@ bool statement_is_sql(const char *text, size_t len, size_t *from, size_t *sql_le
     return true;
 }
 
+/* In what the text of SQL ends that has no ';' outside of quotes. */
+static enum statement_end statement_open_sql(const char *text, size_t len)
+{
+    struct sql_split split;
+    if (!sql_split_next(text, len, &split))
+        return STATEMENT_END_SQL;
+    switch (split.open) {
+    case '\'':
+    case '$':
+        return STATEMENT_END_QUOTE_SINGLE;
+    case '"':
+        return STATEMENT_END_QUOTE_DOUBLE;
+    case '*':
+        return STATEMENT_END_COMMENT;
+    case '\0':
+        return STATEMENT_END_SQL;
+    default:
+        return STATEMENT_END_BRACKET;
+    }
+}
+
+/* SQL from `start` on, up to its ';' or the backslash of a command. */
 static enum statement_end statement_next_sql(const char *text, size_t start, size_t all,
                                              size_t *len)
 {
-    struct sql_split split;
+    for (size_t at = start; at < all;) {
+        struct sql_token token = sql_lex_next(text, all, at);
+        at = token.at + token.len;
+        if (token.kind == SQL_TOKEN_END || token.open)
+            break;
+        bool is_cut = sql_token_is_op(text, &token, "\\") && token.at > start;
+        if (is_cut || sql_token_is_op(text, &token, ";")) {
+            *len = is_cut ? token.at : at;
+            return is_cut ? STATEMENT_END_CUT : STATEMENT_END_COMPLETE;
+        }
+    }
     *len = all;
-    if (!sql_split_next(text + start, all - start, &split) || !split.complete)
-        return split.open == '\''  ? STATEMENT_END_QUOTE_SINGLE
-               : split.open == '"' ? STATEMENT_END_QUOTE_DOUBLE
-                                   : STATEMENT_END_SQL;
-    *len = start + split.end;
-    return STATEMENT_END_COMPLETE;
+    return statement_open_sql(text + start, all - start);
+}
+
+enum statement_end statement_next_behind(const char *text, size_t *len)
+{
+    size_t all = strlen(text);
+    size_t start = strspn(text, " \t\r\n");
+    if (statement_is_meta_at(text + start, all - start)) {
+        *len = start + meta_words_len(text + start, all - start);
+        return STATEMENT_END_COMPLETE;
+    }
+    return statement_next_sql(text, 0, all, len);
 }
 
 enum statement_end statement_next(const char *text, size_t *len)
@@ -161,22 +216,22 @@ enum statement_end statement_next(const char *text, size_t *len)
     size_t start = statement_skip_space(text, all);
     if (statement_begins_sql(text + start, all - start))
         return statement_next_sql(text, start, all, len);
-    const char *newline = strchr(text + start, '\n');
-    if (statement_is_meta(text + start, all - start)) {
-        *len = newline != NULL ? (size_t)(newline + 1 - text) : all;
+    if (statement_is_meta_at(text + start, all - start)) {
+        *len = start + meta_words_len(text + start, all - start);
         return STATEMENT_END_COMPLETE;
     }
 
-    /* The scan begins at the statement: a \watch there was a meta-command above. */
+    /* The scan begins at the statement: a backslash command there was taken above. */
     struct statement_scan s = {.text = text + start, .len = all - start};
     bool joined = false;
     while (s.at < s.len) {
         size_t n;
         enum statement_token token = statement_scan_next(&s, &n);
         joined = token == STATEMENT_TOKEN_JOIN;
-        if (token == STATEMENT_TOKEN_SEPARATOR || token == STATEMENT_TOKEN_WATCH) {
-            *len = start + s.at + (token == STATEMENT_TOKEN_SEPARATOR);
-            return STATEMENT_END_COMPLETE;
+        if (token == STATEMENT_TOKEN_SEPARATOR || token == STATEMENT_TOKEN_SUFFIX) {
+            bool is_cut = token == STATEMENT_TOKEN_SUFFIX;
+            *len = start + s.at + !is_cut;
+            return is_cut ? STATEMENT_END_CUT : STATEMENT_END_COMPLETE;
         }
         if (token == STATEMENT_TOKEN_SYNTAX && s.text[s.at] == '\\')
             n = 2;
@@ -230,36 +285,19 @@ static int statement_add_word(struct statement *s, const struct statement_word *
     return 0;
 }
 
-/* The first word of a meta-command, backslash and all. */
-static int statement_take_meta(struct statement *s, struct statement_scan *scan, struct error *e)
-{
-    size_t from = scan->at;
-    while (scan->at < scan->len && !statement_is_space(scan->text[scan->at]) &&
-           scan->text[scan->at] != '\n')
-        scan->at++;
-    struct statement_word word = {
-        .text = mem_strndup(scan->text + from, scan->at - from), .from = from, .to = scan->at};
-    return statement_add_word(s, &word, e);
-}
-
 int statement_split(struct statement *s, const char *text, size_t len, bool partial,
                     struct error *e)
 {
     *s = (struct statement){0};
     struct statement_scan scan = {.text = text, .len = len};
-    size_t start = statement_skip_space(text, len);
-    bool is_meta = statement_is_meta(text + start, len - start);
     int rc = 0;
-    scan.at = start;
-    if (is_meta) {
-        rc = statement_take_meta(s, &scan, e);
-    }
+    scan.at = statement_skip_space(text, len);
     while (rc == 0 && scan.at < len) {
         size_t n;
         scan.in_word = false;
         enum statement_token token = statement_scan_next(&scan, &n);
-        if (token == STATEMENT_TOKEN_WATCH) {
-            rc = statement_take_meta(s, &scan, e);
+        if (token == STATEMENT_TOKEN_SUFFIX) {
+            break;
         } else if (token == STATEMENT_TOKEN_BYTE || token == STATEMENT_TOKEN_SYNTAX) {
             struct statement_word word;
             scan.quote = '\0';
@@ -269,7 +307,7 @@ int statement_split(struct statement *s, const char *text, size_t len, bool part
             scan.at += n;
         }
     }
-    if (rc == 0 && scan.quote != '\0' && !partial && !is_meta)
+    if (rc == 0 && scan.quote != '\0' && !partial)
         rc = error_set(e, ERR_INVALID, "a %c quote is not closed", scan.quote);
     s->texts = mem_calloc(s->n + 1, sizeof *s->texts);
     for (size_t i = 0; i < s->n; i++)
@@ -284,18 +322,6 @@ void statement_done(struct statement *s)
     free(s->words);
     free(s->texts);
     *s = (struct statement){0};
-}
-
-char *statement_rest(const char *text, size_t len)
-{
-    size_t at = statement_skip_space(text, len);
-    while (at < len && !statement_is_space(text[at]) && text[at] != '\n')
-        at++;
-    while (at < len && statement_is_space(text[at]))
-        at++;
-    while (len > at && (statement_is_space(text[len - 1]) || text[len - 1] == '\n'))
-        len--;
-    return mem_strndup(text + at, len - at);
 }
 
 char *statement_quote(const char *word)

@@ -8,8 +8,10 @@
  * SQL, which begins with one of its own words (SELECT, WITH, CREATE, ...), ends at a ';' only, as
  * base/sql_lex.h finds it, and keeps its newlines.
  *
- * A statement that begins with a backslash is a meta-command: it ends at the newline whatever
- * stands in it. The unquoted word \watch ends the statement before it. */
+ * A statement that begins with a backslash is a backslash command: it ends at the newline, or where
+ * its words end (meta_words.h). It may also stand behind a statement and then says what becomes of
+ * it: any one in SQL, outside of quotes and comments; of a command one of \g, \gx, \gset, \gexec
+ * and \watch as a word of its own. */
 #ifndef SHELL_STATEMENT_H
 #define SHELL_STATEMENT_H
 
@@ -25,13 +27,29 @@ enum statement_end {
     STATEMENT_END_JOINED,       /* the line ended with a backslash */
     STATEMENT_END_QUOTE_SINGLE, /* inside '…' */
     STATEMENT_END_QUOTE_DOUBLE,
-    STATEMENT_END_SQL, /* its ';' is missing */
+    STATEMENT_END_SQL,     /* its ';' is missing */
+    STATEMENT_END_COMMENT, /* inside a comment of SQL */
+    STATEMENT_END_BRACKET, /* of SQL, inside brackets */
+    STATEMENT_END_CUT,     /* a backslash command follows, which says what becomes of it */
 };
+
+/* Whether more must be typed. */
+bool statement_end_is_open(enum statement_end end);
 
 /* Finds the first statement in `text`. *len is how many bytes of text it takes, its separator
  * included. When text ends before the statement does, says in what and *len is all of it; at the
  * end of a file such a text is what statement_split makes of it. */
 enum statement_end statement_next(const char *text, size_t *len);
+/* The same where a beginning of SQL, cut by a backslash command, is to go on: what comes is more of
+ * it, or a further backslash command. */
+enum statement_end statement_next_behind(const char *text, size_t *len);
+
+/* Whether the text, blanks left out, begins with a backslash command. */
+bool statement_is_meta(const char *text, size_t len);
+/* Bytes of blanks, separators and comments in front of a statement. */
+size_t statement_skip_space(const char *text, size_t len);
+/* Whether the text begins with a word of SQL. */
+bool statement_begins_sql(const char *text, size_t len);
 
 /* Whether the text is a statement of SQL; then where it begins, and how long it is without its ';'.
  */
@@ -58,9 +76,6 @@ struct statement {
 int statement_split(struct statement *s, const char *text, size_t len, bool partial,
                     struct error *e);
 void statement_done(struct statement *s);
-
-/* The rest of a meta-command's line behind its first word, trimmed, as it stands. Malloc'ed. */
-char *statement_rest(const char *text, size_t len);
 
 /* Malloc'ed text that statement_split gives back as the one word `word`. */
 char *statement_quote(const char *word);

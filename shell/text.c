@@ -69,6 +69,76 @@ char *text_clean(const char *s, size_t len, bool keep_lines)
     return clean;
 }
 
+/* How many bytes at the end are the beginning of something that goes on. */
+static size_t text_unfinished(const char *s, size_t len)
+{
+    if (len > 0 && s[len - 1] == '\r')
+        return 1;
+    for (size_t n = 1; n <= 3 && n <= len; n++) {
+        unsigned char c = (unsigned char)s[len - n];
+        if ((c & 0xc0) == 0x80)
+            continue;
+        size_t whole = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
+        return whole > n ? n : 0;
+    }
+    return 0;
+}
+
+char *text_stream_clean(struct text_stream *stream, const char *bytes, size_t len, bool is_last)
+{
+    char *all = mem_alloc(stream->n + len + 1);
+    memcpy(all, stream->left, stream->n);
+    memcpy(all + stream->n, bytes, len);
+    len += stream->n;
+    stream->n = is_last ? 0 : text_unfinished(all, len);
+    len -= stream->n;
+    memcpy(stream->left, all + len, stream->n);
+    size_t to = 0;
+    for (size_t i = 0; i < len; i++) {
+        if (all[i] != '\r' || i + 1 >= len || all[i + 1] != '\n')
+            all[to++] = all[i];
+    }
+    char *clean = text_clean(all, to, true);
+    free(all);
+    return clean;
+}
+
+/* Whether a terminal shows the character and does nothing else. */
+static bool text_is_harmless(const char *s, size_t n)
+{
+    char one[8] = "";
+    if (n >= sizeof one)
+        return false;
+    memcpy(one, s, n);
+    char *clean = text_clean(one, n, false);
+    bool is_same = strcmp(clean, one) == 0;
+    free(clean);
+    return is_same;
+}
+
+char *text_clean_json(const char *json)
+{
+    struct buf b;
+    size_t len = strlen(json);
+    buf_init(&b, 6 * len + 1);
+    for (size_t i = 0; i < len;) {
+        unsigned char c = (unsigned char)json[i];
+        size_t n = c < 0x80 ? 1 : str_utf8_len(json + i, len - i);
+        n = n > 0 ? n : 1;
+        bool stays =
+            c < 0x80 ? (c >= 0x20 && c != 0x7f) || c == '\n' : text_is_harmless(json + i, n);
+        uint32_t code = (uint32_t)(n > 1 ? text_decode(json + i, n) : c);
+        if (stays)
+            (void)buf_append(&b, json + i, n);
+        else if (code >= 0x10000)
+            (void)buf_printf(&b, "\\u%04x\\u%04x", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
+        else
+            (void)buf_printf(&b, "\\u%04x", code);
+        i += n;
+    }
+    return buf_steal(&b, NULL);
+}
+
 size_t text_width(const char *s)
 {
     size_t len = strlen(s);

@@ -18,6 +18,20 @@ bool text_is_utf8(void);
  * character is '?'. With `keep_lines` newlines and tabs stay. */
 char *text_clean(const char *s, size_t len, bool keep_lines);
 
+/* Text that comes in parts, which may end inside a character. Zeroed to begin with. */
+struct text_stream {
+    char left[4]; /* the beginning of a character, or a carriage return */
+    size_t n;
+};
+
+/* Malloc'ed clean form of the next part, lines and tabs kept, the carriage return of CRLF left out;
+ * what waits for the next part is cut off. `is_last`: nothing waits. */
+char *text_stream_clean(struct text_stream *stream, const char *bytes, size_t len, bool is_last);
+
+/* Malloc'ed: JSON text with \\uXXXX for what a terminal would obey, and in ASCII for every other
+ * character. */
+char *text_clean_json(const char *json);
+
 /* Columns that clean text takes. Wide characters count two, combining ones none. */
 size_t text_width(const char *s);
 

@@ -17,12 +17,54 @@ const struct topic topic_shell[] = {
      "the next one. '...' is literal, \"...\" knows \\\" and \\\\, a backslash takes the next "
      "character as "
      "it is. # begins a comment at the beginning of a word, -- at the beginning of a statement.\n\n"
-     "SQL, which begins with one of its own words (SELECT, CREATE, ...), ends at a semicolon only "
-     "and may "
-     "take several lines. Meta-commands begin with a backslash and end with the line.\n\n"
+     "SQL, which begins with one of its own words (SELECT, CREATE, ...), ends at a semicolon and may "
+     "take several lines.\n\n"
+     "A command that begins with a backslash ends with its line, or where another backslash begins a "
+     "word. Its words are read as psql reads them: in '...' \\n is a newline, `...` is what a command "
+     "of "
+     "this machine writes, :NAME is a variable. It may also stand behind a statement and says what "
+     "becomes of it: any one in SQL, where it takes the place of the semicolon or looks at what is "
+     "typed so far; \\g, \\gx, \\gset, \\gexec and \\watch behind a command of the cluster.\n\n"
      "Any unique beginning of each word of a command will do: no l is node list.",
      {{"job list; node list", "two statements on one line"},
-      {"exec @all -- 'uptime; date'", "a line for the shell of each node, quoted"}}},
+      {"exec @all -- 'uptime; date'", "a line for the shell of each node, quoted"},
+      {"SELECT * FROM t \\g |less", "a query through a program"}}},
+    {"variables",
+     "variables of the shell, and those that steer it",
+     NULL,
+     "\\set NAME VALUE sets one, so do -v NAME=VALUE, \\gset, \\prompt and \\getenv. :NAME in a "
+     "statement is its value; in SQL :'NAME' is that as text and :\"NAME\" as a name, in a command it "
+     "is one word, whatever it holds. :{?NAME} tells whether it is set. What is not set stays as it "
+     "stands.\n\n"
+     "ON_ERROR_STOP ends a script at its first error: on by default, off at the prompt. ECHO shows "
+     "what runs: all (lines of scripts), queries (statements as they are sent), errors (those that "
+     "failed). QUIET leaves out the greeting and remarks about settings. HISTCONTROL=ignorespace "
+     "keeps "
+     "lines that begin with a space out of the history. PROMPT1 and PROMPT2 are the prompts: help "
+     "prompts.\n\n"
+     "After each statement the shell sets ERROR (true or false) and ROW_COUNT; when one fails "
+     "LAST_ERROR_MESSAGE and LAST_ERROR_CODE; after \\! and `...` SHELL_EXIT_CODE.",
+     {{"\\set day '2026-11-28'", "then: SELECT * FROM t WHERE day = :'day';"},
+      {"SELECT count(*) AS n FROM t \\gset", "then :n"}}},
+    {"prompts",
+     "what PROMPT1 and PROMPT2 may hold",
+     "%n  node            %N  the same and a blank   %l  leader\n"
+     "%S  who leads and what is wrong, in colour     %s  without colour\n"
+     "%R  what is open: ... a statement, ' \" a quote, * a comment,\n"
+     "    ( a bracket, @ skipped by \\if\n"
+     "%x  ! behind a failure                         %w  blanks as wide as PROMPT1\n"
+     "%E  endpoint        %i  id of the cluster      %t  term\n"
+     "%v  version         %T  time                   %%  a percent sign\n"
+     "%:NAME:  a variable      %`COMMAND`  what it writes\n"
+     "%NNN  a character in octal, 0 first     %9R  at least nine columns\n"
+     "%[ ... %]  does not move the cursor: colours",
+     "PROMPT1 stands in front of a statement, PROMPT2 in front of its further lines. Nothing in them "
+     "asks the cluster: they show what is known from the last two seconds. The state says (leader "
+     "n1), "
+     "(no leader) or (no connection), and how many nodes are down, and that the cluster is read-only "
+     "because a disk is full.",
+     {{"\\set PROMPT1 '%n %s%R%x> '", "without colours, with a mark behind failures"},
+      {"\\set PROMPT1 '%[%033[1m%]%n%[%033[0m%]%R> '", "the node alone, bold"}}},
     {"nodes",
      "how sets of nodes are written",
      NULL,
@@ -30,8 +72,8 @@ const struct topic topic_shell[] = {
      "node, "
      "@online those that are up, @ROLE and @label=KEY or @label=KEY=VALUE those that have it. a,b "
      "takes "
-     "both, a&b what is in both, a!b or a,!b takes away.",
-     {{"exec @worker!n3 -- df -h /", "on all workers but n3"},
+     "both, a&b what is in both, a&!b and a!b what is in a alone. Blanks may stand around & and ,.",
+     {{"exec @worker & !n3 -- df -h /", "on all workers but n3"},
       {"node drain n[2-4]", "three nodes"}}},
     {"output",
      "formats of output",
@@ -42,20 +84,21 @@ const struct topic topic_shell[] = {
      "jsonl have "
      "every key that the API knows, times as RFC 3339 in UTC, and keys that don't change between "
      "releases.\n\n"
-     "On a terminal what is longer than the screen goes through a pager. Control characters in "
-     "what nodes "
-     "and people wrote are shown as \\xNN and never reach the terminal, except in the output of "
-     "jobs that "
-     "is written to a file or pipe.",
+     "On a terminal what is longer or wider than the screen goes through a pager: "
+     "$CLUSTERSH_PAGER, "
+     "$PAGER or less. Control characters in what nodes, jobs and people wrote are shown as \\xNN and "
+     "never reach the terminal; files and pipes get every byte as it is.",
      {{"clustersh -o json node list | jq -r '.[].name'", "names of the nodes, for a program"}}},
     {"keys",
      "keys of the prompt",
      NULL,
-     "Tab completes commands, options, nodes, jobs, keys, tables, columns and files, and shows "
-     "what there "
-     "is when it comes again. Ctrl-R searches the history, which all shells of a user share. "
+     "Tab completes commands, options and their values, whatever has a name in the cluster, SQL "
+     "with its tables, columns and functions, variables and files, and shows what there "
+     "is when it comes again. What is typed is coloured where the terminal can: \\pset highlight "
+     "off. "
+     "\\e opens an editor. Ctrl-R searches the history, which all shells of a user share. "
      "Ctrl-C ends "
-     "the command that runs, never the shell; Ctrl-D leaves. Everything else is as in other "
+     "the command that runs, never the shell; Ctrl-Z stops it; Ctrl-D leaves. Everything else is as in other "
      "programs with "
      "GNU Readline, ~/.inputrc included.",
      {{.line = NULL}}},

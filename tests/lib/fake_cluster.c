@@ -27,6 +27,8 @@ struct fake_cluster {
     char *last_submit;
     char *last_change;
     unsigned n_closed;
+    unsigned n_breaks; /* answers that were cut off */
+    char *last_sql;
     bool finished;
     bool stopping;
 };
@@ -454,6 +456,98 @@ static void fake_on_exec(struct fake_cluster *c, struct fake_conn *conn,
     json_decref(body);
 }
 
+/* SQL: lines that are known by how the statement begins; anything else is a row that shows it. */
+
+static const struct {
+    const char *begins;
+    const char *lines;
+} fake_sqls[] = {
+    {"SELECT DISTINCT function_name AS name, function_type AS type FROM",
+     "{\"columns\":[{\"name\":\"name\",\"type\":\"VARCHAR\"},{\"name\":\"type\",\"type\":"
+     "\"VARCHAR\"}]}\n{\"rows\":[[\"regexp_matches\",\"scalar\"],[\"range\",\"table\"]]}\n"
+     "{\"done\":{\"rows\":2}}\n"},
+    {"SELECT keyword_name",
+     "{\"columns\":[{\"name\":\"name\",\"type\":\"VARCHAR\"}]}\n{\"rows\":[[\"reindex\"]]}\n"
+     "{\"done\":{\"rows\":1}}\n"},
+    {"DESCRIBE cluster.jobs",
+     "{\"columns\":[{\"name\":\"column_name\",\"type\":\"VARCHAR\"},{\"name\":\"column_type\","
+     "\"type\":\"VARCHAR\"}]}\n{\"rows\":[[\"submitted_at\",\"VARCHAR\"],[\"state\","
+     "\"VARCHAR\"]]}\n{\"done\":{\"rows\":2}}\n"},
+    {"select one", "{\"columns\":[{\"name\":\"n\",\"type\":\"INTEGER\"},{\"name\":\"name\","
+                   "\"type\":\"VARCHAR\"},{\"name\":\"nothing\",\"type\":\"VARCHAR\"}]}\n"
+                   "{\"rows\":[[5,\"it's\",null]]}\n{\"done\":{\"rows\":1}}\n"},
+    {"select none", "{\"columns\":[{\"name\":\"n\",\"type\":\"INTEGER\"}]}\n"
+                    "{\"done\":{\"rows\":0}}\n"},
+    {"select cells", "{\"columns\":[{\"name\":\"a\",\"type\":\"VARCHAR\"},{\"name\":\"b\","
+                     "\"type\":\"VARCHAR\"}]}\n{\"rows\":[[\"kv put a 1\",null],[\"kv put b 2\","
+                     "\"select :x\"]]}\n{\"done\":{\"rows\":2}}\n"},
+    {"select evil", "{\"columns\":[{\"name\":\"a\",\"type\":\"VARCHAR\"}]}\n"
+                    "{\"rows\":[[\"\\\\! touch evil\"]]}\n{\"done\":{\"rows\":1}}\n"},
+    {"select bytes", "{\"columns\":[{\"name\":\"a\",\"type\":\"VARCHAR\"}]}\n"
+                     "{\"rows\":[[\"\\u001b[31mred\\u009b1m\\u202eevil\"]]}\n"
+                     "{\"done\":{\"rows\":1}}\n"},
+    {"select wrong", "{\"error\":{\"code\":\"invalid\",\"message\":\"no such thing\",\"hint\":"
+                     "\"look again\",\"position\":7}}\n"},
+    {"INSERT", "{\"done\":{\"rows\":0,\"command\":\"INSERT\",\"affected\":2}}\n"},
+    {"insert", "{\"done\":{\"rows\":0,\"command\":\"INSERT\",\"affected\":2}}\n"},
+};
+
+static void fake_sql_many(struct fake_conn *conn, int rows)
+{
+    fake_printf(conn, "{\"columns\":[{\"name\":\"number\",\"type\":\"INTEGER\"}]}\n{\"rows\":[");
+    for (int i = 0; i < rows; i++)
+        fake_printf(conn, "%s[%d]", i > 0 ? "," : "", i + 1);
+    fake_printf(conn, "]}\n{\"done\":{\"rows\":%d}}\n", rows);
+}
+
+/* Without the lock: it may wait for its client. */
+static void fake_on_sql(struct fake_cluster *c, struct fake_conn *conn,
+                        const struct fake_request *r)
+{
+    json_t *body = json_loads(r->body, 0, NULL);
+    const char *sql = fake_text(body, "sql");
+    const char *lines = NULL;
+    bool breaks = str_starts_with(sql, "break") || strstr(sql, "'break'") != NULL;
+    fake_lock(c);
+    breaks = breaks && c->n_breaks++ == 0;
+    free(c->last_sql);
+    c->last_sql = mem_strdup(sql);
+    fake_unlock(c);
+    fake_begin(conn, 200, "application/x-ndjson");
+    for (size_t i = 0; i < MEM_COUNT(fake_sqls); i++)
+        if (str_starts_with(sql, fake_sqls[i].begins))
+            lines = fake_sqls[i].lines;
+    if (breaks) {
+        json_decref(body);
+        fake_printf(conn, "{\"query\":\"q1\"}\n");
+        fake_drop(conn);
+        return; /* the connection ends in the middle of the answer */
+    }
+    if (str_starts_with(sql, "select hold")) {
+        fake_printf(conn,
+                    "{\"progress\":{\"stage\":1,\"stages\":2,\"tasks\":4,\"tasks_done\":1}}\n");
+        fake_wait_closed(conn);
+        fake_lock(c);
+        c->n_closed++;
+        fake_unlock(c);
+    } else if (str_starts_with(sql, "select many")) {
+        fake_sql_many(conn, 100);
+        fake_end(conn);
+    } else if (lines != NULL) {
+        fake_write(conn, lines, strlen(lines));
+        fake_end(conn);
+    } else {
+        json_t *row = json_pack("{s:[[s]]}", "rows", sql);
+        char *text = json_dumps(row, JSON_COMPACT);
+        fake_printf(conn, "{\"columns\":[{\"name\":\"sql\",\"type\":\"VARCHAR\"}]}\n%s\n", text);
+        fake_printf(conn, "{\"done\":{\"rows\":1}}\n");
+        fake_end(conn);
+        free(text);
+        json_decref(row);
+    }
+    json_decref(body);
+}
+
 /* All together */
 
 static void fake_route(struct fake_cluster *c, struct fake_conn *conn, const struct fake_request *r)
@@ -511,6 +605,10 @@ static void fake_handle(void *arg, struct fake_conn *conn, const struct fake_req
         fake_on_exec(c, conn, r);
         return;
     }
+    if (strcmp(r->path, "/api/sql") == 0) {
+        fake_on_sql(c, conn, r);
+        return;
+    }
     fake_lock(c);
     fake_route(c, conn, r);
     fake_unlock(c);
@@ -554,6 +652,7 @@ void fake_cluster_free(struct fake_cluster *c)
     json_decref(c->keys);
     free(c->last_submit);
     free(c->last_change);
+    free(c->last_sql);
     free(c->socket_path);
     (void)pthread_cond_destroy(&c->changed);
     (void)pthread_mutex_destroy(&c->lock);
@@ -600,6 +699,21 @@ char *fake_cluster_last_change(struct fake_cluster *c)
     char *text = mem_strdup(c->last_change);
     fake_unlock(c);
     return text;
+}
+
+char *fake_cluster_last_sql(struct fake_cluster *c)
+{
+    fake_lock(c);
+    char *text = mem_strdup(c->last_sql);
+    fake_unlock(c);
+    return text;
+}
+
+void fake_cluster_break_again(struct fake_cluster *c)
+{
+    fake_lock(c);
+    c->n_breaks = 0;
+    fake_unlock(c);
 }
 
 void fake_cluster_wait_closed(struct fake_cluster *c, unsigned n)

@@ -7,7 +7,10 @@
  *   hold        runs until it is cancelled or its connection is closed; exec first says "holding"
  *   exit N      writes "boom" to standard error and ends with N
  *   slow        job: runs until the test calls fake_cluster_finish()
- */
+ *
+ * SQL answers with the statement itself as its one row, but: select one (n 5, name it's, nothing
+ * NULL), none, many (100 rows), cells, evil (statements), bytes, wrong (an error), hold (until it
+ * is closed), insert (2 rows); a statement with 'break' is cut off the first time. */
 #ifndef TESTS_LIB_FAKE_CLUSTER_H
 #define TESTS_LIB_FAKE_CLUSTER_H
 
@@ -27,7 +30,10 @@ void fake_cluster_start(struct fake_cluster *cluster);
 
 /* Copies of what was last sent; free() them. */
 char *fake_cluster_last_submit(struct fake_cluster *cluster);
+char *fake_cluster_last_sql(struct fake_cluster *cluster);
 char *fake_cluster_last_change(struct fake_cluster *cluster); /* "POST /api/... body" */
+/* The next statement with 'break' is cut off again. */
+void fake_cluster_break_again(struct fake_cluster *cluster);
 /* Waits until `n` exec connections have been closed by their clients. */
 void fake_cluster_wait_closed(struct fake_cluster *cluster, unsigned n);
 

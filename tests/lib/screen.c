@@ -22,7 +22,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
-enum { SCREEN_RAW_MAX = 16 * 1024 * 1024 };
+enum { SCREEN_RAW_MAX = 16 * 1024 * 1024, SCREEN_ROW_BYTES_MAX = 4096 };
 
 struct screen {
     int fd;
@@ -206,6 +206,46 @@ void screen_wait_gone(struct screen *s, const char *text)
 void screen_wait_cursor(struct screen *s, const char *text)
 {
     screen_wait_for(s, SCREEN_GOAL_CURSOR, text, 1);
+}
+
+/* Foreground of the first character of the text where it stands last; -2: nowhere. */
+static int screen_color(struct screen *s, const char *text)
+{
+    for (int row = s->rows - 1; row >= 0; row--) {
+        int columns[SCREEN_ROW_BYTES_MAX];
+        size_t len = 0;
+        for (int column = 0; column < s->columns && len + 8 < SCREEN_ROW_BYTES_MAX;) {
+            VTermScreenCell cell;
+            (void)vterm_screen_get_cell(s->display, (VTermPos){row, column}, &cell);
+            size_t n = screen_put(s->text + len, sizeof s->text - len - 2, cell.chars[0]);
+            for (size_t i = 0; i < n; i++)
+                columns[len + i] = column;
+            len += n;
+            column += cell.width > 0 ? cell.width : 1;
+        }
+        s->text[len] = '\0';
+        const char *found = NULL;
+        for (const char *p = s->text; (p = strstr(p, text)) != NULL; p++)
+            found = p;
+        if (found == NULL)
+            continue;
+        VTermScreenCell cell;
+        (void)vterm_screen_get_cell(s->display, (VTermPos){row, columns[found - s->text]}, &cell);
+        return VTERM_COLOR_IS_DEFAULT_FG(&cell.fg) || !VTERM_COLOR_IS_INDEXED(&cell.fg)
+                   ? -1
+                   : cell.fg.indexed.idx;
+    }
+    return -2;
+}
+
+void screen_wait_color(struct screen *s, const char *text, int color)
+{
+    int64_t deadline_ms = clock_mono_ms() + SCREEN_WAIT_MS;
+    while (screen_color(s, text) != color) {
+        if (!screen_read(s, deadline_ms) && (s->has_ended || clock_mono_ms() >= deadline_ms))
+            fail_msg("waited for \"%s\" in colour %d, it has %d:\n%s", text, color,
+                     screen_color(s, text), screen_text(s));
+    }
 }
 
 void screen_type(struct screen *s, const char *keys)

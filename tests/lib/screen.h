@@ -31,6 +31,10 @@ void screen_wait_gone(struct screen *screen, const char *text);
 /* Waits until the line with the cursor, up to the cursor, ends like this. */
 void screen_wait_cursor(struct screen *screen, const char *text);
 
+/* Waits until the text stands on the screen, where it stands last, in this colour of the palette
+ * (-1: the terminal's own). */
+void screen_wait_color(struct screen *screen, const char *text, int color);
+
 /* What stands there now. Borrowed until the next call. */
 const char *screen_text(struct screen *screen);
 /* Everything the program has written so far, escapes and all. */

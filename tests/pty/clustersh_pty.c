@@ -512,8 +512,8 @@ static void meta_commands_set_the_shell(void **state)
     struct world *w = *state;
     struct screen *s = open_shell(w);
     screen_type(s, "\\timing\r\\x\rkv list\r");
-    screen_wait(s, "Timing is on.");
-    screen_wait(s, "Expanded display is on.");
+    screen_wait(s, "timing is on");
+    screen_wait(s, "expanded is on");
     screen_wait(s, "Time: ");
     screen_type(s, "\\! echo from $((40+2))\r");
     screen_wait(s, "from 42");

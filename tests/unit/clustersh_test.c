@@ -159,7 +159,7 @@ static void statements_run_in_order_and_stop_at_the_first_failure(void **state)
     RUN(w, "", "-c", "\\echo one; \\echo x", "-c", "kv put a 1; job show beef; kv put a 2", "-c",
         "\\echo three");
     assert_int_equal(w->status, 3);
-    assert_string_equal(w->out, "one; \\echo x\nkey     | a\nversion | 1\n");
+    assert_string_equal(w->out, "one;\nx\nkey     | a\nversion | 1\n");
     RUN(w, "", "-k", "-c", "job show beef", "-c", "\\echo three");
     assert_int_equal(w->status, 3);
     assert_string_equal(w->out, "three\n");
@@ -257,7 +257,7 @@ static void results_can_go_to_a_file_or_a_command(void **state)
 {
     struct world *w = *state;
     char *path = mem_printf("%s/out", w->dir);
-    char *script = mem_printf("\\o %s\n\\echo to file\n\\o |tr a-z A-Z\n\\echo shout\n\\o\n"
+    char *script = mem_printf("\\o %s\n\\qecho to file\n\\o |tr a-z A-Z\n\\qecho shout\n\\o\n"
                               "\\echo back\n\\! cat %s\n",
                               path, path);
     RUN(w, script, "-t");

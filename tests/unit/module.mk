@@ -290,6 +290,12 @@ unit_tests += tests/unit/shell_hist_test
 tests_unit_shell_hist_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/shell_render_test
 tests_unit_shell_render_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_copy_test
+tests_unit_shell_copy_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_highlight_test
+tests_unit_shell_highlight_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_script_test
+tests_unit_shell_script_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/shell_statement_test
 tests_unit_shell_statement_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
 

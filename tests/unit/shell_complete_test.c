@@ -43,6 +43,33 @@ static void names(void *arg, enum complete_names kind, struct complete *complete
         else if (strcmp(complete->of, "towns") == 0)
             complete_add(complete, "town_name", "VARCHAR");
         break;
+    case COMPLETE_NAMES_FUNCTIONS:
+        complete_add(complete, "regexp_matches", "scalar");
+        complete_add(complete, "range", "table");
+        break;
+    case COMPLETE_NAMES_KEYWORDS:
+        complete_add(complete, "reset", NULL);
+        break;
+    case COMPLETE_NAMES_VARIABLES:
+        complete_add(complete, "day", "2026-11-28");
+        complete_add(complete, "n", "5");
+        break;
+    case COMPLETE_NAMES_TASKS:
+        complete_add(complete, "4f12_0", NULL);
+        complete_add(complete, "4f12_1", NULL);
+        break;
+    case COMPLETE_NAMES_MODELS:
+        complete_add(complete, "spam-7", NULL);
+        break;
+    case COMPLETE_NAMES_SERVICES:
+        complete_add(complete, "web", NULL);
+        break;
+    case COMPLETE_NAMES_CHANNELS:
+        complete_add(complete, "ops", NULL);
+        break;
+    case COMPLETE_NAMES_TXNS:
+        complete_add(complete, "77-1", NULL);
+        break;
     }
 }
 
@@ -83,7 +110,10 @@ static void words_of_commands_come_from_the_table(void **state)
     assert_complete("no", "node");
     assert_complete("job l", "list logs");
     assert_complete("j sh", "show");
-    assert_complete("\\t", "\\t \\timing");
+    assert_complete("\\ti", "\\timing");
+    assert_complete("\\g", "\\g \\getenv \\gexec \\gset \\gx");
+    assert_complete("select 1 \\ge", "\\getenv \\gexec");
+    assert_complete("job list \\wa", "\\watch");
     assert_complete("nosuch x", "");
     assert_complete("help job re", "results retry");
     assert_complete("node list; ra", "raft");
@@ -118,7 +148,52 @@ static void names_come_from_the_cluster(void **state)
     assert_complete("job cancel 4f120001 7", "77aa0002");
     assert_complete("kv get l", "lock/deploy");
     assert_complete("raft transfer n1", "n1");
-    assert_complete("node list --limit n", "");
+    assert_complete("raft status --limit n", "");
+}
+
+static void everything_that_has_a_name_is_known(void **state)
+{
+    (void)state;
+    assert_complete("job logs 4f12_", "4f12_0 4f12_1");
+    assert_complete("rollout start w", "web");
+    assert_complete("rollout start web sp", "spam-7");
+    assert_complete("rollout promote w", "web");
+    assert_complete("rollout resolve 7", "77-1");
+    assert_complete("chat send --channel o", "ops");
+    assert_complete("model remove s", "spam-7");
+    assert_complete("\\c n", "n1 n2");
+    assert_complete("\\d t", "towns trips");
+    assert_complete("\\df reg", "regexp_matches");
+    assert_complete("\\h create ", "table");
+    assert_complete("\\h CREATE T", "TABLE");
+}
+
+static void backslash_commands_know_their_names_and_values(void **state)
+{
+    (void)state;
+    assert_complete("\\pset fo", "footer format");
+    assert_complete("\\pset format j", "json jsonl");
+    assert_complete("\\pset footer ", "off on");
+    assert_complete("\\set ON", "ON_ERROR_STOP");
+    assert_complete("\\set ECHO e", "errors");
+    assert_complete("\\unset d", "day");
+    assert_complete("\\copy t", "towns trips");
+    assert_complete("\\copy towns ", "from to");
+    assert_complete("\\copy towns from std", "stdin stdout");
+    assert_complete("\\echo :d", ":day");
+    assert_complete("job show :n", ":n");
+    assert_complete("select :d", "day");
+}
+
+static void sql_knows_functions_aliases_and_named_queries(void **state)
+{
+    (void)state;
+    assert_complete("select rege", "regexp_matches(+");
+    assert_complete("SELECT REGE", "REGEXP_MATCHES(+");
+    assert_complete("select rese", "reset");
+    assert_complete("select tri from trips tripstable where tripst", "tripstable");
+    assert_complete("with tops as (select 1) select * from to", "tops towns");
+    assert_complete("select x.town from towns x where x.", "town_name");
 }
 
 static void a_node_set_is_completed_item_by_item(void **state)
@@ -188,8 +263,8 @@ static void sql_knows_tables_columns_and_key_words(void **state)
     assert_complete("select * from trips where town", "town_id");
     assert_complete("select * from trips a, towns b where a.", "town_id");
     assert_complete("select * from trips a join towns as b on b.to", "town_name");
-    assert_complete("select * from trips where town_id = 1 gr", "group");
-    assert_complete("select * from trips GR", "GROUP");
+    assert_complete("select * from trips where town_id = 1 gr", "group grouping");
+    assert_complete("select * from trips GR", "GROUP GROUPING");
     assert_complete("select 'from tr", "");
     assert_complete("node list; select * from to", "towns");
 }
@@ -267,6 +342,9 @@ int main(void)
         cmocka_unit_test(options_are_offered_until_they_are_given),
         cmocka_unit_test(values_are_of_the_options_type),
         cmocka_unit_test(names_come_from_the_cluster),
+        cmocka_unit_test(everything_that_has_a_name_is_known),
+        cmocka_unit_test(backslash_commands_know_their_names_and_values),
+        cmocka_unit_test(sql_knows_functions_aliases_and_named_queries),
         cmocka_unit_test(a_node_set_is_completed_item_by_item),
         cmocka_unit_test(files_are_completed_and_folders_stay_open),
         cmocka_unit_test(the_word_that_is_replaced_is_told_by_its_place),

@@ -29,7 +29,7 @@ static void assert_format(const struct gather *g, const char *expected)
 {
     struct buf b;
     buf_init(&b, 1 << 20);
-    gather_format(g, GATHER_STDOUT, false, &b);
+    gather_format(g, GATHER_STDOUT, false, false, &b);
     assert_string_equal(buf_cstr(&b), expected);
     buf_done(&b);
 }

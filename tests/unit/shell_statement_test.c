@@ -62,29 +62,24 @@ static void an_open_quote_is_an_error_unless_it_is_being_typed(void **state)
     free(words);
 }
 
-static void a_meta_command_keeps_its_backslash_and_its_line(void **state)
-{
-    (void)state;
-    assert_words("\\timing on", "[\\timing][on]");
-    assert_words("\\! echo \"it's", "[\\!][echo][it's]");
-    static const char text[] = "\\o |grep -c ';' \n";
-    char *rest = statement_rest(text, sizeof text - 1);
-    assert_string_equal(rest, "|grep -c ';'");
-    free(rest);
-    rest = statement_rest("\\o", 2);
-    assert_string_equal(rest, "");
-    free(rest);
-}
-
 /* Splits a text into its statements, joined by '/'. */
 static void assert_statements(const char *text, const char *expected)
 {
     char *out = mem_strdup("");
+    bool in_sql = false;
     while (*text != '\0') {
         size_t len;
-        assert_int_equal(statement_next(text, &len), STATEMENT_END_COMPLETE);
+        enum statement_end end =
+            in_sql ? statement_next_behind(text, &len) : statement_next(text, &len);
+        assert_false(statement_end_is_open(end));
         assert_true(len > 0);
-        char *words = words_of(text, len, false);
+        size_t space = statement_skip_space(text, len);
+        bool is_raw = text[space < len ? space : 0] == '\\' ||
+                      statement_begins_sql(text + space, len - space) || in_sql;
+        char *words = is_raw ? mem_printf("<%.*s>", (int)(len - space - (text[len - 1] == '\n')),
+                                          text + space)
+                             : words_of(text, len, false);
+        in_sql = end == STATEMENT_END_CUT && is_raw ? true : in_sql && text[space] == '\\';
         if (words[0] != '\0') {
             char *longer = mem_printf("%s%s%s", out, out[0] != '\0' ? "/" : "", words);
             free(out);
@@ -105,11 +100,35 @@ static void statements_end_at_newlines_and_semicolons(void **state)
     assert_statements("a 'x;y\nz'; b", "[a][x;y\nz]/[b]");
     assert_statements("a \\\n b\nc", "[a][b]/[c]");
     assert_statements("# one\na # two; b\nc", "[a]/[c]");
-    assert_statements("\\echo a; b\nc", "[\\echo][a][b]/[c]");
-    assert_statements("job list \\watch 2\nc", "[job][list]/[\\watch][2]/[c]");
+    assert_statements("\\echo a; b\nc", "<\\echo a; b>/[c]");
+    assert_statements("\\echo a \\echo b\nc", "<\\echo a >/<\\echo b>/[c]");
+    assert_statements("\\echo 'a \\x'\nc", "<\\echo 'a \\x'>/[c]");
+    assert_statements("\\x \\\\ c", "<\\x >/<\\\\>/[c]");
+    assert_statements("\\! a \\x; b\nc", "<\\! a \\x; b>/[c]");
+    assert_statements("\\o |a \\x; b\nc", "<\\o |a \\x; b>/[c]");
+    assert_statements("job list \\watch 2\nc", "[job][list]/<\\watch 2>/[c]");
+    assert_statements("job list \\g |wc -l\nc", "[job][list]/<\\g |wc -l>/[c]");
     assert_statements("grep \\\\watch; echo '\\watch'", "[grep][\\watch]/[echo][\\watch]");
     assert_statements("a \\watchdog", "[a][watchdog]");
+    assert_statements("a \\p b", "[a][p][b]");
     assert_statements("", "");
+}
+
+static void sql_is_cut_by_any_backslash_command_outside_of_quotes(void **state)
+{
+    (void)state;
+    assert_statements("select 1 \\g\n+ 1;", "<select 1 >/<\\g>/<+ 1;>");
+    assert_statements("select '\\g';\nc", "<select '\\g';>/[c]");
+    assert_statements("select 1 \\p\n+ 2;c", "<select 1 >/<\\p>/<+ 2;>/[c]");
+    assert_statements("select 1 -- \\g\n;c", "<select 1 -- \\g\n;>/[c]");
+    size_t len;
+    assert_int_equal(statement_next("select (1", &len), STATEMENT_END_BRACKET);
+    assert_int_equal(statement_next("select /* a", &len), STATEMENT_END_COMMENT);
+    assert_int_equal(statement_next("select $$ a", &len), STATEMENT_END_QUOTE_SINGLE);
+    assert_int_equal(statement_next("select a", &len), STATEMENT_END_SQL);
+    assert_int_equal(statement_next_behind("+ 1", &len), STATEMENT_END_SQL);
+    assert_int_equal(statement_next_behind("  \\p\n;", &len), STATEMENT_END_COMPLETE);
+    assert_int_equal(len, 5);
 }
 
 static void a_text_that_is_not_complete_says_what_it_is_in(void **state)
@@ -215,8 +234,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_are_split_and_quoted_as_in_a_shell),
         cmocka_unit_test(an_open_quote_is_an_error_unless_it_is_being_typed),
-        cmocka_unit_test(a_meta_command_keeps_its_backslash_and_its_line),
         cmocka_unit_test(statements_end_at_newlines_and_semicolons),
+        cmocka_unit_test(sql_is_cut_by_any_backslash_command_outside_of_quotes),
         cmocka_unit_test(a_text_that_is_not_complete_says_what_it_is_in),
         cmocka_unit_test(a_quoted_word_is_split_back_into_itself),
         cmocka_unit_test(a_statement_of_too_many_words_is_refused),
