@@ -68,7 +68,8 @@ const struct command cmd_meta_set = {
     .summary = "Set a variable, or list them all",
     .text = "In statements :NAME is its value, :'NAME' that as SQL text, :\"NAME\" as a name of "
             "SQL, :{?NAME} whether it is set. In a command it is one word, whatever it holds. "
-            "Some names steer the shell (help variables): ON_ERROR_STOP, ECHO, QUIET, HISTCONTROL, PROMPT1, "
+            "Some names steer the shell (help variables): ON_ERROR_STOP, ECHO, QUIET, HISTCONTROL, "
+            "PROMPT1, "
             "PROMPT2 (help prompts). It sets some itself: ERROR, ROW_COUNT, LAST_ERROR_MESSAGE, "
             "LAST_ERROR_CODE, SHELL_EXIT_CODE.",
     .arguments = {{"NAME", COMMAND_TYPE_VARIABLE, COMMAND_COUNT_OPTIONAL, NULL,

@@ -208,10 +208,11 @@ int command_help_meta(struct shell *shell)
     struct buf b;
     buf_init(&b, COMMAND_HELP_BYTES_MAX);
     command_help_list("\\", command_help_width(shell), &b);
-    text_append_wrapped(&b,
-                        "\n\\? COMMAND tells more; help lists the commands of the cluster, \\h "
-                        "the statements of SQL, help variables and help prompts what steers the shell.\n",
-                        0, command_help_width(shell));
+    text_append_wrapped(
+        &b,
+        "\n\\? COMMAND tells more; help lists the commands of the cluster, \\h "
+        "the statements of SQL, help variables and help prompts what steers the shell.\n",
+        0, command_help_width(shell));
     return command_help_print(shell, &b);
 }
 

@@ -50,9 +50,9 @@ static void command_man_usage_option(const struct command_option *option, struct
 
 static void command_man_usage_argument(const struct command_argument *argument, struct buf *b)
 {
-    bool is_optional = argument->count == COMMAND_COUNT_OPTIONAL ||
-                       argument->count == COMMAND_COUNT_LINE ||
-                       argument->count == COMMAND_COUNT_ARGV_OPTIONAL;
+    bool is_optional =
+        argument->count == COMMAND_COUNT_OPTIONAL || argument->count == COMMAND_COUNT_LINE ||
+        argument->count == COMMAND_COUNT_ANY || argument->count == COMMAND_COUNT_ARGV_OPTIONAL;
     bool repeats = argument->count != COMMAND_COUNT_ONE &&
                    argument->count != COMMAND_COUNT_OPTIONAL &&
                    argument->count != COMMAND_COUNT_LINE;
@@ -272,7 +272,9 @@ static void command_man_group_list(struct buf *b)
 static void command_man_meta(struct buf *b)
 {
     mdoc_section(b, "META-COMMANDS");
-    mdoc_line(b, "They begin with a backslash, end with the line, and concern the shell itself.");
+    mdoc_text(
+        b, "They begin with a backslash and concern the shell itself, or say what becomes of the "
+           "statement in front of them.");
     mdoc_line(b, ".Bl -tag -width Ds");
     for (size_t i = 0; command_table[i] != NULL; i++) {
         const struct command *command = command_table[i];

@@ -409,7 +409,7 @@ static void complete_suffix(struct complete *complete, const char *typed)
 
 /* A command of the cluster, `len` bytes up to the cursor. */
 static void complete_statement(struct complete *complete, const char *text, size_t len,
-                           complete_names_fn names, void *arg)
+                               complete_names_fn names, void *arg)
 {
     struct statement s;
     const struct command *command;

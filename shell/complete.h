@@ -42,7 +42,7 @@ struct complete {
     bool is_sql;  /* items stand as they are, quotes included */
     bool leaves_files; /* files are not listed, but asked for: whoever shows the items lists them */
     bool wants_files;  /* a file may stand here, which was left out */
-    bool is_meta; /* in a backslash command, which has quotes of its own */
+    bool is_meta;      /* in a backslash command, which has quotes of its own */
     const char *of;
 };
 

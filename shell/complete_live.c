@@ -77,9 +77,8 @@ static void complete_live_add_sql(struct shell *shell, enum complete_names kind,
     size_t i;
     json_t *row;
     bool is_table = kind == COMPLETE_NAMES_TABLES;
-    const json_t *rows =
-        is_table ? live_get(&shell->live, LIVE_TABLES, LIVE_WAIT_MS)
-                 : live_get_columns(&shell->live, complete->of, LIVE_WAIT_MS);
+    const json_t *rows = is_table ? live_get(&shell->live, LIVE_TABLES, LIVE_WAIT_MS)
+                                  : live_get_columns(&shell->live, complete->of, LIVE_WAIT_MS);
     json_array_foreach(rows, i, row)
     {
         complete_live_add_table(complete, jobs_text(row, "name"),

@@ -17,10 +17,13 @@ const struct topic topic_shell[] = {
      "the next one. '...' is literal, \"...\" knows \\\" and \\\\, a backslash takes the next "
      "character as "
      "it is. # begins a comment at the beginning of a word, -- at the beginning of a statement.\n\n"
-     "SQL, which begins with one of its own words (SELECT, CREATE, ...), ends at a semicolon and may "
+     "SQL, which begins with one of its own words (SELECT, CREATE, ...), ends at a semicolon and "
+     "may "
      "take several lines.\n\n"
-     "A command that begins with a backslash ends with its line, or where another backslash begins a "
-     "word. Its words are read as psql reads them: in '...' \\n is a newline, `...` is what a command "
+     "A command that begins with a backslash ends with its line, or where another backslash begins "
+     "a "
+     "word. Its words are read as psql reads them: in '...' \\n is a newline, `...` is what a "
+     "command "
      "of "
      "this machine writes, :NAME is a variable. It may also stand behind a statement and says what "
      "becomes of it: any one in SQL, where it takes the place of the semicolon or looks at what is "
@@ -33,8 +36,10 @@ const struct topic topic_shell[] = {
      "variables of the shell, and those that steer it",
      NULL,
      "\\set NAME VALUE sets one, so do -v NAME=VALUE, \\gset, \\prompt and \\getenv. :NAME in a "
-     "statement is its value; in SQL :'NAME' is that as text and :\"NAME\" as a name, in a command it "
-     "is one word, whatever it holds. :{?NAME} tells whether it is set. What is not set stays as it "
+     "statement is its value; in SQL :'NAME' is that as text and :\"NAME\" as a name, in a command "
+     "it "
+     "is one word, whatever it holds. :{?NAME} tells whether it is set. What is not set stays as "
+     "it "
      "stands.\n\n"
      "ON_ERROR_STOP ends a script at its first error: on by default, off at the prompt. ECHO shows "
      "what runs: all (lines of scripts), queries (statements as they are sent), errors (those that "
@@ -58,10 +63,12 @@ const struct topic topic_shell[] = {
      "%:NAME:  a variable      %`COMMAND`  what it writes\n"
      "%NNN  a character in octal, 0 first     %9R  at least nine columns\n"
      "%[ ... %]  does not move the cursor: colours",
-     "PROMPT1 stands in front of a statement, PROMPT2 in front of its further lines. Nothing in them "
+     "PROMPT1 stands in front of a statement, PROMPT2 in front of its further lines. Nothing in "
+     "them "
      "asks the cluster: they show what is known from the last two seconds. The state says (leader "
      "n1), "
-     "(no leader) or (no connection), and how many nodes are down, and that the cluster is read-only "
+     "(no leader) or (no connection), and how many nodes are down, and that the cluster is "
+     "read-only "
      "because a disk is full.",
      {{"\\set PROMPT1 '%n %s%R%x> '", "without colours, with a mark behind failures"},
       {"\\set PROMPT1 '%[%033[1m%]%n%[%033[0m%]%R> '", "the node alone, bold"}}},
@@ -86,7 +93,8 @@ const struct topic topic_shell[] = {
      "releases.\n\n"
      "On a terminal what is longer or wider than the screen goes through a pager: "
      "$CLUSTERSH_PAGER, "
-     "$PAGER or less. Control characters in what nodes, jobs and people wrote are shown as \\xNN and "
+     "$PAGER or less. Control characters in what nodes, jobs and people wrote are shown as \\xNN "
+     "and "
      "never reach the terminal; files and pipes get every byte as it is.",
      {{"clustersh -o json node list | jq -r '.[].name'", "names of the nodes, for a program"}}},
     {"keys",
@@ -98,7 +106,8 @@ const struct topic topic_shell[] = {
      "off. "
      "\\e opens an editor. Ctrl-R searches the history, which all shells of a user share. "
      "Ctrl-C ends "
-     "the command that runs, never the shell; Ctrl-Z stops it; Ctrl-D leaves. Everything else is as in other "
+     "the command that runs, never the shell; Ctrl-Z stops it; Ctrl-D leaves. Everything else is "
+     "as in other "
      "programs with "
      "GNU Readline, ~/.inputrc included.",
      {{.line = NULL}}},

@@ -46,7 +46,8 @@ static void start_node(struct world *w)
         if (freopen(log, "w", stderr) == NULL)
             _exit(1);
         (void)execl(clusterd, "clusterd", "dev", "--data", data, "-o", "peer.listen=127.0.0.1:0",
-                    "-o", "api.listen=none", "-o", "chat.heartbeat_interval_ms=100", (char *)NULL);
+                    "-o", "api.listen=none", "-o", "data.listen=127.0.0.1:0", "-o",
+                    "chat.heartbeat_interval_ms=100", (char *)NULL);
         _exit(127);
     }
     (void)close(ends[1]);
