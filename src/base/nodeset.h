@@ -38,8 +38,9 @@ int nodeset_compare_names(const char *a, const char *b);
 
 /* Adds the nodes of a list, read from left to right. An item is a name, a bracket pattern
  * ("n[1-8,12]", several brackets multiply) or @group; "a,b" unites, "a&b" intersects and binds
- * tighter than the rest, "a&!b" is a without b, "a!b" or "a,!b" takes away from all that stands left of it. Blanks around
- * items don't count. `resolve` may be NULL when groups are not known here.
+ * tighter than the rest, "a&!b" is a without b, "a!b" or "a,!b" takes away from all that stands
+ * left of it. Blanks around items don't count. `resolve` may be NULL when groups are not known
+ * here.
  *
  * Fails and leaves the set as it was: ERR_INVALID wrong form, ERR_NOT_FOUND no such group,
  * ERR_TOO_LARGE past NODESET_NAMES_MAX, what `resolve` returned. */
