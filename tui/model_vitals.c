@@ -21,8 +21,9 @@ static const uint32_t model_vitals_short[MODEL_VITALS_RINGS] = {180, 180, 240};
 struct model_ring {
     uint16_t *values; /* cap steps of MODEL_VITALS; grows up to the bound */
     uint32_t cap, bound;
-    int64_t last;  /* step number of the newest; its mean is not finished */
-    int64_t begin; /* the first that ever was */
+    int64_t last;    /* step number of the newest; its mean is not finished */
+    int64_t begin;   /* the first that ever was */
+    int64_t last_ms; /* of the last sample */
     float sum[MODEL_VITALS];
     uint16_t count[MODEL_VITALS];
 };
@@ -171,12 +172,25 @@ static void model_ring_advance(struct model_ring *ring, int64_t step, size_t *by
     ring->last = step;
 }
 
-static void model_ring_add(struct model_ring *ring, int64_t step, const float *values,
-                           size_t *bytes)
+/* Samples a second apart may leave out a step, by a jitter around its edge: no gap. */
+static bool model_ring_slipped(const struct model_ring *ring, int64_t step, int64_t step_ms,
+                               int64_t at_ms)
 {
+    return ring->cap > 1 && step == ring->last + 2 && at_ms - ring->last_ms < step_ms * 3 / 2;
+}
+
+static void model_ring_add(struct model_ring *ring, int64_t step_ms, int64_t at_ms,
+                           const float *values, size_t *bytes)
+{
+    int64_t step = at_ms / step_ms;
+    bool slipped = model_ring_slipped(ring, step, step_ms, at_ms);
     if (ring->cap == 0 || step > ring->last)
         model_ring_advance(ring, step, bytes);
-    else if (step < ring->last) /* late: only what is not there yet */
+    ring->last_ms = at_ms;
+    if (slipped)
+        for (size_t i = 0; i < MODEL_VITALS; i++)
+            model_ring_step(ring, step - 1)[i] = model_vital_pack(values[i]);
+    if (step < ring->last) /* late */
         return;
     for (size_t i = 0; i < MODEL_VITALS; i++) {
         if (isnan(values[i]) || ring->count[i] == UINT16_MAX)
@@ -197,7 +211,7 @@ static void model_series_add(struct model_vitals *vitals, struct model_series *s
 {
     for (size_t i = 0; i < MODEL_VITALS_RINGS; i++)
         if (model_vitals_step_ms[i] >= step_ms)
-            model_ring_add(&series->rings[i], at_ms / model_vitals_step_ms[i], values,
+            model_ring_add(&series->rings[i], model_vitals_step_ms[i], at_ms, values,
                            &vitals->bytes);
     if (at_ms >= series->newest_ms) {
         memcpy(series->newest, values, sizeof series->newest);

@@ -66,6 +66,7 @@ struct fake_top {
     struct top_event history[TOP_HISTORY];
     char *said[TOP_SAID_MAX];
     size_t n_said;
+    unsigned n_followers; /* of events */
     char *last_change;
     unsigned n_frames;
     int64_t began_ms;
@@ -419,6 +420,7 @@ static void top_get_events(struct fake_top *top, struct fake_conn *conn,
     }
     uint64_t pos = top_since(top, request);
     size_t said = top->n_said;
+    top->n_followers += follows;
     (void)pthread_mutex_unlock(&top->lock);
     fake_begin(conn, 200, "application/x-ndjson");
     while (!fake_is_closed(conn)) {
@@ -755,6 +757,14 @@ uint64_t fake_top_events(struct fake_top *top)
 {
     (void)pthread_mutex_lock(&top->lock);
     uint64_t n = top->end;
+    (void)pthread_mutex_unlock(&top->lock);
+    return n;
+}
+
+unsigned fake_top_followers(struct fake_top *top)
+{
+    (void)pthread_mutex_lock(&top->lock);
+    unsigned n = top->n_followers;
     (void)pthread_mutex_unlock(&top->lock);
     return n;
 }

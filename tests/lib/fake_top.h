@@ -36,7 +36,7 @@ void fake_top_hang(struct fake_top *top, bool hangs);
 void fake_top_be_old(struct fake_top *top, bool is_old);
 /* Cursors from before are not known any more (404). */
 void fake_top_forget_cursors(struct fake_top *top);
-/* Streams of events write this line once, as it is. */
+/* Streams of events that are there write this line once, as it is. */
 void fake_top_say(struct fake_top *top, const char *line);
 
 /* One event of node `node` (1 ...) with the next number: `more` is further members of the object
@@ -47,7 +47,8 @@ void fake_top_emit(struct fake_top *top, unsigned node, const char *kind, const 
 void fake_top_burst(struct fake_top *top, unsigned n);
 /* Leaves out `n` numbers of the node. */
 void fake_top_lose(struct fake_top *top, unsigned node, unsigned n);
-uint64_t fake_top_events(struct fake_top *top); /* so far */
+unsigned fake_top_followers(struct fake_top *top); /* streams of events that ever followed */
+uint64_t fake_top_events(struct fake_top *top);    /* so far */
 
 /* "POST /api/... BODY" of the last change; free it. NULL when there was none. */
 char *fake_top_last_change(struct fake_top *top);

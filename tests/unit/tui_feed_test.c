@@ -102,10 +102,15 @@ static bool has_gone_on(void)
     return feed_state(feed) == FEED_LIVE && model_live_ms(model) > before_ms;
 }
 
+static bool has_follower(void)
+{
+    return feed_state(feed) == FEED_LIVE && fake_top_followers(top) > 0;
+}
+
 /* Connected, with the events coming. */
 static void wait_following(void)
 {
-    wait_until(is_live);
+    wait_until(has_follower);
     before_ms = model_live_ms(model);
     wait_until(has_gone_on);
 }
@@ -147,6 +152,25 @@ static void test_a_frame_then_what_happens(void **state)
     wait_events(1);
     assert_string_equal(state_of("n2"), "suspect");
     assert_string_equal(feed_text(feed), "");
+}
+
+static void test_what_happened_before_the_start_is_there(void **state)
+{
+    struct model_line line;
+    (void)state;
+    emit_state(2, "offline");
+    emit_state(2, "suspect");
+    connect_to(fake_top_endpoint(top), false);
+    wait_events(2);
+    wait_following();
+    model_lines_get(model_live_events(model), 0, &line);
+    assert_string_equal(line.text, "offline");
+    emit_state(2, "online");
+    wait_events(3);
+    assert_string_equal(state_of("n2"), "online");
+    assert_int_equal(model_lines_end(model_live_events(model)), 3);
+    assert_int_equal(model_lost(model), 0);
+    assert_int_equal(model_seek(model, line.at_ms - 1), ERR_UNAVAILABLE);
 }
 
 static bool has_vitals(void)
@@ -457,6 +481,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         TEST(test_a_frame_then_what_happens),
+        TEST(test_what_happened_before_the_start_is_there),
         TEST(test_vitals_and_chat_come_too),
         TEST(test_a_lost_server_is_said_and_nothing_is_lost),
         TEST(test_another_node_is_asked_when_one_is_lost),

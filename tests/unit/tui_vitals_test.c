@@ -50,6 +50,23 @@ static void test_seconds_are_as_they_came(void **state)
     model_vitals_free(vitals);
 }
 
+static void test_a_jitter_around_the_second_leaves_no_gap(void **state)
+{
+    struct model_vitals *vitals = model_vitals_new();
+    float out[4];
+    (void)state;
+    feed_cpu(vitals, T0_MS + 100, 10, 1);
+    feed_cpu(vitals, T0_MS + 1990, 20, 1);
+    feed_cpu(vitals, T0_MS + 3001, 30, 1);
+    feed_cpu(vitals, T0_MS + 5100, 40, 1); /* one was left out */
+    model_vitals_get(vitals, "n1", MODEL_VITAL_CPU, T0_MS + 3500, 1000, 4, out);
+    for (size_t i = 0; i < 4; i++)
+        assert_false(isnan(out[i]));
+    model_vitals_get(vitals, "n1", MODEL_VITAL_CPU, T0_MS + 4500, 1000, 1, out);
+    assert_true(isnan(out[0]));
+    model_vitals_free(vitals);
+}
+
 static void test_longer_steps_are_means_and_peaks(void **state)
 {
     struct model_vitals *vitals = model_vitals_new();
@@ -112,6 +129,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_seconds_are_as_they_came),
+        cmocka_unit_test(test_a_jitter_around_the_second_leaves_no_gap),
         cmocka_unit_test(test_longer_steps_are_means_and_peaks),
         cmocka_unit_test(test_malformed_lines_are_refused),
         cmocka_unit_test(test_memory_has_bounds),
