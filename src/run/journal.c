@@ -131,19 +131,19 @@ static void on_outcome(void *arg)
     struct journal *journal = arg;
     struct journal_outcome outcome;
     journal_thread_take(&journal->thread, &outcome);
-    if (outcome.error.code != 0 && journal->status == 0) {
-        journal->status = outcome.error.code;
+    if (outcome.writer.error.code != 0 && journal->status == 0) {
+        journal->status = outcome.writer.error.code;
         if (journal->options.on_failed != NULL)
-            journal->options.on_failed(journal->options.arg, &outcome.error);
+            journal->options.on_failed(journal->options.arg, &outcome.writer.error);
     }
     struct journal_op *op;
     while ((op = STAILQ_FIRST(&outcome.done)) != NULL) {
         STAILQ_REMOVE_HEAD(&outcome.done, entry);
         finish(journal, op);
     }
-    if (outcome.reserve_changed && !journal->closing && journal->options.on_reserve != NULL)
-        journal->options.on_reserve(journal->options.arg, outcome.reserve);
-    if (!outcome.stopped) {
+    if (outcome.writer.reserve_changed && !journal->closing && journal->options.on_reserve != NULL)
+        journal->options.on_reserve(journal->options.arg, outcome.writer.reserve);
+    if (!outcome.writer.stopped) {
         loop_hook_arm(&journal->hook);
         return;
     }

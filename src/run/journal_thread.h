@@ -1,38 +1,24 @@
-/* The one writer thread of a journal, and what passes between it and the loop: ops one way, the
- * same ops with their status back, after `notify` was called (from the writer's thread). The first
- * error ends the writing: from then on ops come back with it. */
+/* The writer thread of a journal (run/writer_thread.h): ops one way, the same ops with their status
+ * back, after `notify` was called from the writer's thread. */
 #ifndef RUN_JOURNAL_THREAD_H
 #define RUN_JOURNAL_THREAD_H
 
-#include <pthread.h>
-#include <stdbool.h>
-
-#include "base/error.h"
 #include "run/journal_writer.h"
+#include "run/writer_thread.h"
 
 struct journal_outcome {
     struct journal_op_list done;
-    struct error error;   /* code 0 as long as the journal is well */
-    bool reserve_changed; /* since the last time */
-    int reserve;          /* 0, or why there is none */
-    bool stopped;         /* the last one: call journal_thread_join() */
+    struct writer_outcome writer;
 };
 
 struct journal_thread {
-    pthread_t thread;
-    pthread_mutex_t mutex; /* over what follows */
-    pthread_cond_t wake;   /* the writer: there is work */
-    pthread_cond_t idle;   /* journal_thread_sync(): there is none */
-    struct journal_op_list queue;
-    struct journal_outcome outcome;
-    bool stop;
-    bool busy;
-    bool notified; /* and nothing taken since */
+    struct writer_thread base;
+    struct journal_op_list queue; /* under its mutex, as the next */
+    struct journal_op_list done;
 
     /* The writer's own. */
+    struct journal_op_list work;
     struct journal_writer *writer;
-    void (*notify)(void *arg);
-    void *arg;
 };
 
 /* Takes over `writer` until joined. `notify` may run before this returns. */

@@ -149,6 +149,7 @@ librun_a_SOURCES += src/run/wal_replay.c src/run/wal_replay.h
 librun_a_SOURCES += src/run/wal_store.c src/run/wal_store.h
 librun_a_SOURCES += src/run/wal_thread.c src/run/wal_thread.h
 librun_a_SOURCES += src/run/wal_writer.c src/run/wal_writer.h
+librun_a_SOURCES += src/run/writer_thread.c src/run/writer_thread.h
 
 # The inside of an executor: what includes duckdb.h.
 executor_sources =

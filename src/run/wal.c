@@ -72,19 +72,19 @@ static void on_outcome(void *arg)
     struct wal *wal = arg;
     struct wal_outcome outcome;
     wal_thread_take(&wal->writer, &outcome);
-    if (outcome.error.code != 0 && wal->status == 0) {
-        wal->status = outcome.error.code;
+    if (outcome.writer.error.code != 0 && wal->status == 0) {
+        wal->status = outcome.writer.error.code;
         if (wal->options.on_failed != NULL)
-            wal->options.on_failed(wal->options.arg, &outcome.error);
+            wal->options.on_failed(wal->options.arg, &outcome.writer.error);
     }
     struct wal_req *req;
     while ((req = STAILQ_FIRST(&outcome.done)) != NULL) {
         STAILQ_REMOVE_HEAD(&outcome.done, entry);
         finish(wal, req);
     }
-    if (outcome.reserve_changed && !wal->closing && wal->options.on_reserve != NULL)
-        wal->options.on_reserve(wal->options.arg, outcome.reserve);
-    if (!outcome.stopped)
+    if (outcome.writer.reserve_changed && !wal->closing && wal->options.on_reserve != NULL)
+        wal->options.on_reserve(wal->options.arg, outcome.writer.reserve);
+    if (!outcome.writer.stopped)
         return;
     assert(STAILQ_EMPTY(&wal->order));
     wal_thread_join(&wal->writer);

@@ -1,47 +1,33 @@
-/* The one writer thread of a write-ahead log, and what passes between it and the loop.
- *
- * The loop puts requests in, is told by `notify` (from the writer's thread) that something came
- * back, and takes it out. The first error ends the writing: from then on requests come back with
- * it. */
+/* The writer thread of a write-ahead log (run/writer_thread.h): requests one way, the same with
+ * their status back, after `notify` was called from the writer's thread. Requests that find no room
+ * on the disk wait, and are tried again. */
 #ifndef RUN_WAL_THREAD_H
 #define RUN_WAL_THREAD_H
 
-#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/error.h"
 #include "run/wal.h"
 #include "run/wal_store.h"
 #include "run/wal_writer.h"
+#include "run/writer_thread.h"
 
 /* What the writer hands back. */
 struct wal_outcome {
     struct wal_queue done;
-    struct error error;   /* code 0 as long as the log is well */
-    bool reserve_changed; /* since the last time */
-    int reserve;          /* 0, or why there is none */
-    bool stopped;         /* the last one: call wal_thread_join() */
+    struct writer_outcome writer;
 };
 
 struct wal_thread {
-    pthread_t thread;
-    pthread_mutex_t mutex; /* over what follows */
-    pthread_cond_t wake;   /* the writer: there is work */
-    pthread_cond_t idle;   /* wal_thread_sync(): there is none */
-    struct wal_queue queue;
-    struct wal_outcome outcome;
-    bool stop;
-    bool busy;
-    bool stalled;  /* the first request in `queue` found no room on the disk */
-    bool notified; /* and nothing taken since */
+    struct writer_thread base;
+    struct wal_queue queue; /* under its mutex, as the next */
+    struct wal_queue done;
     uint64_t disk_bytes;
 
     /* The writer's own. */
+    struct wal_queue work;
     struct wal_store *store;
     struct wal_writer writer;
-    void (*notify)(void *arg);
-    void *arg;
 };
 
 /* Takes over `store` until joined. `notify` may run before this returns. */
