@@ -77,7 +77,7 @@ bench_bin_worker_load_LDADD = $(run_libs)
 check_PROGRAMS += $(bench_programs)
 
 EXTRA_DIST += bench/run bench/sql_sections.bash bench/top_sections.bash
-EXTRA_DIST += bench/observe_section.bash bench/run bench/sql_sections.bash
+EXTRA_DIST += bench/observe_section.bash
 EXTRA_DIST += bench/cpg_load.c
 EXTRA_DIST += bench/etcd_load/main.go
 
