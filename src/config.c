@@ -220,8 +220,8 @@ const struct config_row config_rows[] = {
      "always."},
     {CONFIG_AT(trace, token), CONFIG_SECRET, CONFIG_IN(trace, token), "", 0, 0, NULL,
      "Bearer token for the collector."},
-    {CONFIG_AT(trace, headers), CONFIG_LIST, CONFIG_IN(trace, headers), "", 0, 0, NULL,
-     "Further headers for the collector: NAME=VALUE."},
+    {CONFIG_AT(trace, headers), CONFIG_SECRET, CONFIG_IN(trace, headers), "", 0, 0, NULL,
+     "Further headers for the collector: NAME=VALUE,NAME=VALUE."},
 
     {CONFIG_AT(log, level), CONFIG_CHOICE, CONFIG_IN(log, level), "info", 0, 0,
      "debug|info|warn|error", "Least level that is written."},

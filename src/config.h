@@ -123,7 +123,7 @@ struct config {
         char *endpoint;
         uint64_t sample; /* millionths */
         char *token;
-        struct config_list headers;
+        char *headers;
     } trace;
     struct {
         char *level;

@@ -107,8 +107,7 @@ struct node_options {
     struct {
         const char *endpoint; /* "": nothing is traced */
         const char *token;
-        const char *const *headers;
-        size_t headers_n;
+        const char *headers; /* "NAME=VALUE,..." */
         double sample;
     } trace;
     const char *lake_place; /* URL of the store; "": DATA/lake */

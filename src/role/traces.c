@@ -1,6 +1,7 @@
 #include "role/traces.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "base/trace.h"
@@ -19,6 +20,17 @@ static void traces_on_joined(void *self)
         trace_export_set_cluster(traces->export, node_cluster_id(traces->node));
 }
 
+/* Splits "A=b, C=d" of `text`, which is cut up; as many as fit. */
+static size_t traces_headers(char *text, const char *headers[TRACE_EXPORT_HEADERS_MAX + 1])
+{
+    size_t n = 0;
+    char *save = NULL;
+    for (char *item = strtok_r(text, ",", &save); item != NULL && n <= TRACE_EXPORT_HEADERS_MAX;
+         item = strtok_r(NULL, ",", &save))
+        headers[n++] = item + strspn(item, " ");
+    return n;
+}
+
 static int traces_start(struct node *node, void **self, struct error *e)
 {
     const struct node_options *options = node_options(node);
@@ -27,13 +39,15 @@ static int traces_start(struct node *node, void **self, struct error *e)
     *self = traces;
     if (options->trace.endpoint[0] == '\0')
         return 0;
+    const char *headers[TRACE_EXPORT_HEADERS_MAX + 1];
+    char *text = mem_strdup(options->trace.headers);
     struct trace_export_options export = {
         .loop = node_loop(node),
         .http = node_http(node),
         .url = options->trace.endpoint,
         .token = options->trace.token,
-        .headers = options->trace.headers,
-        .headers_n = options->trace.headers_n,
+        .headers = headers,
+        .headers_n = traces_headers(text, headers),
         .resource = {.service = "clusterd",
                      .version = options->version,
                      .instance = options->uuid,
@@ -42,6 +56,7 @@ static int traces_start(struct node *node, void **self, struct error *e)
     };
     int err = trace_export_new(&export, &traces->export, e);
     trace_configure(err == 0, options->trace.sample);
+    free(text);
     return err;
 }
 

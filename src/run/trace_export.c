@@ -68,7 +68,7 @@ static int trace_export_set_headers(struct trace_export *export,
         for (size_t k = 0; k < len; k++)
             good = good && header[k] > ' ' && header[k] < 127 && header[k] != ':';
         if (!good)
-            return error_set(e, ERR_INVALID, "trace.headers: \"%s\" must be NAME=VALUE", header);
+            return error_set(e, ERR_INVALID, "trace.headers: number %zu must be NAME=VALUE", i + 1);
         export->headers[i] = mem_printf("%.*s: %s", (int)len, header, equals + 1);
     }
     return 0;

@@ -173,10 +173,11 @@ traced() { # runs curl with a context of its own: trace $1, span 00f067aa0ba902b
 
 @test "the collector's token and headers are sent" {
     start_collector secret-token
-    start_cluster 1 -o trace.endpoint="$COLLECTOR/v1/traces" -o trace.sample=1 -o trace.token=secret-token -o trace.headers=X-Scope=a
+    start_cluster 1 -o trace.endpoint="$COLLECTOR/v1/traces" -o trace.sample=1 -o trace.token=secret-token -o "trace.headers=X-Scope=a, X-Key=other-secret"
     [ "$(job_end "$(submit '{"commands":["true"]}')")" = completed ]
     wait_until 20 count '.name == "job"' 1
-    ! grep -rq secret-token "$CLUSTER_DIR/log"
+    ! grep -rq -e secret-token -e other-secret "$CLUSTER_DIR/log"
+    [ "$(clusterd config show "$CLUSTER_DIR/n1/clusterd.yaml" | grep -c -e secret-token -e other-secret)" = 0 ]
 }
 
 @test "a collector that is down, slow, mad or unwilling costs spans, a line in the log, and nothing else" {
