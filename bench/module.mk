@@ -21,6 +21,9 @@ bench_programs += bench/bin/wal_bench
 bench_bin_wal_bench_SOURCES = bench/wal_bench.c
 bench_bin_wal_bench_LDADD = $(run_libs)
 
+bench_programs += bench/bin/observe_bench
+bench_bin_observe_bench_SOURCES = bench/observe_bench.c
+bench_bin_observe_bench_LDADD = $(base_libs)
 bench_programs += bench/bin/order_bench
 bench_bin_order_bench_SOURCES = bench/order_bench.c tests/lib/order_bed.c tests/lib/order_bed.h
 bench_bin_order_bench_LDADD = $(core_libs)

@@ -64,6 +64,11 @@ section_observe() {
     local i off
     local -A dispatch_of chat_of
     [ -x "$TOP_BUILDDIR/tests/lib/otlp_collector" ] || return 0
+    observe_bench >"$work/observe"
+    figure observe 'one count; one observation' "$(jq -r '"\(.count_ns); \(.observe_ns)"' "$work/observe")" 'ns'
+    figure observe 'a count that is found by its labels' "$(jq -r .find_ns "$work/observe")" 'ns'
+    figure observe 'a trace that is not recorded' "$(jq -r .unrecorded_ns "$work/observe")" 'ns'
+    figure observe 'a span, with its line for the collector' "$(jq -r .span_ns "$work/observe")" 'ns'
     observe_collector
     start_cluster observe.off 1 -o worker.slots=2 -o events.enabled=false
     off=$cluster_pid dispatch_of[off]=$endpoint

@@ -163,15 +163,14 @@ enum metric_format metric_format_accepted(const char *accept)
 static int metric_append_escaped(struct buf *out, const char *s, bool quotes)
 {
     int err = 0;
-    for (; *s != '\0' && err == 0; s++) {
-        if (*s == '\\')
-            err = buf_append_str(out, "\\\\");
-        else if (*s == '\n')
-            err = buf_append_str(out, "\\n");
-        else if (*s == '"' && quotes)
-            err = buf_append_str(out, "\\\"");
-        else
-            err = buf_append_byte(out, (uint8_t)*s);
+    while (*s != '\0' && err == 0) {
+        size_t plain = strcspn(s, quotes ? "\\\n\"" : "\\\n");
+        err = buf_append(out, s, plain);
+        s += plain;
+        if (*s == '\0' || err < 0)
+            break;
+        err = buf_append_str(out, *s == '\\' ? "\\\\" : *s == '\n' ? "\\n" : "\\\"");
+        s++;
     }
     return err;
 }
@@ -182,9 +181,11 @@ static int metric_append_number(struct buf *out, double value)
         return buf_append_str(out, "NaN");
     if (isinf(value))
         return buf_append_str(out, value > 0 ? "+Inf" : "-Inf");
-    if (fabs(value) < 9007199254740992.0 && trunc(value) == value)
-        return buf_printf(out, "%.0f", value);
-    return buf_printf(out, "%.12g", value);
+    char text[32];
+    bool whole = fabs(value) < 9007199254740992.0 && trunc(value) == value;
+    int len = whole ? snprintf(text, sizeof text, "%lld", (long long)value)
+                    : snprintf(text, sizeof text, "%.12g", value);
+    return buf_append(out, text, (size_t)len);
 }
 
 static const char *metric_unit_name(enum metric_unit unit)
@@ -221,9 +222,15 @@ static int metric_write_sample(void *arg, const struct metric_sample *sample)
         err = metric_describe(text, row);
     text->described = (int)sample->metric;
     if (err == 0)
-        err = buf_printf(text->out, "%s%s", row->name, sample->suffix);
+        err = buf_append_str(text->out, row->name);
+    if (err == 0)
+        err = buf_append_str(text->out, sample->suffix);
     for (size_t i = 0; i < sample->labels_n && err == 0; i++) {
-        err = buf_printf(text->out, "%c%s=\"", i == 0 ? '{' : ',', sample->labels[i][0]);
+        err = buf_append_byte(text->out, i == 0 ? '{' : ',');
+        if (err == 0)
+            err = buf_append_str(text->out, sample->labels[i][0]);
+        if (err == 0)
+            err = buf_append_str(text->out, "=\"");
         if (err == 0)
             err = metric_append_escaped(text->out, sample->labels[i][1], true);
         if (err == 0)

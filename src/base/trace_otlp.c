@@ -13,9 +13,19 @@ enum { TRACE_STATUS_ERROR = 2 };
 
 static int trace_put_id(struct buf *out, const char *key, const uint8_t *bytes, size_t len)
 {
-    int err = buf_printf(out, "\"%s\":\"", key);
-    for (size_t i = 0; i < len && err == 0; i++)
-        err = buf_printf(out, "%02x", bytes[i]);
+    static const char digits[] = "0123456789abcdef";
+    char text[2 * TRACE_ID_BYTES];
+    for (size_t i = 0; i < len; i++) {
+        text[2 * i] = digits[bytes[i] >> 4];
+        text[2 * i + 1] = digits[bytes[i] & 15];
+    }
+    int err = buf_append_byte(out, '"');
+    if (err == 0)
+        err = buf_append_str(out, key);
+    if (err == 0)
+        err = buf_append_str(out, "\":\"");
+    if (err == 0)
+        err = buf_append(out, text, 2 * len);
     return err == 0 ? buf_append_byte(out, '"') : err;
 }
 
