@@ -208,7 +208,7 @@ gone_on() { api -n "$1" '/api/chat/messages?from=1&limit=1' | head -c 100 | grep
         wait_until 10 grep -q 'has the same chat.node_id 7' "$CLUSTER_DIR/$node/clusterd.log"
     done
     [ "$(api -n n1 /api/chat/members | jq -c 'map(.id) | unique')" = '[7]' ]
-    wait_until 20 chat_leader_is n3
+    wait_until 30 chat_has_leader
     send n1 '{"text":"one order"}' >/dev/null
     wait_until 10 all_have 1
 }
