@@ -11,6 +11,10 @@ bench_programs += bench/bin/http_load
 bench_bin_http_load_SOURCES = bench/http_load.c
 bench_bin_http_load_LDADD = $(base_libs)
 
+bench_programs += bench/bin/prompt_latency
+bench_bin_prompt_latency_SOURCES = bench/prompt_latency.c
+bench_bin_prompt_latency_LDADD = $(base_libs) -lutil
+
 bench_programs += bench/bin/spawn_bench
 bench_bin_spawn_bench_SOURCES = bench/spawn_bench.c
 bench_bin_spawn_bench_LDADD = $(run_libs)

@@ -269,6 +269,99 @@ static void results_can_go_to_a_file_or_a_command(void **state)
     assert_int_equal(w->status, 1);
 }
 
+/* Scripts */
+
+static char *write_file(struct world *w, const char *name, const char *text)
+{
+    char *path = mem_printf("%s/%s", w->dir, name);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    (void)fputs(text, file);
+    (void)fclose(file);
+    return path;
+}
+
+static void variables_come_from_the_command_line(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "\\echo :a :{?b} :{?c}\nselect :'a';\n", "-v", "a=it's", "-v", "b", "-t");
+    assert_int_equal(w->status, 0);
+    assert_string_equal(w->out, "it's TRUE FALSE\n select 'it''s'\n");
+    RUN(w, "", "-v", "1=2", "-c", "status");
+    assert_int_equal(w->status, 1);
+    assert_has(w->err, "error: -v: \"1\" is no name of a variable");
+}
+
+static void on_error_stop_says_whether_a_script_goes_on(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "select wrong;\n\\echo behind\n", "-t");
+    assert_int_equal(w->status, 3);
+    assert_string_equal(w->out, "");
+    RUN(w, "\\set ON_ERROR_STOP off\nselect wrong;\n\\echo :ERROR :LAST_ERROR_CODE :ROW_COUNT\n",
+        "-t");
+    assert_int_equal(w->status, 3);
+    assert_string_equal(w->out, "true invalid 0\n");
+    RUN(w, "insert into t values (1);\n\\echo :ERROR :ROW_COUNT\n", "-t");
+    assert_int_equal(w->status, 0);
+    assert_string_equal(w->out, "INSERT 2\nfalse 2\n");
+}
+
+static void files_include_each_other_relative_to_themselves(void **state)
+{
+    struct world *w = *state;
+    char *inner =
+        write_file(w, "inner.csh", "\\echo inner :x\n\\if :{?x}\nselect wrong;\n\\endif\n");
+    char *outer = write_file(w, "outer.csh", "\\set x 1\n\\ir inner.csh\n\\echo not reached\n");
+    RUN(w, "", "-f", outer);
+    assert_int_equal(w->status, 3);
+    assert_string_equal(w->out, "inner 1\n");
+    assert_has(w->err, "/inner.csh:3: error: no such thing");
+    (void)unlink(outer);
+    free(outer);
+    outer = write_file(w, "outer.csh", "\\if true\n\\echo a\n");
+    RUN(w, "", "-f", outer);
+    assert_int_equal(w->status, 1);
+    assert_has(w->err, "error: 1 \\if without \\endif");
+    RUN(w, "", "-c", "\\endif");
+    assert_int_equal(w->status, 1);
+    assert_has(w->err, "error: \\endif without \\if");
+    (void)unlink(outer);
+    (void)unlink(inner);
+    free(outer);
+    free(inner);
+}
+
+static void statements_are_shown_as_echo_says(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "\\set ECHO queries\n\\set x 5\nselect :x;\n", "-t");
+    assert_string_equal(w->out, "select 5;\n select 5\n");
+    RUN(w, "\\set ECHO errors\nselect wrong;\n", "-t");
+    assert_has(w->err, "statement: select wrong;");
+}
+
+static void a_pipe_that_closes_is_no_message(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "\\o |true\nselect many;\nselect many;\n\\o\n\\echo behind\n", "-t");
+    assert_string_equal(w->err, "");
+    RUN(w, "select many \\g |head -n 1\n\\echo behind\n", "-t");
+    assert_has(w->out, "behind\n");
+    assert_string_equal(w->err, "");
+}
+
+static void statements_may_stand_in_variables(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "\\set q 'select 1; select 2'\n:q;\n\\set c 'kv list'\n:c -o csv\n", "-t", "-o", "csv");
+    assert_int_equal(w->status, 0);
+    assert_string_equal(w->out, "select 1\nselect 2\n");
+    RUN(w, "\\set q :q\n\\set q ':q'\n:q\n", "-t");
+    assert_int_equal(w->status, 1);
+    assert_has(w->err, "error: a variable stands for a statement that begins with itself");
+}
+
 /* Nodes and Raft */
 
 static void node_sets_are_expanded_for_changes(void **state)
@@ -617,6 +710,12 @@ int main(void)
         CASE(output_to_a_pipe_has_neither_colour_nor_width),
         CASE(json_is_an_array_of_objects_with_the_keys_of_the_api),
         CASE(results_can_go_to_a_file_or_a_command),
+        CASE(variables_come_from_the_command_line),
+        CASE(on_error_stop_says_whether_a_script_goes_on),
+        CASE(files_include_each_other_relative_to_themselves),
+        CASE(statements_are_shown_as_echo_says),
+        CASE(a_pipe_that_closes_is_no_message),
+        CASE(statements_may_stand_in_variables),
         CASE(node_sets_are_expanded_for_changes),
         CASE(raft_commands_change_the_group),
         CASE(keys_are_stored_compared_and_listed),
