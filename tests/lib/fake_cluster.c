@@ -548,6 +548,29 @@ static void fake_on_sql(struct fake_cluster *c, struct fake_conn *conn,
     json_decref(body);
 }
 
+/* The chat: two messages in its log; what is sent is refused. Without the lock. */
+static void fake_on_messages(struct fake_conn *conn, const struct fake_request *r)
+{
+    if (strcmp(r->method, "POST") == 0) {
+        fake_answer_error(conn, 413, "too_large", "a message has at most 3 bytes", "say less");
+        return;
+    }
+    bool follows = strcmp(fake_param(r, "follow"), "true") == 0;
+    int from = atoi(fake_param(r, "from"));
+    fake_begin(conn, 200, "application/x-ndjson");
+    for (int seq = 1; seq <= 2; seq++) {
+        if (seq >= from)
+            fake_printf(conn,
+                        "{\"seq\":%d,\"at\":\"2026-11-20T20:00:00.000Z\",\"channel\":\"general\","
+                        "\"from\":\"anna\",\"text\":\"message %d\"}\n",
+                        seq, seq);
+    }
+    if (follows)
+        fake_wait_closed(conn);
+    else
+        fake_end(conn);
+}
+
 /* All together */
 
 static void fake_route(struct fake_cluster *c, struct fake_conn *conn, const struct fake_request *r)
@@ -603,6 +626,10 @@ static void fake_handle(void *arg, struct fake_conn *conn, const struct fake_req
     struct fake_cluster *c = arg;
     if (strcmp(r->path, "/api/exec") == 0) {
         fake_on_exec(c, conn, r);
+        return;
+    }
+    if (strcmp(r->path, "/api/chat/messages") == 0) {
+        fake_on_messages(conn, r);
         return;
     }
     if (strcmp(r->path, "/api/sql") == 0) {

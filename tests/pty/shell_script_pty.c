@@ -253,6 +253,33 @@ static void a_pager_keeps_ctrl_c_for_itself(void **state)
     assert_int_equal(setenv("PAGER", "", 1), 0);
 }
 
+/* The chat */
+
+static void a_message_that_fails_is_named_above_the_line(void **state)
+{
+    struct shell_bed *bed = *state;
+    struct screen *s = shell_bed_open(bed);
+    screen_type(s, "chat\r");
+    screen_wait(s, "anna: message 2");
+    screen_wait_cursor(s, "#general> ");
+    screen_type(s, "first text\rhalf of the second");
+    screen_wait(s,
+                "error: not sent: \"first text\": a message has at most 3 bytes\nhint: say less\n");
+    screen_wait_cursor(s, "#general> half of the second");
+    screen_type(s, "\025/he\t");
+    screen_wait_cursor(s, "#general> /help ");
+    screen_type(s, "\003");
+    screen_wait_cursor(s, "#general> ");
+    screen_type(s, "\004");
+    screen_wait_cursor(s, SHELL_BED_PROMPT);
+    shell_bed_run(bed, "chat tail -n 0");
+    shell_bed_run(bed, "chat tail --from 2");
+    screen_wait_count(s, "anna: message 2", 2);
+    assert_int_equal(screen_count(s, "anna: message 2"), 2);
+    screen_type(s, "job lis\t");
+    screen_wait_cursor(s, "> job list ");
+}
+
 /* A node that goes away */
 
 static void a_query_is_asked_again_a_change_is_not(void **state)
@@ -287,6 +314,7 @@ int main(void)
         CASE(tab_knows_functions_columns_of_the_cluster_and_variables),
         CASE(ctrl_c_ends_what_runs_in_every_state),
         CASE(a_pager_keeps_ctrl_c_for_itself),
+        CASE(a_message_that_fails_is_named_above_the_line),
         CASE(a_query_is_asked_again_a_change_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
