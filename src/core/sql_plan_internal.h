@@ -239,6 +239,10 @@ struct sql_part sql_group(struct planner *p, json_t *select, const struct sql_sc
 struct sql_part sql_window(struct planner *p, json_t *select, const struct sql_scope *scope,
                            bool names_matter, const char *printed);
 
+/* sql_plan_whole.c. Plans the query as one task; `text` (NULL allowed) is what was written. */
+void sql_plan_whole(struct planner *p, const json_t *query, const char *text, const char *why);
+void sql_stage_done(struct sql_stage *stage);
+
 /* sql_plan.c: plans a query; takes it. `printed` as for sql_plan_query, for the outermost. */
 struct sql_part sql_query(struct planner *p, json_t *query, bool names_matter, const char *printed);
 

@@ -417,6 +417,11 @@ bool query_plan(struct query *q, size_t workers_max)
     if (q->planned)
         sql_plan_done(&q->plan);
     q->planned = false;
+    if (q->tree == NULL) { /* it was not taken apart: nothing in it but literals */
+        (void)sql_plan_text(q->source, &q->refs, q->views, &q->plan);
+        q->planned = true;
+        return true;
+    }
     if (sql_plan_query(q->tree, q->printed, q->source, &q->refs, q->views, &options, &q->plan, &e) <
         0) {
         query_fail_error(q, &e);

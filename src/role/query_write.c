@@ -222,6 +222,24 @@ static void query_insert_read(struct query *q)
     query_describe(q, query_insert_described);
 }
 
+/* Rows of literals for all of the table's columns: no executor needs to be asked what they are. */
+static bool query_insert_is_literal(const struct query *q)
+{
+    const struct sql_statement *s = &q->statement;
+    return s->names_n == 0 && !s->by_name && !s->explain &&
+           sql_values_columns(s->query.text, strlen(s->query.text)) ==
+               delta_view_metadata(q->target_table.view)->schema.n;
+}
+
+static void query_insert_literals(struct query *q)
+{
+    query_read_done(q);
+    q->source = mem_strdup(q->statement.query.text);
+    q->source_from = 0;
+    q->source_to = q->statement.query.at;
+    query_insert_run(q);
+}
+
 static void query_insert_table(struct query *q)
 {
     const struct sql_statement *s = &q->statement;
@@ -235,6 +253,8 @@ static void query_insert_table(struct query *q)
     }
     if (s->kind == SQL_COPY_FROM)
         query_copy_begin(q);
+    else if (query_insert_is_literal(q))
+        query_insert_literals(q);
     else
         query_read(q, mem_strdup(s->query.text), 0, s->query.at, query_insert_read);
 }

@@ -206,12 +206,45 @@ static void any_text_parses_or_fails_with_a_place_in_it(void **state)
     }
 }
 
+static void values_of_literals_are_told_from_others(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t columns;
+    } rows[] = {
+        {"values (1, 'x')", 2},
+        {"VALUES (-1.5e3, NULL, date '2024-01-31'),\n (+2, true, 'it''s') -- two rows", 3},
+        {"values ($$a$$)", 1},
+        {"values (1), (2, 3)", 0},
+        {"values (1 + 1)", 0},
+        {"values (x)", 0},
+        {"values (default)", 0},
+        {"values ((select 1))", 0},
+        {"values (random())", 0},
+        {"values ('a' || 'b')", 0},
+        {"values (1) union all select 2", 0},
+        {"values (1) order by 1", 0},
+        {"values (1", 0},
+        {"values ('x)", 0},
+        {"values ()", 0},
+        {"values", 0},
+        {"select 1", 0},
+        {"", 0},
+    };
+    for (size_t i = 0; i < MEM_COUNT(rows); i++) {
+        if (sql_values_columns(rows[i].text, strlen(rows[i].text)) != rows[i].columns)
+            fail_msg("%s", rows[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(statements_are_told_by_their_first_words),
         cmocka_unit_test(create_table_has_columns_partitions_and_a_place),
         cmocka_unit_test(statements_that_write_come_apart),
+        cmocka_unit_test(values_of_literals_are_told_from_others),
         cmocka_unit_test(mistakes_are_named_with_their_place),
         cmocka_unit_test(what_would_leave_the_cluster_is_refused_by_name),
         cmocka_unit_test(any_text_parses_or_fails_with_a_place_in_it),
