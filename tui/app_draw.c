@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "tui/draw.h"
+#include "tui/view_rows.h"
 
 enum { APP_TIMELINE_FROM = 14 }; /* rows of the screen */
 
@@ -98,9 +99,8 @@ static bool app_alert(const struct app *app, char *text, size_t size)
     char clock[32];
     char ago[STR_SHORT_MAX];
     enum model_mode mode = model_mode(app->model);
-    int64_t behind = model_live_ms(app->model) - model_at_ms(app->model);
     (void)format_clock(model_at_ms(app->model), clock);
-    (void)str_format_duration(behind > 0 ? behind / 1000 * 1000 : 0, ago);
+    (void)view_age(model_at_ms(app->model), model_live_ms(app->model), ago, sizeof ago);
     if (mode == MODEL_MODE_FROZEN)
         (void)snprintf(text, size, " FROZEN at %s, %s behind; Z goes on ", clock, ago);
     else if (mode == MODEL_MODE_PAST)

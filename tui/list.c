@@ -498,7 +498,7 @@ static void list_draw_row(struct list *list, struct grid *grid, struct rect rect
             (void)grid_text(grid, x, rect.y, w, cell.style, cell.text);
     }
     struct rect whole = {rect.x, rect.y, rect.w, 1};
-    if (i == list->at)
+    if (i == list->at && !list->is_idle)
         grid_ground(grid, whole, GROUND_SELECT);
     else if (marked)
         grid_ground(grid, whole, GROUND_MARK);

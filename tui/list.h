@@ -54,6 +54,7 @@ struct list {
     bool is_sort_set; /* by the user */
     struct filter filter;
     bool follows;
+    bool is_idle;          /* the keys go elsewhere: the selected row is not shown as such */
     struct list_row *rows; /* those shown, in order */
     size_t n, cap;
     size_t n_all; /* before the filter */

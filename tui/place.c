@@ -138,6 +138,7 @@ static void place_draw_list(struct place *place, struct grid *grid, struct rect 
 
 void place_draw(struct place *place, struct grid *grid, struct rect rect)
 {
+    place->list.is_idle = place->focus != PLACE_LIST;
     if (place->view->draw != NULL)
         place->view->draw(place, grid, rect);
     else if (place->view->list != NULL)

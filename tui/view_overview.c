@@ -199,25 +199,35 @@ static void overview_count_states(const struct overview *own, char *out, size_t 
     }
 }
 
-/* One sign a node, where a line for each has no room. */
+static void overview_draw_sign(const struct model_row *node, struct grid *grid, int x, int y)
+{
+    enum theme_ink ink = state_ink(model_row_text(node, "state"));
+    uint32_t ch = grid_glyph(grid, ink == INK_BAD ? GLYPH_CROSS : GLYPH_BULLET);
+    if (ink == INK_GOOD)
+        ch = grid->ascii ? '.' : 0x2022;
+    grid_put(grid, x, y, STYLE(ink), ch);
+}
+
+/* One sign a node, where a line for each has no room. When there is none for that either, those
+ * that are well are left out first. */
 static int overview_draw_field(const struct overview *own, struct grid *grid, struct rect r)
 {
     size_t width = (size_t)(r.w > 0 ? r.w : 1);
     size_t room = width * (size_t)(r.h > 0 ? r.h : 0);
-    size_t n = own->n_nodes < room ? own->n_nodes : room;
-    for (size_t i = 0; i < n; i++) {
-        const char *word = model_row_text(own->nodes[i], "state");
-        enum theme_ink ink = state_ink(word);
-        uint32_t ch = grid_glyph(grid, GLYPH_BULLET);
-        if (ink == INK_BAD)
-            ch = grid_glyph(grid, GLYPH_CROSS);
-        else if (grid->ascii && ink == INK_GOOD)
-            ch = '.';
-        else if (ink == INK_GOOD)
-            ch = 0x2022;
-        grid_put(grid, r.x + (int)(i % width), r.y + (int)(i / width), STYLE(ink), ch);
+    size_t n_bad = 0;
+    size_t at = 0;
+    for (size_t i = 0; i < own->n_nodes; i++)
+        n_bad += state_ink(model_row_text(own->nodes[i], "state")) != INK_GOOD;
+    size_t n_good = room > n_bad ? room - n_bad : 0;
+    for (size_t i = 0; i < own->n_nodes && at < room; i++) {
+        bool is_good = state_ink(model_row_text(own->nodes[i], "state")) == INK_GOOD;
+        if (is_good && n_good == 0)
+            continue;
+        n_good -= is_good;
+        overview_draw_sign(own->nodes[i], grid, r.x + (int)(at % width), r.y + (int)(at / width));
+        at++;
     }
-    return n > 0 ? (int)((n - 1) / width) + 1 : 0;
+    return at > 0 ? (int)((at - 1) / width) + 1 : 0;
 }
 
 static int overview_draw_nodes(struct place *place, struct grid *grid, struct rect r)
@@ -397,7 +407,7 @@ static void overview_draw_panes(struct place *place, struct grid *grid, struct r
     }
     /* chat stands where there is more room */
     bool is_left =
-        lefts[0] + lefts[1] < rights[0] + rights[1] + rights[2] && (int)own->n_nodes < r.h;
+        lefts[0] + lefts[1] < rights[0] + rights[1] + rights[2] && lefts[0] + lefts[1] + 6 <= r.h;
     int w = r.w / 2;
     overview_draw_column(place, grid, (struct rect){r.x, r.y, w - 1, r.h}, panes, lefts,
                          is_left ? 3 : 2);
