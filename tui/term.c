@@ -98,7 +98,9 @@ static int term_check(struct error *e, char hint[static TERM_HINT_MAX])
     if (setupterm(NULL, STDOUT_FILENO, &found) != OK)
         return error_set(e, ERR_UNSUPPORTED,
                          "nothing is known about a terminal of the type '%.64s'", type);
-    if (cursor_address == NULL || clear_screen == NULL)
+    bool can_draw = cursor_address != NULL && clear_screen != NULL;
+    (void)del_curterm(cur_term);
+    if (!can_draw)
         return error_set(e, ERR_UNSUPPORTED, "a terminal of the type '%.64s' can't be drawn on",
                          type);
     return 0;
