@@ -302,6 +302,10 @@ static int catalog_query_read(sqlite3 *db, void *arg)
     err = catalog_query_entries(db, ask, &table);
     if (err == 0 && read->at_ms > 0)
         err = state_query_table_version_at(db, &table.id, read->at_ms, &ask->version);
+    if (err == ERR_NOT_FOUND && table.registered) {
+        ask->version = UINT64_MAX; /* others wrote it then */
+        err = 0;
+    }
     return err;
 }
 

@@ -178,6 +178,7 @@ librole_a_SOURCES += src/role/tables_internal.h
 librole_a_SOURCES += src/role/tables_load.c
 librole_a_SOURCES += src/role/tables_publish.c
 librole_a_SOURCES += src/role/tables_snapshot.c
+librole_a_SOURCES += src/role/tables_when.c
 librole_a_SOURCES += src/role/task_queue.c
 librole_a_SOURCES += src/role/task_queue.h
 librole_a_SOURCES += src/role/traces.c src/role/traces.h

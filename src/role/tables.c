@@ -43,6 +43,8 @@ static void tables_call_free(struct tables_call *call)
         catalog_call_cancel(call->catalog);
     if (call->load != NULL)
         tables_load_cancel(call->load);
+    if (call->when != NULL)
+        tables_when_cancel(call->when);
     if (call->loads)
         tables_snapshot_load_ended(call->tables, &call->id);
     if (call->object != NULL)

@@ -13,6 +13,7 @@
 
 struct tables_load;
 struct tables_publish;
+struct tables_when;
 
 enum {
     TABLES_CACHE_BYTES_MAX = 128 << 20, /* of logs that no query uses; one is always kept */
@@ -39,6 +40,7 @@ struct tables_call {
 
     struct catalog_call *catalog; /* under way */
     struct tables_load *load;
+    struct tables_when *when;
     struct object_call *object;
     struct loop_timer timer;
     void (*step)(struct tables_call *call); /* what the timer calls */
@@ -123,6 +125,15 @@ typedef void (*tables_load_fn)(void *arg, int code, const char *text, struct del
 struct tables_load *tables_load_start(struct tables *tables, const char *place, uint64_t version,
                                       tables_load_fn fn, void *arg);
 void tables_load_cancel(struct tables_load *load);
+
+/* ---- tables_when.c: the version of a time, by the log alone ------------------------------------ */
+
+typedef void (*tables_when_fn)(void *arg, int code, const char *text, uint64_t version);
+
+/* `fn` once, never from inside. ERR_NOT_FOUND: the log begins later. */
+struct tables_when *tables_when_start(struct tables *tables, const char *place, int64_t at_ms,
+                                      tables_when_fn fn, void *arg);
+void tables_when_cancel(struct tables_when *when);
 
 /* ---- tables_publish.c: the leader's duty
  * --------------------------------------------------------- */

@@ -120,6 +120,20 @@ static int tables_snapshot_apply(struct tables_cached *cached, const Wire__Catal
     return 0;
 }
 
+/* The version of that time is known now: as if it had been asked for. */
+static void tables_snapshot_on_when(void *arg, int code, const char *text, uint64_t version)
+{
+    struct tables_call *call = arg;
+    call->when = NULL;
+    if (code < 0) {
+        tables_call_fail(call, code, text);
+        return;
+    }
+    call->version = version;
+    call->at_ms = 0;
+    tables_snapshot_ask(call);
+}
+
 static void tables_snapshot_take(struct tables_call *call, const Wire__CatalogReply *reply)
 {
     struct tables *tables = call->tables;
@@ -130,6 +144,12 @@ static void tables_snapshot_take(struct tables_call *call, const Wire__CatalogRe
     uint64_t want = call->version != DELTA_NO_VERSION ? call->version
                     : call->at_ms > 0                 ? reply->version
                                                       : table.version;
+    if (want == DELTA_NO_VERSION) { /* older than what this cluster committed */
+        call->id = table.id;
+        call->when =
+            tables_when_start(tables, table.place, call->at_ms, tables_snapshot_on_when, call);
+        return;
+    }
     if (want > table.version) {
         (void)error_set(&e, ERR_NOT_FOUND,
                         "table %.200s has no version %" PRIu64 ": its latest is %" PRIu64,

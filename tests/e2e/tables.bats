@@ -188,3 +188,29 @@ JSON
     rm "$log/00000000000000000001.json"
     post /api/tables '{"name":"gap","place":"file:'"$CLUSTER_DIR"'/lake/spark/"}' | jq -re .error.message | grep -q 'where 1 is due'
 }
+
+@test "a table of another writer is read as of a time before it was registered" {
+    [ -e "$BATS_TEST_DIRNAME/../../third_party/duckdb/lib/libduckdb.so" ] || skip "no DuckDB here"
+    start_cluster 1 -o sql.paths="$BATS_TEST_TMPDIR"
+    clustersh -c "create table a (id bigint) location '$BATS_TEST_TMPDIR/t'"
+    for i in 1 2 3; do clustersh -c "insert into a values ($i)"; done
+    wait_until 10 test -e "$BATS_TEST_TMPDIR/t/_delta_log/00000000000000000003.json"
+    clustersh -c "drop table a"
+    # entries of 2001 to 2004, the last one without a time of its own
+    for v in 0 1 2 3; do
+        at=$(date -u -d "$((2001 + v))-06-01" +%s)000
+        sed -i "s/\"timestamp\":[0-9]*/\"timestamp\":$at/" "$BATS_TEST_TMPDIR/t/_delta_log/0000000000000000000$v.json"
+    done
+    sed -i '/commitInfo/d' "$BATS_TEST_TMPDIR/t/_delta_log/00000000000000000003.json"
+    touch -d 2004-06-01 "$BATS_TEST_TMPDIR/t/_delta_log/00000000000000000003.json"
+    clustersh -c "create table b location '$BATS_TEST_TMPDIR/t'"
+    clustersh -c "insert into b values (9)"
+    asked() { clustersh -o csv -t -c "select count(*) from b at (timestamp => '$1')"; }
+    [ "$(asked 2001-07-01)" = 0 ]
+    [ "$(asked '2002-06-01 00:00:00')" = 1 ]
+    [ "$(asked 2004-05-31)" = 2 ]
+    [ "$(asked 2005-01-01)" = 3 ]
+    [ "$(asked "$(date -u -d '+1 hour' '+%F %T')")" = 4 ]
+    run clustersh -c "select count(*) from b at (timestamp => '2000-01-01')"
+    [[ "$status" = 3 && "$output" == *"so old"* ]]
+}
