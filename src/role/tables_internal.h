@@ -126,7 +126,8 @@ struct tables_load *tables_load_start(struct tables *tables, const char *place, 
                                       tables_load_fn fn, void *arg);
 void tables_load_cancel(struct tables_load *load);
 
-/* ---- tables_when.c: the version of a time, by the log alone ------------------------------------ */
+/* ---- tables_when.c: the version of a time, by the log alone ------------------------------------
+ */
 
 typedef void (*tables_when_fn)(void *arg, int code, const char *text, uint64_t version);
 

@@ -28,6 +28,7 @@ enum {
     TABLES_PUBLISH_PAUSE_MS = 100,
     TABLES_PUBLISH_PAUSE_MAX_MS = 10000,
     TABLES_PUBLISH_NOTE_EVERY = 64, /* entries, while there are many */
+    TABLES_PUBLISH_DUE_MAX = 1024,  /* checkpoints that wait; further ones are left out */
     TABLES_PUBLISH_HURRY = 50,      /* entries behind: then only every hundredth has a checkpoint */
 };
 
@@ -46,6 +47,13 @@ struct tables_behind {
     UT_hash_handle hh;
 };
 
+/* A checkpoint that waits for its turn: the latest of its table that is due. */
+struct tables_due {
+    STAILQ_ENTRY(tables_due) entry;
+    char *name, *place;
+    uint64_t version;
+};
+
 struct tables_publish {
     struct tables *tables;
     bool active;
@@ -56,6 +64,8 @@ struct tables_publish {
     struct tables_checkpoint_write *checkpoint;
     struct tables_call *snapshot;
     char *checkpoint_place;
+    STAILQ_HEAD(, tables_due) due;
+    unsigned due_n;
     void (*stopped)(void *arg);
     void *stopped_arg;
 };
@@ -108,6 +118,7 @@ struct tables_publish *tables_publish_new(struct tables *tables)
 {
     struct tables_publish *publish = mem_zalloc(sizeof *publish);
     publish->tables = tables;
+    STAILQ_INIT(&publish->due);
     return publish;
 }
 
@@ -126,6 +137,16 @@ static void tables_publish_check_stopped(void *arg)
     stopped(publish->stopped_arg);
 }
 
+/* The first one that waits. */
+static void tables_due_drop(struct tables_publish *publish, struct tables_due *due)
+{
+    STAILQ_REMOVE_HEAD(&publish->due, entry);
+    publish->due_n--;
+    free(due->name);
+    free(due->place);
+    free(due);
+}
+
 static void tables_publish_clear(struct tables_publish *publish)
 {
     struct tables_behind *behind, *next;
@@ -139,6 +160,9 @@ static void tables_publish_clear(struct tables_publish *publish)
     publish->snapshot = NULL;
     free(publish->checkpoint_place);
     publish->checkpoint_place = NULL;
+    struct tables_due *due;
+    while ((due = STAILQ_FIRST(&publish->due)) != NULL)
+        tables_due_drop(publish, due);
 }
 
 void tables_publish_stop(struct tables_publish *publish, void (*stopped)(void *arg), void *arg)
@@ -154,14 +178,29 @@ void tables_publish_stop(struct tables_publish *publish, void (*stopped)(void *a
 /* ---- checkpoints ------------------------------------------------------------------------------
  */
 
+static void tables_publish_on_snapshot(void *arg, const struct tables_result *result);
+
+/* The one that was written is done: the next. */
+static void tables_publish_next_checkpoint(struct tables_publish *publish)
+{
+    struct tables_due *due = STAILQ_FIRST(&publish->due);
+    free(publish->checkpoint_place);
+    publish->checkpoint_place = NULL;
+    if (due == NULL || !publish->active)
+        return;
+    publish->checkpoint_place = mem_strdup(due->place);
+    publish->snapshot = tables_snapshot(publish->tables, due->name, due->version, 0,
+                                        tables_publish_on_snapshot, publish);
+    tables_due_drop(publish, due);
+}
+
 static void tables_publish_on_checkpoint(void *arg, int code, const char *text)
 {
     struct tables_publish *publish = arg;
     publish->checkpoint = NULL;
     if (code < 0)
         log_warn(&tables_log, "checkpoint of %s: %s", publish->checkpoint_place, text);
-    free(publish->checkpoint_place);
-    publish->checkpoint_place = NULL;
+    tables_publish_next_checkpoint(publish);
 }
 
 static void tables_publish_on_snapshot(void *arg, const struct tables_result *result)
@@ -175,19 +214,32 @@ static void tables_publish_on_snapshot(void *arg, const struct tables_result *re
         return;
     }
     log_warn(&tables_log, "checkpoint of %s: %s", publish->checkpoint_place, result->text);
-    free(publish->checkpoint_place);
-    publish->checkpoint_place = NULL;
+    tables_publish_next_checkpoint(publish);
 }
 
-/* One at a time; a table that misses its turn has the next one ten entries later. */
+/* One at a time; of a table that waits, the latest version that is due counts. */
 static void tables_publish_checkpoint(struct tables_publish *publish, const char *name,
                                       const char *place, uint64_t version)
 {
-    if (publish->checkpoint_place != NULL || version == 0 || version % DELTA_CHECKPOINT_EVERY != 0)
+    struct tables_due *due;
+    if (version == 0 || version % DELTA_CHECKPOINT_EVERY != 0)
         return;
-    publish->checkpoint_place = mem_strdup(place);
-    publish->snapshot =
-        tables_snapshot(publish->tables, name, version, 0, tables_publish_on_snapshot, publish);
+    STAILQ_FOREACH (due, &publish->due, entry) {
+        if (strcmp(due->place, place) == 0) {
+            due->version = version;
+            return;
+        }
+    }
+    if (publish->due_n >= TABLES_PUBLISH_DUE_MAX)
+        return;
+    due = mem_zalloc(sizeof *due);
+    due->name = mem_strdup(name);
+    due->place = mem_strdup(place);
+    due->version = version;
+    STAILQ_INSERT_TAIL(&publish->due, due, entry);
+    publish->due_n++;
+    if (publish->checkpoint_place == NULL)
+        tables_publish_next_checkpoint(publish);
 }
 
 /* ---- putting ----------------------------------------------------------------------------------

@@ -214,3 +214,20 @@ JSON
     run clustersh -c "select count(*) from b at (timestamp => '2000-01-01')"
     [[ "$status" = 3 && "$output" == *"so old"* ]]
 }
+
+@test "checkpoints of many tables at once: none is left out" {
+    start_cluster 1
+    for i in 1 2 3 4 5 6 7 8; do
+        api -f -X POST -d "{\"name\":\"t$i\",\"columns\":[{\"name\":\"id\",\"type\":\"bigint\"}]}" /api/tables >/dev/null
+        id=$(api /api/tables/t$i | jq -r .id)
+        for v in 0 1 2 3 4 5 6 7 8 9; do
+            echo "{\"add\":{\"path\":\"part-$v.parquet\",\"partitionValues\":{},\"size\":9,\"modificationTime\":1,\"dataChange\":true}}" |
+                api -f -X POST --data-binary @- "/api/tables/$id/commits?base=$v&txn_id=$v" >/dev/null
+        done &
+        writers="${writers:-} $!"
+    done
+    # shellcheck disable=SC2086 # several
+    wait $writers
+    checkpoints() { find "$CLUSTER_DIR" -name '00000000000000000010.checkpoint.parquet' | wc -l; }
+    wait_until 30 eval '[ "$(checkpoints)" = 8 ]'
+}
