@@ -12,7 +12,8 @@
 size_t sql_tasks_for(const struct planner *p, uint64_t bytes, size_t files)
 {
     const struct sql_plan_options *o = p->options;
-    uint64_t worth = o->split_bytes_min > 0 ? bytes / o->split_bytes_min : files;
+    uint64_t least = o->split_bytes_min;
+    uint64_t worth = least > 0 ? bytes / least + (bytes % least >= least - least / 2) : files;
     size_t most = o->workers * o->tasks_per_worker;
     size_t tasks = files < most ? files : most;
     if (tasks > SQL_TASKS_MAX)

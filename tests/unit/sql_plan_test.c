@@ -122,6 +122,22 @@ static void what_is_small_stays_whole(void **state)
     planned_done(&p);
 }
 
+/* 6,015 bytes: one and a half times what a task is worth are two. */
+static void tasks_are_worth_about_so_many_bytes(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t worth;
+        size_t tasks;
+    } rows[] = {{2000, 3}, {2500, 2}, {4010, 2}, {4011, 1}, {7000, 1}, {20000, 1}};
+    for (size_t i = 0; i < MEM_COUNT(rows); i++) {
+        struct planned p;
+        plan_with(&p, "scan", (struct sql_plan_options){3, 1, rows[i].worth, 0, NULL, 0});
+        assert_int_equal(p.plan.stages[0].tasks, rows[i].tasks);
+        planned_done(&p);
+    }
+}
+
 static void a_scan_is_one_stage_of_several_tasks_that_cover_the_files(void **state)
 {
     (void)state;
@@ -399,6 +415,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_worker_runs_what_was_written),
         cmocka_unit_test(what_is_small_stays_whole),
+        cmocka_unit_test(tasks_are_worth_about_so_many_bytes),
         cmocka_unit_test(a_scan_is_one_stage_of_several_tasks_that_cover_the_files),
         cmocka_unit_test(filters_leave_out_files),
         cmocka_unit_test(comparisons_that_would_convert_the_column_leave_out_nothing),
