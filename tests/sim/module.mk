@@ -2,7 +2,7 @@
 # Each program prints TAP (tests/sim/sim_run.h); SOAK=1 in the environment asks for more schedules.
 
 sim_tests =
-sim_run = tests/sim/sim_run.c tests/sim/sim_run.h
+sim_run = tests/sim/sim_run.c tests/sim/sim_run.h tests/sim/sim_time.c tests/sim/sim_time.h
 
 # The machine's own files once more, with its wrong turns (core/order_bug.h) in them.
 sim_tests += tests/sim/order_sim

@@ -12,7 +12,7 @@ static uint64_t run_world(uint64_t seed, unsigned bug, bool trace)
 {
     static struct ow w;
     ow_init(&w, seed, bug);
-    w.trace = trace;
+    w.time.trace = trace;
     ow_run(&w);
     ow_done(&w);
     return w.steps;

@@ -11,20 +11,11 @@
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-static bool ow_event_before(const void *a, const void *b)
-{
-    const struct ow_event *left = a;
-    const struct ow_event *right = b;
-    return left->at_ms != right->at_ms ? left->at_ms < right->at_ms : left->order < right->order;
-}
-
 struct ow_event *ow_at(struct ow *w, int64_t ms, ow_fire_fn fire)
 {
     struct ow_event *event = mem_zalloc(sizeof *event);
-    event->at_ms = w->now_ms + ms;
-    event->order = w->orders++;
     event->fire = fire;
-    heap_insert(&w->queue, event);
+    sim_time_add(&w->time, &event->due, ms);
     return event;
 }
 
@@ -32,40 +23,6 @@ static void ow_event_free(struct ow_event *event)
 {
     ow_letter_unref(event->letter);
     free(event);
-}
-
-int64_t ow_ms(struct ow *w, int64_t from, int64_t to)
-{
-    return (int64_t)prng_between(&w->prng, (uint64_t)from, (uint64_t)to);
-}
-
-bool ow_chance(struct ow *w, unsigned percent)
-{
-    return prng_below(&w->prng, 100) < percent;
-}
-
-void ow_trace(const struct ow *w, const char *fmt, ...)
-{
-    if (!w->trace)
-        return;
-    printf("%8lld  ", (long long)w->now_ms);
-    va_list args;
-    va_start(args, fmt);
-    vprintf(fmt, args);
-    va_end(args);
-    printf("\n");
-}
-
-void ow_wrong(const struct ow *w, const char *fmt, ...)
-{
-    fflush(stdout);
-    fprintf(stderr, "seed %llu at %lld ms: ", (unsigned long long)w->seed, (long long)w->now_ms);
-    va_list args;
-    va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
-    va_end(args);
-    fprintf(stderr, "\n");
-    abort();
 }
 
 /* ---- trouble --------------------------------------------------------------------------------- */
@@ -107,7 +64,7 @@ static void ow_trouble_cut(struct ow *w, unsigned from, unsigned to, int64_t ms)
 /* Some of the nodes on one side, the others on the other; one way or both. */
 static void ow_trouble_partition(struct ow *w)
 {
-    uint64_t side = prng_next(&w->prng);
+    uint64_t side = prng_next(&w->time.prng);
     bool one_way = ow_chance(w, 30);
     int64_t ms = ow_ms(w, 100, 2500);
     ow_trace(w, "partition, side %02x%s, for %d ms", (unsigned)(side & ((1U << w->nodes_n) - 1)),
@@ -136,14 +93,14 @@ static void ow_trouble_disk(struct ow *w, unsigned i)
     if (ow_chance(w, 50)) {
         int64_t ms = ow_ms(w, 50, 2000);
         ow_trace(w, "disk of %u hangs for %d ms", (unsigned)node->id, (int)ms);
-        node->disk.free_ms = w->now_ms + ms;
+        node->disk.free_ms = w->time.now_ms + ms;
         return;
     }
     if (node->disk.code < 0)
         return;
     ow_trace(w, "disk of %u is full", (unsigned)node->id);
     node->disk.code = -28;
-    node->disk.full_ms = w->now_ms;
+    node->disk.full_ms = w->time.now_ms;
     if (node->up)
         ow_node_step(w, i, (struct order_event){.type = ORDER_EVENT_DISK, .disk_code = -28});
     struct ow_event *later = ow_at(w, ow_ms(w, 100, 2000), ow_disk_has_room);
@@ -168,7 +125,7 @@ static void ow_trouble_leader(struct ow *w)
     int leader = ow_leader(w);
     if (leader < 0)
         return;
-    unsigned other = (unsigned)prng_below(&w->prng, w->nodes_n);
+    unsigned other = (unsigned)prng_below(&w->time.prng, w->nodes_n);
     struct order_event event = {.type = ORDER_EVENT_TRANSFER, .peer = w->nodes[other].id};
     if (w->members_change && ow_chance(w, 60) && other >= 1) {
         event.type = ORDER_EVENT_MEMBER_REMOVE;
@@ -189,15 +146,15 @@ static void ow_trouble_node(struct ow *w, unsigned i)
 {
     struct ow_node *node = &w->nodes[i];
     int64_t ms = ow_ms(w, 50, 1500);
-    unsigned peer = (unsigned)prng_below(&w->prng, w->nodes_n);
-    switch (prng_below(&w->prng, 6)) {
+    unsigned peer = (unsigned)prng_below(&w->time.prng, w->nodes_n);
+    switch (prng_below(&w->time.prng, 6)) {
     case 0:
     case 1:
         ow_trouble_crash(w, i);
         break;
     case 2:
         ow_trace(w, "node %u pauses for %d ms", (unsigned)node->id, (int)ms);
-        node->paused_until_ms = w->now_ms + ms;
+        node->paused_until_ms = w->time.now_ms + ms;
         break;
     case 3:
         if (peer != i)
@@ -217,13 +174,13 @@ static void ow_trouble(struct ow *w, struct ow_event *event)
     (void)event;
     if (w->healed)
         return;
-    unsigned dice = (unsigned)prng_below(&w->prng, 10);
+    unsigned dice = (unsigned)prng_below(&w->time.prng, 10);
     if (dice < 2)
         ow_trouble_partition(w);
     else if (dice < 5)
         ow_trouble_leader(w);
     else
-        ow_trouble_node(w, (unsigned)prng_below(&w->prng, w->nodes_n));
+        ow_trouble_node(w, (unsigned)prng_below(&w->time.prng, w->nodes_n));
     ow_at(w, ow_ms(w, 10, 1000), ow_trouble);
 }
 
@@ -232,7 +189,7 @@ static void ow_heal(struct ow *w, struct ow_event *event)
     (void)event;
     ow_trace(w, "the trouble is over");
     w->healed = true;
-    w->heal_ms = w->now_ms;
+    w->heal_ms = w->time.now_ms;
     w->loss_percent = w->repeat_percent = 0;
     w->delay_max_ms = 5;
     w->disk_max_ms = 2;
@@ -277,7 +234,7 @@ static void ow_configure(struct ow *w)
     w->config.catchup_bytes_s = ow_chance(w, 20) ? 20000 : 10000000;
     w->config.behind_max = (uint32_t)ow_ms(w, 5, 100);
     w->config.close_max = (uint32_t)ow_ms(w, 2, 20);
-    w->config.hash_seed = w->seed;
+    w->config.hash_seed = w->time.seed;
     w->loss_percent = ow_chance(w, 50) ? (unsigned)ow_ms(w, 0, 20) : 0;
     w->repeat_percent = ow_chance(w, 50) ? (unsigned)ow_ms(w, 0, 10) : 0;
     w->delay_max_ms = (unsigned)(ow_chance(w, 70) ? ow_ms(w, 1, 10) : ow_ms(w, 10, 150));
@@ -293,11 +250,8 @@ static bool ow_bug_is_of(unsigned bug, unsigned first, unsigned last)
 void ow_init(struct ow *w, uint64_t seed, unsigned bug)
 {
     memset(w, 0, sizeof *w);
-    w->seed = seed;
     w->bug = bug;
-    w->now_ms = 1;
-    prng_init(&w->prng, seed);
-    heap_init(&w->queue, ow_event_before, offsetof(struct ow_event, place));
+    sim_time_init(&w->time, seed, 1);
 #ifdef ORDER_SEEDED_BUGS
     order_bug = bug < ORDER_BUG_N ? (enum order_bug)bug : ORDER_BUG_NONE;
 #endif
@@ -308,12 +262,12 @@ void ow_init(struct ow *w, uint64_t seed, unsigned bug)
     w->bits_flip = !w->members_change &&
                    (ow_bug_is_of(bug, ORDER_BUG_DAMAGED_VOTES, ORDER_BUG_DAMAGED_COUNTS) ||
                     bug == ORDER_WORLD_BUG_DAMAGE_HIDDEN || ow_chance(w, 25));
-    unsigned dice = (unsigned)prng_below(&w->prng, 10);
+    unsigned dice = (unsigned)prng_below(&w->time.prng, 10);
     w->voters_n = dice < 6 ? 3 : dice < 9 ? 5 : 7;
     if (w->members_change)
         w->voters_n = ow_chance(w, 50) ? 1 : 3;
-    w->nodes_n = w->voters_n + (w->members_change ? 1 + (unsigned)prng_below(&w->prng, 4) : 0);
-    w->flip_node = (unsigned)prng_below(&w->prng, w->voters_n);
+    w->nodes_n = w->voters_n + (w->members_change ? 1 + (unsigned)prng_below(&w->time.prng, 4) : 0);
+    w->flip_node = (unsigned)prng_below(&w->time.prng, w->voters_n);
     for (unsigned i = 0; i < w->nodes_n; i++) {
         struct ow_node *node = &w->nodes[i];
         node->id = i + 1;
@@ -336,34 +290,30 @@ void ow_init(struct ow *w, uint64_t seed, unsigned bug)
 void ow_run(struct ow *w)
 {
     for (;;) {
-        struct ow_event *event = heap_first(&w->queue);
+        struct ow_event *event = sim_time_take(&w->time);
         assert(event != NULL);
-        heap_remove(&w->queue, event);
-        w->now_ms = event->at_ms;
         event->fire(w, event);
         ow_event_free(event);
         if (!w->healed || (w->steps & 15) != 0)
             continue;
         if (ow_truth_is_well(w))
             break;
-        if (w->now_ms > w->heal_ms + OW_HEAL_MS)
+        if (w->time.now_ms > w->heal_ms + OW_HEAL_MS)
             ow_truth_end(w);
         int64_t since_ms = w->progress_ms > w->heal_ms ? w->progress_ms : w->heal_ms;
-        if (w->now_ms - since_ms <= OW_PROGRESS_MS || ow_client_is_done(w))
+        if (w->time.now_ms - since_ms <= OW_PROGRESS_MS || ow_client_is_done(w))
             continue;
         ow_truth_dump(w);
-        ow_wrong(w, "nothing has been delivered for %d ms", (int)(w->now_ms - since_ms));
+        ow_wrong(w, "nothing has been delivered for %d ms", (int)(w->time.now_ms - since_ms));
     }
     ow_truth_end(w);
 }
 
 void ow_done(struct ow *w)
 {
-    for (struct ow_event *event; (event = heap_first(&w->queue)) != NULL;) {
-        heap_remove(&w->queue, event);
+    for (struct ow_event *event; (event = sim_time_take(&w->time)) != NULL;)
         ow_event_free(event);
-    }
-    heap_done(&w->queue);
+    sim_time_done(&w->time);
     for (unsigned i = 0; i < w->nodes_n; i++) {
         order_free(w->nodes[i].order);
         order_update_done(&w->nodes[i].update);

@@ -14,10 +14,9 @@
 #ifndef TESTS_SIM_ORDER_WORLD_H
 #define TESTS_SIM_ORDER_WORLD_H
 
-#include "base/heap.h"
-#include "base/prng.h"
 #include "core/order.h"
 #include "core/order_bug.h"
+#include "tests/sim/sim_time.h"
 
 /* X(symbol, what the world does wrong) */
 #define ORDER_WORLD_BUG_LIST(X)                                                                    \
@@ -56,9 +55,7 @@ struct ow_letter {
 
 /* Something that will happen. Who made it says what the numbers mean. */
 struct ow_event {
-    int64_t at_ms;
-    uint64_t order;
-    size_t place;
+    struct sim_event due; /* the first member */
     ow_fire_fn fire;
     unsigned node; /* index */
     unsigned peer;
@@ -155,14 +152,9 @@ struct ow_truth {
 };
 
 struct ow {
-    uint64_t seed;
+    struct sim_time time;
     unsigned bug;
-    bool trace;
-    struct prng prng;
-    int64_t now_ms;
-    uint64_t orders;
     uint64_t steps;
-    struct heap queue;
     bool healed;
     int64_t heal_ms;
     struct order_config config;
@@ -196,11 +188,10 @@ void ow_init(struct ow *w, uint64_t seed, unsigned bug);
 void ow_run(struct ow *w);
 void ow_done(struct ow *w);
 struct ow_event *ow_at(struct ow *w, int64_t ms, ow_fire_fn fire); /* from now */
-int64_t ow_ms(struct ow *w, int64_t from, int64_t to);
-bool ow_chance(struct ow *w, unsigned percent);
-void ow_trace(const struct ow *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-void ow_wrong(const struct ow *w, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
+#define ow_ms(w, from, to)    sim_time_between(&(w)->time, (from), (to))
+#define ow_chance(w, percent) sim_time_chance(&(w)->time, (percent))
+#define ow_trace(w, ...)      sim_time_trace(&(w)->time, __VA_ARGS__)
+#define ow_wrong(w, ...)      sim_time_wrong(&(w)->time, __VA_ARGS__)
 
 /* ---- order_world_node.c ---- */
 

@@ -7,7 +7,7 @@
 
 static void ow_client_submit(struct ow *w, unsigned client, uint64_t number)
 {
-    unsigned node = (unsigned)prng_below(&w->prng, w->nodes_n);
+    unsigned node = (unsigned)prng_below(&w->time.prng, w->nodes_n);
     for (unsigned i = 0; i < w->nodes_n && w->healed; i++) {
         const struct ow_node *n = &w->nodes[node];
         if (n->up && order_state(n->order) != ORDER_STATE_OUTSIDE)
@@ -29,7 +29,7 @@ static void ow_client_submit(struct ow *w, unsigned client, uint64_t number)
         .token = ((uint64_t)client << 32) | number,
     };
     c->messages[number].wanted = true;
-    if (w->nodes[node].up && w->nodes[node].paused_until_ms <= w->now_ms)
+    if (w->nodes[node].up && w->nodes[node].paused_until_ms <= w->time.now_ms)
         ow_node_step(
             w, node,
             (struct order_event){.type = ORDER_EVENT_SUBMIT, .submits = &submit, .submits_n = 1});
@@ -58,20 +58,20 @@ static void ow_client_wake(struct ow *w, struct ow_event *event)
         client->open++;
     }
     if (client->next > 1 && ow_chance(w, 30))
-        ow_client_submit(w, event->node, 1 + prng_below(&w->prng, client->next - 1));
+        ow_client_submit(w, event->node, 1 + prng_below(&w->time.prng, client->next - 1));
     if (!w->healed || client->next <= client->total)
         ow_at(w, ow_ms(w, 20, 400), ow_client_wake)->node = event->node;
 }
 
 void ow_client_init(struct ow *w)
 {
-    w->clients_n = 1 + (unsigned)prng_below(&w->prng, OW_CLIENTS_MAX);
+    w->clients_n = 1 + (unsigned)prng_below(&w->time.prng, OW_CLIENTS_MAX);
     for (unsigned i = 0; i < w->clients_n; i++) {
         struct ow_client *client = &w->clients[i];
         client->id.bytes[0] = (uint8_t)(i + 1);
         client->next = 1;
-        client->total = 1 + prng_below(&w->prng, OW_NUMBERS_MAX);
-        client->window = 1 + (unsigned)prng_below(&w->prng, 6);
+        client->total = 1 + prng_below(&w->time.prng, OW_NUMBERS_MAX);
+        client->window = 1 + (unsigned)prng_below(&w->time.prng, 6);
         ow_at(w, ow_ms(w, 0, 500), ow_client_wake)->node = i;
     }
 }

@@ -75,7 +75,7 @@ void ow_disk_record(struct ow *w, unsigned node, const struct order_record *reco
                                .meta = record->meta,
                                .n = record->entries_n,
                                .seq = record->seq,
-                               .at_ms = w->now_ms};
+                               .at_ms = w->time.now_ms};
     if (record->entries_n > 0) {
         write->forms = mem_calloc(record->entries_n, sizeof *write->forms);
         write->seqs = mem_calloc(record->entries_n, sizeof *write->seqs);
@@ -176,8 +176,8 @@ static void ow_disk_written(struct ow *w, struct ow_event *event)
     struct ow_disk *disk = &node->disk;
     if (!node->up || node->boot != event->boot)
         return;
-    if (disk->free_ms > w->now_ms) {
-        struct ow_event *later = ow_at(w, disk->free_ms - w->now_ms, ow_disk_written);
+    if (disk->free_ms > w->time.now_ms) {
+        struct ow_event *later = ow_at(w, disk->free_ms - w->time.now_ms, ow_disk_written);
         later->node = event->node;
         later->boot = event->boot;
         later->number = event->number;
@@ -213,7 +213,7 @@ void ow_disk_flush(struct ow *w, unsigned node)
 void ow_disk_crash(struct ow *w, unsigned node)
 {
     struct ow_disk *disk = &w->nodes[node].disk;
-    size_t keep = prng_below(&w->prng, disk->writes_n + 1);
+    size_t keep = prng_below(&w->time.prng, disk->writes_n + 1);
     for (size_t i = 0; i < disk->writes_n; i++) {
         if (disk->writes[i].type == ORDER_RECORD_INSTALL) /* it may never have been */
             w->nodes[node].delivered = disk->committed;
@@ -221,7 +221,8 @@ void ow_disk_crash(struct ow *w, unsigned node)
     for (size_t i = 0; i < keep; i++)
         ow_disk_apply(w, disk, &disk->writes[i], SIZE_MAX);
     if (keep < disk->writes_n && disk->writes[keep].type == ORDER_RECORD_APPEND)
-        ow_disk_apply(w, disk, &disk->writes[keep], prng_below(&w->prng, disk->writes[keep].n + 1));
+        ow_disk_apply(w, disk, &disk->writes[keep],
+                      prng_below(&w->time.prng, disk->writes[keep].n + 1));
     ow_disk_drop(disk, disk->writes_n);
     if (w->bug == ORDER_WORLD_BUG_META_LOST && disk->meta.promised_to != 0)
         disk->meta.promised_to = 0, disk->meta.term--;
@@ -234,7 +235,7 @@ void ow_disk_damage(struct ow *w, unsigned node)
     struct ow_disk *disk = &w->nodes[node].disk;
     if (disk->n == 0 || disk->snapshot == NULL)
         return;
-    uint64_t seq = disk->first + prng_below(&w->prng, disk->n);
+    uint64_t seq = disk->first + prng_below(&w->time.prng, disk->n);
     w->bits_lost++;
     bool hidden = w->bug == ORDER_WORLD_BUG_DAMAGE_HIDDEN;
     if (seq <= disk->snapshot_seq && !hidden) {

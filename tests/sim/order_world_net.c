@@ -91,7 +91,7 @@ static void ow_net_arrive(struct ow *w, struct ow_event *event)
     bool same = link->epoch == event->epoch && link->up;
     if (!node->up || !same || ow_node_defer(w, event))
         return;
-    node->heard_ms[event->peer] = w->now_ms;
+    node->heard_ms[event->peer] = w->time.now_ms;
     int err = ow_node_step(w, event->node,
                            (struct order_event){.type = ORDER_EVENT_MESSAGE,
                                                 .peer = w->nodes[event->peer].id,

@@ -9,23 +9,19 @@
 bool ow_node_defer(struct ow *w, struct ow_event *event)
 {
     struct ow_node *node = &w->nodes[event->node];
-    if (node->paused_until_ms <= w->now_ms)
+    if (node->paused_until_ms <= w->time.now_ms)
         return false;
-    struct ow_event *later = ow_at(w, node->paused_until_ms - w->now_ms, event->fire);
-    int64_t at_ms = later->at_ms;
-    uint64_t order = later->order;
-    size_t place = later->place;
+    struct ow_event *later = ow_at(w, node->paused_until_ms - w->time.now_ms, event->fire);
+    struct sim_event due = later->due;
     *later = *event;
-    later->at_ms = at_ms;
-    later->order = order;
-    later->place = place;
+    later->due = due;
     event->letter = NULL;
     return true;
 }
 
 static int64_t ow_node_clock(const struct ow *w, const struct ow_node *node)
 {
-    return node->clock_ms + w->now_ms * node->clock_permille / 1000;
+    return node->clock_ms + w->time.now_ms * node->clock_permille / 1000;
 }
 
 /* `number` is the time it was made for: one that a pause put off may be out of date. */
@@ -46,8 +42,8 @@ static void ow_node_schedule(struct ow *w, unsigned i)
         (node->update.next_deadline_ms - node->last_ms) * 1000 / node->clock_permille + 1;
     if (wait_ms > 5000)
         wait_ms = 5000;
-    int64_t at_ms = w->now_ms + wait_ms;
-    if (node->tick_ms > w->now_ms && node->tick_ms <= at_ms)
+    int64_t at_ms = w->time.now_ms + wait_ms;
+    if (node->tick_ms > w->time.now_ms && node->tick_ms <= at_ms)
         return;
     struct ow_event *event = ow_at(w, wait_ms, ow_node_tick);
     event->node = i;
@@ -112,7 +108,7 @@ int ow_node_step(struct ow *w, unsigned i, struct order_event event)
     int64_t clock_ms = ow_node_clock(w, node);
     node->last_ms = clock_ms > node->last_ms ? clock_ms : node->last_ms;
     event.now_ms = node->last_ms;
-    event.wall_ms = w->now_ms;
+    event.wall_ms = w->time.now_ms;
     int err = order_step(node->order, &event, &node->update);
     w->steps++;
     if ((w->steps & 7) == 0)

@@ -11,7 +11,7 @@ static void ow_truth_first(struct ow *w, unsigned node, const struct order_entry
         ow_wrong(w, "entry %llu is delivered, nobody delivered %llu",
                  (unsigned long long)entry->seq, (unsigned long long)w->truth_last + 1);
     w->truth_last = entry->seq;
-    w->progress_ms = w->now_ms;
+    w->progress_ms = w->time.now_ms;
     w->truth[entry->seq] =
         (struct ow_truth){.known = true, .term = entry->term, .type = entry->type, .check = check};
     size_t copies = 0;
@@ -99,14 +99,15 @@ static void ow_truth_gives_up(const struct ow *w, unsigned i)
 {
     const struct ow_node *node = &w->nodes[i];
     int64_t patience_ms = 2 * w->config.leader_timeout_ms + 2 * w->config.heartbeat_ms;
-    if (node->disk.writes_n > 0 && w->now_ms - node->disk.writes[0].at_ms > patience_ms)
+    if (node->disk.writes_n > 0 && w->time.now_ms - node->disk.writes[0].at_ms > patience_ms)
         ow_wrong(w, "node %u leads with a disk that takes nothing", i + 1);
-    if (node->disk.code < 0 && w->now_ms - node->disk.full_ms > patience_ms)
+    if (node->disk.code < 0 && w->time.now_ms - node->disk.full_ms > patience_ms)
         ow_wrong(w, "node %u leads with a full disk", i + 1);
     unsigned heard = 1;
     for (unsigned peer = 0; peer < w->nodes_n; peer++)
-        heard += peer != i && w->now_ms - node->heard_ms[peer] <= patience_ms;
-    if (!w->members_change && 2 * heard <= w->voters_n && w->now_ms - node->leads_ms > patience_ms)
+        heard += peer != i && w->time.now_ms - node->heard_ms[peer] <= patience_ms;
+    if (!w->members_change && 2 * heard <= w->voters_n &&
+        w->time.now_ms - node->leads_ms > patience_ms)
         ow_wrong(w, "node %u leads and hears no majority", i + 1);
 }
 
@@ -120,7 +121,7 @@ void ow_truth_leads(struct ow *w, unsigned i)
     }
     order_view(node->order, &view);
     if (node->leads_ms == 0)
-        node->leads_ms = w->now_ms;
+        node->leads_ms = w->time.now_ms;
     ow_truth_one_leader(w, i, view.term);
     ow_truth_gives_up(w, i);
 }
@@ -246,7 +247,7 @@ void ow_truth_end(struct ow *w)
     if (ill != NULL)
         ow_truth_dump(w);
     if (ill != NULL)
-        ow_wrong(w, "%d ms after the trouble %s", (int)(w->now_ms - w->heal_ms), ill);
+        ow_wrong(w, "%d ms after the trouble %s", (int)(w->time.now_ms - w->heal_ms), ill);
     for (unsigned i = 0; i < w->clients_n; i++) {
         for (uint64_t number = 1; number <= w->clients[i].total; number++) {
             const struct ow_message *message = &w->clients[i].messages[number];

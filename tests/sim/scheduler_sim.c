@@ -12,7 +12,7 @@ static uint64_t run_world(uint64_t seed, unsigned bug, bool trace)
 {
     static struct world w;
     world_init(&w, seed, (enum world_bug)bug);
-    w.trace = trace;
+    w.time.trace = trace;
     world_run(&w);
     world_done(&w);
     return w.steps;

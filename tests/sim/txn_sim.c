@@ -13,7 +13,7 @@ static uint64_t txn_sim_world(uint64_t seed, unsigned bug, bool trace)
 {
     static struct txn_world w;
     txn_world_init(&w, seed, (enum txn_bug)bug);
-    w.trace = trace;
+    w.time.trace = trace;
     txn_world_run(&w);
     txn_world_done(&w);
     return w.steps;

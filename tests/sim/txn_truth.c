@@ -99,7 +99,7 @@ void txn_truth_visible(struct txn_world *w, struct txn_world_node *node,
         truth = txn_truth_find(w, &effect->txid);
         if (effect->yes && strstr(effect->text, "every participant agreed") != NULL &&
             strncmp(effect->text, "collecting", 10) == 0 &&
-            w->now_ms > truth->begun_ms + TXN_VOTE_MS * 1000 / TXN_WORLD_SLOWEST + 1)
+            w->time.now_ms > truth->begun_ms + TXN_VOTE_MS * 1000 / TXN_WORLD_SLOWEST + 1)
             txn_world_wrong(w, "%s counts votes that came too late", txn_world_name(&effect->txid));
         break;
     case TXN_EFFECT_RESOLVED:

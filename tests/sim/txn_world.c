@@ -8,55 +8,12 @@
 
 #include "base/error.h"
 
-static bool txn_world_before(const void *a, const void *b)
-{
-    const struct txn_world_event *left = a;
-    const struct txn_world_event *right = b;
-    return left->at_ms != right->at_ms ? left->at_ms < right->at_ms : left->order < right->order;
-}
-
 struct txn_world_event *txn_world_at(struct txn_world *w, int64_t ms, txn_world_fn fire)
 {
     struct txn_world_event *event = mem_zalloc(sizeof *event);
-    event->at_ms = w->now_ms + ms;
-    event->order = w->orders++;
     event->fire = fire;
-    heap_insert(&w->queue, event);
+    sim_time_add(&w->time, &event->due, ms);
     return event;
-}
-
-int64_t txn_world_ms(struct txn_world *w, int64_t from, int64_t to)
-{
-    return (int64_t)prng_between(&w->prng, (uint64_t)from, (uint64_t)to);
-}
-
-bool txn_world_chance(struct txn_world *w, unsigned percent)
-{
-    return prng_below(&w->prng, 100) < percent;
-}
-
-void txn_world_trace(const struct txn_world *w, const char *fmt, ...)
-{
-    if (!w->trace)
-        return;
-    printf("%8lld  ", (long long)w->now_ms);
-    va_list args;
-    va_start(args, fmt);
-    vprintf(fmt, args);
-    va_end(args);
-    printf("\n");
-}
-
-void txn_world_wrong(const struct txn_world *w, const char *fmt, ...)
-{
-    fflush(stdout);
-    fprintf(stderr, "seed %llu, at %lld ms: ", (unsigned long long)w->seed, (long long)w->now_ms);
-    va_list args;
-    va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
-    va_end(args);
-    fprintf(stderr, "\n");
-    abort();
 }
 
 const char *txn_world_name(const struct uuid *txid)
@@ -91,7 +48,7 @@ static size_t txn_world_choose(struct txn_world *w, const struct txn_world_node 
 static void txn_world_begin(struct txn_world *w, struct txn_world_event *event)
 {
     (void)event;
-    struct txn_world_node *node = &w->nodes[prng_below(&w->prng, w->nodes_n)];
+    struct txn_world_node *node = &w->nodes[prng_below(&w->time.prng, w->nodes_n)];
     if (!node->up || w->txns_n == TXN_WORLD_TXNS_MAX)
         return;
     uint64_t participants[TXN_WORLD_NODES_MAX];
@@ -99,12 +56,12 @@ static void txn_world_begin(struct txn_world *w, struct txn_world_event *event)
     char names[TXN_WORLD_KEYS][3];
     struct txn_body body = {.coordinator = node->index + 1,
                             .group = w->group,
-                            .began_ms = w->now_ms,
+                            .began_ms = w->time.now_ms,
                             .participants = participants,
                             .writes = writes};
     body.txid.bytes[15] = (uint8_t)(w->txns_n + 1);
     body.participants_n = txn_world_choose(w, node, participants);
-    unsigned mask = (unsigned)prng_between(&w->prng, 1, 7);
+    unsigned mask = (unsigned)prng_between(&w->time.prng, 1, 7);
     if (txn_world_chance(w, 70))
         mask &= (unsigned)-(int)mask; /* one key */
     for (unsigned key = 0; key < TXN_WORLD_KEYS; key++) {
@@ -122,7 +79,7 @@ static void txn_world_begin(struct txn_world *w, struct txn_world_event *event)
     if (made == NULL)
         return;
     w->txns[w->txns_n++] =
-        (struct txn_world_txn){.txid = body.txid, .body = made, .begun_ms = w->now_ms};
+        (struct txn_world_txn){.txid = body.txid, .body = made, .begun_ms = w->time.now_ms};
     int err = txn_world_step(w, node, (struct txn_event){.type = TXN_EVENT_BEGIN, .body = made});
     txn_world_trace(w, "node %u begins %s with %zu participants: %s", node->index + 1,
                     txn_world_name(&body.txid), body.participants_n, err_name(err));
@@ -167,10 +124,10 @@ static void txn_world_contradict(struct txn_world *w, struct txn_world_node *nod
 static void txn_world_operate(struct txn_world *w, struct txn_world_event *event)
 {
     (void)event;
-    struct txn_world_node *node = &w->nodes[prng_below(&w->prng, w->nodes_n)];
+    struct txn_world_node *node = &w->nodes[prng_below(&w->time.prng, w->nodes_n)];
     if (!node->up || w->txns_n == 0)
         return;
-    struct txn_world_txn *truth = &w->txns[prng_below(&w->prng, w->txns_n)];
+    struct txn_world_txn *truth = &w->txns[prng_below(&w->time.prng, w->txns_n)];
     struct txn_doubt doubt;
     if (txn_doubt_at(node->txn, 0, &doubt))
         truth = txn_truth_find(w, &doubt.body->txid);
@@ -206,7 +163,7 @@ static void txn_world_restart(struct txn_world *w, struct txn_world_event *event
 static void txn_world_break(struct txn_world *w, struct txn_world_event *event)
 {
     (void)event;
-    struct txn_world_node *node = &w->nodes[prng_below(&w->prng, w->nodes_n)];
+    struct txn_world_node *node = &w->nodes[prng_below(&w->time.prng, w->nodes_n)];
     if (!node->up)
         return;
     txn_world_crash(w, node);
@@ -222,7 +179,7 @@ static void txn_world_cut(struct txn_world *w, struct txn_world_event *event)
     (void)event;
     bool whole = txn_world_chance(w, 40);
     bool one_way = txn_world_chance(w, 30);
-    unsigned side = (unsigned)prng_below(&w->prng, 1U << w->nodes_n);
+    unsigned side = (unsigned)prng_below(&w->time.prng, 1U << w->nodes_n);
     for (unsigned a = 0; a < w->nodes_n; a++) {
         for (unsigned b = 0; b < w->nodes_n; b++) {
             bool apart = ((side >> a) & 1) != ((side >> b) & 1);
@@ -250,7 +207,7 @@ static void txn_world_look(struct txn_world *w, struct txn_world_event *event)
                 txn_world_think(w, &w->nodes[a], b, alive);
         }
     }
-    if (w->now_ms < w->heal_ms + 2000)
+    if (w->time.now_ms < w->heal_ms + 2000)
         txn_world_at(w, 700, txn_world_look);
 }
 
@@ -279,37 +236,34 @@ static void txn_world_plan(struct txn_world *w, txn_world_fn fire, unsigned n)
 void txn_world_init(struct txn_world *w, uint64_t seed, enum txn_bug bug)
 {
     memset(w, 0, sizeof *w);
-    w->seed = seed;
     w->bug = bug;
-    prng_init(&w->prng, seed);
-    heap_init(&w->queue, txn_world_before, offsetof(struct txn_world_event, place));
+    sim_time_init(&w->time, seed, 0);
 }
 
 void txn_world_run(struct txn_world *w)
 {
-    w->nodes_n = 3 + 2 * (unsigned)prng_below(&w->prng, 3);
+    w->nodes_n = 3 + 2 * (unsigned)prng_below(&w->time.prng, 3);
     w->group = txn_world_chance(w, 40);
-    w->loss_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->prng, 40);
-    w->twice_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->prng, 30);
-    w->late_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->prng, 20);
-    w->now_ms = 1000;
+    w->loss_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->time.prng, 40);
+    w->twice_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->time.prng, 30);
+    w->late_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->time.prng, 20);
+    w->time.now_ms = 1000;
     w->heal_ms = txn_world_ms(w, 2000, 14000);
     for (unsigned i = 0; i < w->nodes_n; i++) {
         w->nodes[i].index = i;
         txn_world_start(w, &w->nodes[i]);
     }
     txn_world_look(w, NULL);
-    txn_world_plan(w, txn_world_begin, (unsigned)prng_between(&w->prng, 1, TXN_WORLD_TXNS_MAX));
-    txn_world_plan(w, txn_world_break, (unsigned)prng_below(&w->prng, 7));
+    txn_world_plan(w, txn_world_begin,
+                   (unsigned)prng_between(&w->time.prng, 1, TXN_WORLD_TXNS_MAX));
+    txn_world_plan(w, txn_world_break, (unsigned)prng_below(&w->time.prng, 7));
     txn_world_plan(w, txn_world_cut, txn_world_chance(w, 50) ? 0 : 3);
     txn_world_plan(w, txn_world_operate, txn_world_chance(w, 60) ? 0 : 4);
     txn_world_at(w, w->heal_ms, txn_world_heal);
-    w->heal_ms += w->now_ms;
+    w->heal_ms += w->time.now_ms;
     struct txn_world_event *event;
-    while ((event = heap_first(&w->queue)) != NULL &&
-           event->at_ms <= w->heal_ms + TXN_WORLD_HEAL_MS) {
-        heap_remove(&w->queue, event);
-        w->now_ms = event->at_ms;
+    while (sim_time_next_ms(&w->time) <= w->heal_ms + TXN_WORLD_HEAL_MS) {
+        event = sim_time_take(&w->time);
         event->fire(w, event);
         txn_world_event_free(event);
     }
@@ -319,11 +273,9 @@ void txn_world_run(struct txn_world *w)
 void txn_world_done(struct txn_world *w)
 {
     struct txn_world_event *event;
-    while ((event = heap_first(&w->queue)) != NULL) {
-        heap_remove(&w->queue, event);
+    while ((event = sim_time_take(&w->time)) != NULL)
         txn_world_event_free(event);
-    }
-    heap_done(&w->queue);
+    sim_time_done(&w->time);
     for (unsigned i = 0; i < w->nodes_n; i++)
         txn_world_node_done(&w->nodes[i]);
     for (unsigned i = 0; i < w->txns_n; i++)

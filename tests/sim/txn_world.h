@@ -19,9 +19,8 @@
 #include <stdint.h>
 
 #include "base/hash.h"
-#include "base/heap.h"
-#include "base/prng.h"
 #include "core/txn.h"
+#include "tests/sim/sim_time.h"
 
 /* X(symbol, what the world does wrong) */
 #define TXN_BUG_LIST(X)                                                                            \
@@ -74,9 +73,7 @@ typedef void (*txn_world_fn)(struct txn_world *w, struct txn_world_event *event)
 
 /* Something that will happen to a node. */
 struct txn_world_event {
-    int64_t at_ms;
-    uint64_t order;
-    size_t place;
+    struct sim_event due; /* the first member */
     txn_world_fn fire;
     unsigned node; /* index */
     uint64_t boot; /* of the node; 0: any */
@@ -125,17 +122,12 @@ struct txn_world_txn {
 };
 
 struct txn_world {
-    uint64_t seed;
+    struct sim_time time;
     enum txn_bug bug;
-    bool trace;
     bool group;
     bool healed;
-    struct prng prng;
-    int64_t now_ms;
     int64_t heal_ms;
-    uint64_t orders;
     uint64_t steps;
-    struct heap queue;
     unsigned nodes_n;
     unsigned loss_percent, twice_percent, late_percent;
     struct txn_world_node nodes[TXN_WORLD_NODES_MAX];
@@ -152,12 +144,10 @@ void txn_world_run(struct txn_world *w);
 void txn_world_done(struct txn_world *w);
 
 struct txn_world_event *txn_world_at(struct txn_world *w, int64_t ms, txn_world_fn fire);
-int64_t txn_world_ms(struct txn_world *w, int64_t from, int64_t to);
-bool txn_world_chance(struct txn_world *w, unsigned percent);
-void txn_world_trace(const struct txn_world *w, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-void txn_world_wrong(const struct txn_world *w, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
+#define txn_world_ms(w, from, to)    sim_time_between(&(w)->time, (from), (to))
+#define txn_world_chance(w, percent) sim_time_chance(&(w)->time, (percent))
+#define txn_world_trace(w, ...)      sim_time_trace(&(w)->time, __VA_ARGS__)
+#define txn_world_wrong(w, ...)      sim_time_wrong(&(w)->time, __VA_ARGS__)
 const char *txn_world_name(const struct uuid *txid); /* static storage */
 
 /* ---- txn_world_node.c ---- */

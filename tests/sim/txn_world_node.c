@@ -181,7 +181,7 @@ static void txn_world_sync(struct txn_world *w, struct txn_world_node *node)
 static void txn_world_tick(struct txn_world *w, struct txn_world_event *event)
 {
     struct txn_world_node *node = &w->nodes[event->node];
-    if (!node->up || node->boot != event->boot || node->tick_ms != event->at_ms)
+    if (!node->up || node->boot != event->boot || node->tick_ms != event->due.at_ms)
         return;
     node->tick_ms = 0;
     (void)txn_world_step(w, node, (struct txn_event){.type = TXN_EVENT_TICK});
@@ -189,7 +189,8 @@ static void txn_world_tick(struct txn_world *w, struct txn_world_event *event)
 
 static int64_t txn_world_clock(const struct txn_world *w, struct txn_world_node *node)
 {
-    int64_t now_ms = node->clock_ms + (w->now_ms - node->started_ms) * node->clock_permille / 1000;
+    int64_t now_ms =
+        node->clock_ms + (w->time.now_ms - node->started_ms) * node->clock_permille / 1000;
     node->last_ms = now_ms > node->last_ms ? now_ms : node->last_ms;
     return node->last_ms;
 }
@@ -197,7 +198,7 @@ static int64_t txn_world_clock(const struct txn_world *w, struct txn_world_node 
 int txn_world_step(struct txn_world *w, struct txn_world_node *node, struct txn_event event)
 {
     event.now_ms = txn_world_clock(w, node);
-    event.wall_ms = w->now_ms + node->wall_off_ms;
+    event.wall_ms = w->time.now_ms + node->wall_off_ms;
     w->steps++;
     int err = txn_step(node->txn, &event, &node->update);
     txn_check(node->txn);
@@ -218,10 +219,10 @@ int txn_world_step(struct txn_world *w, struct txn_world_node *node, struct txn_
     if (wait_ms > TXN_WORLD_HEAL_MS)
         wait_ms = TXN_WORLD_HEAL_MS; /* also when there is none */
     wait_ms = wait_ms * 1000 / node->clock_permille;
-    int64_t tick_ms = w->now_ms + (wait_ms > 0 ? wait_ms : 1);
+    int64_t tick_ms = w->time.now_ms + (wait_ms > 0 ? wait_ms : 1);
     if (node->tick_ms == 0 || tick_ms < node->tick_ms) {
         node->tick_ms = tick_ms;
-        struct txn_world_event *tick = txn_world_at(w, tick_ms - w->now_ms, txn_world_tick);
+        struct txn_world_event *tick = txn_world_at(w, tick_ms - w->time.now_ms, txn_world_tick);
         tick->node = node->index;
         tick->boot = node->boot;
     }
@@ -279,7 +280,7 @@ void txn_world_think(struct txn_world *w, struct txn_world_node *node, unsigned 
 
 static void txn_world_set_clock(struct txn_world *w, struct txn_world_node *node)
 {
-    node->started_ms = w->now_ms;
+    node->started_ms = w->time.now_ms;
     node->clock_ms = txn_world_ms(w, 0, 1000000);
     node->clock_permille = txn_world_ms(w, TXN_WORLD_SLOWEST, TXN_WORLD_FASTEST);
     node->last_ms = 0;
@@ -316,7 +317,7 @@ void txn_world_start(struct txn_world *w, struct txn_world_node *node)
 static void txn_world_lose(struct txn_world *w, struct txn_world_node *node)
 {
     /* a beginning of what was being written may have reached the disk */
-    size_t kept = txn_world_chance(w, 50) ? prng_below(&w->prng, node->pending_n + 1) : 0;
+    size_t kept = txn_world_chance(w, 50) ? prng_below(&w->time.prng, node->pending_n + 1) : 0;
     if (w->bug == TXN_BUG_LOST_SYNC)
         kept = 0;
     if (w->bug == TXN_BUG_TORN_MIDDLE && node->pending_n > 1) {

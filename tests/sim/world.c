@@ -11,33 +11,20 @@
 /* ---- events
  * -------------------------------------------------------------------------------------- */
 
-static bool world_event_before(const void *a, const void *b)
-{
-    const struct world_event *left = a;
-    const struct world_event *right = b;
-    return left->at_ms != right->at_ms ? left->at_ms < right->at_ms : left->order < right->order;
-}
-
 struct world_event *world_at(struct world *w, int64_t ms, world_fire_fn fire)
 {
     struct world_event *event = mem_zalloc(sizeof *event);
-    event->at_ms = w->now_ms + ms;
-    event->order = w->orders++;
     event->fire = fire;
-    heap_insert(&w->queue, event);
+    sim_time_add(&w->time, &event->due, ms);
     return event;
 }
 
 struct world_event *world_copy(struct world *w, const struct world_event *event, int64_t ms)
 {
     struct world_event *copy = world_at(w, ms, event->fire);
-    int64_t at_ms = copy->at_ms;
-    uint64_t order = copy->order;
-    size_t place = copy->place;
+    struct sim_event due = copy->due;
     *copy = *event;
-    copy->at_ms = at_ms;
-    copy->order = order;
-    copy->place = place;
+    copy->due = due;
     copy->reports = NULL;
     if (event->reports_n > 0)
         copy->reports = mem_dup(event->reports, event->reports_n * sizeof *event->reports);
@@ -50,42 +37,8 @@ static void world_event_free(struct world_event *event)
     free(event);
 }
 
-int64_t world_ms(struct world *w, int64_t from, int64_t to)
-{
-    return (int64_t)prng_between(&w->prng, (uint64_t)from, (uint64_t)to);
-}
-
-bool world_chance(struct world *w, unsigned percent)
-{
-    return prng_below(&w->prng, 100) < percent;
-}
-
 /* ---- words
  * --------------------------------------------------------------------------------------- */
-
-void world_trace(const struct world *w, const char *fmt, ...)
-{
-    if (!w->trace)
-        return;
-    printf("%8lld  ", (long long)w->now_ms);
-    va_list args;
-    va_start(args, fmt);
-    vprintf(fmt, args);
-    va_end(args);
-    printf("\n");
-}
-
-void world_wrong(const struct world *w, const char *fmt, ...)
-{
-    fflush(stdout);
-    fprintf(stderr, "at %lld ms: ", (long long)w->now_ms);
-    va_list args;
-    va_start(args, fmt);
-    vfprintf(stderr, fmt, args);
-    va_end(args);
-    fprintf(stderr, "\n");
-    abort();
-}
 
 const char *world_key(const struct task_key *key)
 {
@@ -141,7 +94,7 @@ static void world_trouble_worker(struct world *w, struct world_worker *worker)
 {
     int64_t ms = world_chance(w, 50) ? world_ms(w, 50, 2000) : world_ms(w, 2000, 9000);
     struct world_event *later;
-    switch (prng_below(&w->prng, 4)) {
+    switch (prng_below(&w->time.prng, 4)) {
     case 0:
         if (!worker->up)
             break;
@@ -173,15 +126,15 @@ static void world_trouble(struct world *w, struct world_event *event)
     (void)event;
     if (w->healed)
         return;
-    unsigned dice = (unsigned)prng_below(&w->prng, 10);
+    unsigned dice = (unsigned)prng_below(&w->time.prng, 10);
     if (dice < 2 && w->leader.alive) {
         world_leader_crash(w);
     } else if (dice == 2 && w->agents_n > 0) {
-        struct world_agent *agent = &w->agents[prng_below(&w->prng, w->agents_n)];
+        struct world_agent *agent = &w->agents[prng_below(&w->time.prng, w->agents_n)];
         world_agent_crash(w, agent);
         world_at(w, world_ms(w, 100, 12000), world_agent_restart)->node = agent->id;
     } else if (w->workers_n > 0) {
-        world_trouble_worker(w, &w->workers[prng_below(&w->prng, w->workers_n)]);
+        world_trouble_worker(w, &w->workers[prng_below(&w->time.prng, w->workers_n)]);
     }
     world_at(w, world_ms(w, 50, 4000), world_trouble);
 }
@@ -191,7 +144,7 @@ static void world_heal(struct world *w, struct world_event *event)
     (void)event;
     world_trace(w, "the trouble is over");
     w->healed = true;
-    w->heal_ms = w->now_ms;
+    w->heal_ms = w->time.now_ms;
     for (unsigned i = 0; i < w->workers_n; i++) {
         struct world_worker *worker = &w->workers[i];
         world_worker_resume(w, worker);
@@ -226,9 +179,8 @@ static const unsigned world_forgets[WORLD_BUG_N] = {
 
 void world_init(struct world *w, uint64_t seed, enum world_bug bug)
 {
-    *w = (struct world){.seed = seed, .bug = bug, .now_ms = 1};
-    prng_init(&w->prng, seed);
-    heap_init(&w->queue, world_event_before, offsetof(struct world_event, place));
+    *w = (struct world){.bug = bug};
+    sim_time_init(&w->time, seed, 1);
     sched_rows_init(&w->rows);
     w->rows.forget = world_forgets[bug];
     STAILQ_INIT(&w->leader.turns);
@@ -238,14 +190,14 @@ void world_init(struct world *w, uint64_t seed, enum world_bug bug)
     w->config.short_ms = world_chance(w, 30) ? 0 : world_ms(w, 10, 1000);
     w->config.tiny_ms = world_ms(w, 0, w->config.short_ms);
     w->config.hold_ms = world_ms(w, 50, 1000);
-    w->workers_n = (unsigned)prng_below(&w->prng, WORLD_WORKERS_MAX + 1);
-    w->agents_n = (unsigned)prng_below(&w->prng, WORLD_AGENTS_MAX + 1);
+    w->workers_n = (unsigned)prng_below(&w->time.prng, WORLD_WORKERS_MAX + 1);
+    w->agents_n = (unsigned)prng_below(&w->time.prng, WORLD_AGENTS_MAX + 1);
     if (w->workers_n + w->agents_n == 0)
         w->workers_n = 1;
     world_at(w, 0, world_elect);
     for (unsigned i = 0; i < w->workers_n; i++) {
         w->workers[i].id = i + 1;
-        w->workers[i].slots = 1 + (uint32_t)prng_below(&w->prng, 3);
+        w->workers[i].slots = 1 + (uint32_t)prng_below(&w->time.prng, 3);
         world_worker_start(w, &w->workers[i]);
         world_at(w, world_ms(w, 1, 1000), world_worker_beat)->node = w->workers[i].id;
     }
@@ -262,13 +214,11 @@ void world_init(struct world *w, uint64_t seed, enum world_bug bug)
 void world_run(struct world *w)
 {
     while (!world_client_is_done(w)) {
-        struct world_event *event = heap_first(&w->queue);
+        struct world_event *event = sim_time_take(&w->time);
         assert(event != NULL);
-        heap_remove(&w->queue, event);
-        w->now_ms = event->at_ms;
         event->fire(w, event);
         world_event_free(event);
-        if (w->healed && w->now_ms > w->heal_ms + WORLD_HEAL_MS)
+        if (w->healed && w->time.now_ms > w->heal_ms + WORLD_HEAL_MS)
             world_truth_end(w);
     }
     world_truth_end(w);
@@ -276,11 +226,9 @@ void world_run(struct world *w)
 
 void world_done(struct world *w)
 {
-    for (struct world_event *event; (event = heap_first(&w->queue)) != NULL;) {
-        heap_remove(&w->queue, event);
+    for (struct world_event *event; (event = sim_time_take(&w->time)) != NULL;)
         world_event_free(event);
-    }
-    heap_done(&w->queue);
+    sim_time_done(&w->time);
     world_leader_free(w);
     sched_update_done(&w->leader.update);
     for (unsigned i = 0; i < w->jobs_n; i++)

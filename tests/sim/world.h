@@ -12,9 +12,8 @@
 
 #include <sys/queue.h>
 
-#include "base/heap.h"
-#include "base/prng.h"
 #include "core/detector.h"
+#include "tests/sim/sim_time.h"
 #include "tests/sim/sched_rows.h"
 
 /* X(symbol, what the world does wrong) */
@@ -62,9 +61,7 @@ typedef void (*world_fire_fn)(struct world *w, struct world_event *event);
 
 /* Something that will happen. Who made it says what the numbers mean. */
 struct world_event {
-    int64_t at_ms;
-    uint64_t order;
-    size_t place;
+    struct sim_event due; /* the first member */
     world_fire_fn fire;
     uint64_t node;
     uint64_t link;
@@ -193,14 +190,9 @@ struct world_job {
 };
 
 struct world {
-    uint64_t seed;
+    struct sim_time time;
     enum world_bug bug;
-    bool trace;
-    struct prng prng;
-    int64_t now_ms;
-    uint64_t orders;
     uint64_t steps;
-    struct heap queue;
     bool healed;
     int64_t heal_ms;
     struct sched_config config;
@@ -228,12 +220,10 @@ void world_run(struct world *w);
 
 struct world_event *world_at(struct world *w, int64_t ms, world_fire_fn fire); /* from now */
 struct world_event *world_copy(struct world *w, const struct world_event *event, int64_t ms);
-int64_t world_ms(struct world *w, int64_t from, int64_t to); /* any in between */
-bool world_chance(struct world *w, unsigned percent);
-void world_trace(const struct world *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* Says what is wrong, with the seed, and aborts. */
-void world_wrong(const struct world *w, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3), noreturn));
+#define world_ms(w, from, to)    sim_time_between(&(w)->time, (from), (to))
+#define world_chance(w, percent) sim_time_chance(&(w)->time, (percent))
+#define world_trace(w, ...)      sim_time_trace(&(w)->time, __VA_ARGS__)
+#define world_wrong(w, ...)      sim_time_wrong(&(w)->time, __VA_ARGS__)
 const char *world_key(const struct task_key *key);                 /* static storage */
 struct world_worker *world_worker(struct world *w, uint64_t node); /* NULL: an agent */
 struct world_agent *world_agent(struct world *w, uint64_t node);

@@ -16,25 +16,25 @@ static void world_client_plan(struct world *w, unsigned at)
     struct world_job *job = &w->jobs[at];
     job->id.bytes[0] = (uint8_t)(0xa0 + at);
     job->id.bytes[15] = (uint8_t)(at + 1);
-    int err = rangeset_parse(&job->elements, arrays[prng_below(&w->prng, 5)], 100, 100);
+    int err = rangeset_parse(&job->elements, arrays[prng_below(&w->time.prng, 5)], 100, 100);
     assert(err == 0);
     (void)err;
     snprintf(job->key, sizeof job->key, "key %u", at);
     job->spec = (struct sched_job_spec){
         .elements = &job->elements,
         .array = true,
-        .array_limit = world_chance(w, 30) ? 1 + (uint32_t)prng_below(&w->prng, 3) : 0,
-        .cpus = world_chance(w, 30) ? (uint32_t)prng_below(&w->prng, 5) : 1,
-        .retries = (uint32_t)prng_below(&w->prng, 4),
-        .priority = (int32_t)prng_below(&w->prng, 3),
-        .selector = selectors[prng_below(&w->prng, 6)],
+        .array_limit = world_chance(w, 30) ? 1 + (uint32_t)prng_below(&w->time.prng, 3) : 0,
+        .cpus = world_chance(w, 30) ? (uint32_t)prng_below(&w->time.prng, 5) : 1,
+        .retries = (uint32_t)prng_below(&w->time.prng, 4),
+        .priority = (int32_t)prng_below(&w->time.prng, 3),
+        .selector = selectors[prng_below(&w->time.prng, 6)],
         .idempotency_key = world_chance(w, 50) ? job->key : NULL,
         .after = job->after,
-        .after_n = at > 0 && world_chance(w, 40) ? 1 + prng_below(&w->prng, 2) : 0,
+        .after_n = at > 0 && world_chance(w, 40) ? 1 + prng_below(&w->time.prng, 2) : 0,
     };
     for (size_t i = 0; i < job->spec.after_n; i++)
-        job->after[i].kind = (Wire__DependencyKind)prng_below(&w->prng, 3);
-    job->fail_percent = world_chance(w, 50) ? 0 : (uint32_t)prng_below(&w->prng, 60);
+        job->after[i].kind = (Wire__DependencyKind)prng_below(&w->time.prng, 3);
+    job->fail_percent = world_chance(w, 50) ? 0 : (uint32_t)prng_below(&w->time.prng, 60);
     job->run_ms_max = world_chance(w, 50) ? 20 : 3000;
     job->endless = w->agents_n == 0 && world_chance(w, 10);
     if (job->endless)
@@ -43,7 +43,7 @@ static void world_client_plan(struct world *w, unsigned at)
 
 void world_client_init(struct world *w)
 {
-    w->jobs_n = 1 + (unsigned)prng_below(&w->prng, WORLD_JOBS_MAX);
+    w->jobs_n = 1 + (unsigned)prng_below(&w->time.prng, WORLD_JOBS_MAX);
     for (unsigned i = 0; i < w->jobs_n; i++)
         world_client_plan(w, i);
     world_at(w, world_ms(w, 1, 500), world_client_act);
@@ -163,7 +163,8 @@ static void world_client_retry(struct world *w, const struct world_job *job)
     if (world_leader_step(w, event) != ERR_NOT_FOUND || !world_leader_is_settled(w))
         return;
     world_trace(w, "job %u is to be retried from its rows", (unsigned)(job - w->jobs) + 1);
-    int err = sched_rows_load(&w->rows, &job->id, w->leader.sched, &w->leader.update, w->now_ms);
+    int err =
+        sched_rows_load(&w->rows, &job->id, w->leader.sched, &w->leader.update, w->time.now_ms);
     if (err == 0)
         err = world_leader_step(w, event);
     if (err < 0)
@@ -176,7 +177,7 @@ static void world_client_drain(struct world *w, uint64_t node, bool draining)
         return;
     w->draining[node] = draining;
     world_trace(w, "node %u: draining %d", (unsigned)node, draining);
-    int64_t deadline_ms = world_chance(w, 50) ? w->now_ms + world_ms(w, 1, 2000) : 0;
+    int64_t deadline_ms = world_chance(w, 50) ? w->time.now_ms + world_ms(w, 1, 2000) : 0;
     world_leader_step(w, (struct sched_event){.type = SCHED_EVENT_NODE_DRAIN,
                                               .node = node,
                                               .draining = draining,
@@ -189,8 +190,8 @@ void world_client_act(struct world *w, struct world_event *event)
     if (w->healed)
         return;
     world_at(w, world_ms(w, 20, 1500), world_client_act);
-    struct world_job *job = &w->jobs[prng_below(&w->prng, w->jobs_n)];
-    uint64_t node = 1 + prng_below(&w->prng, WORLD_NODES_MAX);
+    struct world_job *job = &w->jobs[prng_below(&w->time.prng, w->jobs_n)];
+    uint64_t node = 1 + prng_below(&w->time.prng, WORLD_NODES_MAX);
     if (!w->leader.alive)
         return;
     if (!job->acked)

@@ -95,10 +95,11 @@ static void world_leader_end_turn(struct world *w)
     leader->update = (struct sched_update){.turn = turn->update.turn + 1};
     leader->open = world_turn_new();
     STAILQ_INSERT_TAIL(&leader->turns, turn, of_leader);
-    int64_t commit_ms = w->now_ms + world_ms(w, 0, world_chance(w, 5) ? 500 : 10);
+    int64_t commit_ms = w->time.now_ms + world_ms(w, 0, world_chance(w, 5) ? 500 : 10);
     if (commit_ms > leader->commit_ms)
         leader->commit_ms = commit_ms;
-    struct world_event *event = world_at(w, leader->commit_ms - w->now_ms, world_leader_commit);
+    struct world_event *event =
+        world_at(w, leader->commit_ms - w->time.now_ms, world_leader_commit);
     event->epoch = leader->epoch;
     if (w->bug == WORLD_BUG_EARLY_SENDS)
         world_turn_dispatch(w, turn);
@@ -157,12 +158,12 @@ static void world_leader_plan_tick(struct world *w)
     int64_t due_ms = leader->update.next_deadline_ms;
     if (leader->seen.next_deadline_ms < due_ms)
         due_ms = leader->seen.next_deadline_ms;
-    if (due_ms < w->now_ms)
-        due_ms = w->now_ms;
-    if (leader->tick_ms >= w->now_ms && leader->tick_ms <= due_ms)
+    if (due_ms < w->time.now_ms)
+        due_ms = w->time.now_ms;
+    if (leader->tick_ms >= w->time.now_ms && leader->tick_ms <= due_ms)
         return;
     leader->tick_ms = due_ms;
-    world_at(w, due_ms - w->now_ms, world_leader_tick)->epoch = leader->epoch;
+    world_at(w, due_ms - w->time.now_ms, world_leader_tick)->epoch = leader->epoch;
 }
 
 int world_leader_step(struct world *w, struct sched_event event)
@@ -171,8 +172,8 @@ int world_leader_step(struct world *w, struct sched_event event)
     if (!leader->alive)
         return ERR_NO_LEADER;
     size_t sends_before = leader->update.sends_n;
-    event.now_ms = w->now_ms;
-    event.wall_ms = w->now_ms;
+    event.now_ms = w->time.now_ms;
+    event.wall_ms = w->time.now_ms;
     int err = sched_step(leader->sched, &event, &leader->update);
     w->steps++;
     sched_check(leader->sched);
@@ -207,7 +208,7 @@ static void world_leader_detect(struct world *w, enum detector_event_type type, 
     bool agent = world_agent(w, node) != NULL;
     const struct detector_event event = {
         .type = type,
-        .now_ms = w->now_ms,
+        .now_ms = w->time.now_ms,
         .node = node,
         .interval_ms = agent ? 2000 : 1000,
         .offline_ms = agent ? 8000 : 5000,
@@ -318,7 +319,7 @@ void world_leader_beat(struct world *w, struct world_event *event)
     if (!world_leader_hears(w, event))
         return;
     world_leader_heard(w, event->node);
-    uint32_t load_milli = (uint32_t)prng_below(&w->prng, 4000);
+    uint32_t load_milli = (uint32_t)prng_below(&w->time.prng, 4000);
     world_leader_step(w, (struct sched_event){
                              .type = SCHED_EVENT_NODE_VITALS,
                              .node = event->node,
@@ -356,7 +357,7 @@ void world_leader_crash(struct world *w)
     unsigned durable = 0;
     STAILQ_FOREACH (turn, &leader->turns, of_leader)
         durable++;
-    durable = (unsigned)prng_below(&w->prng, durable + 1);
+    durable = (unsigned)prng_below(&w->time.prng, durable + 1);
     world_trace(w, "the leader falls, %u more turns are durable", durable);
     for (turn = STAILQ_FIRST(&leader->turns); durable > 0; durable--) {
         if (w->bug == WORLD_BUG_TORN_BATCH && durable == 1)
@@ -389,10 +390,11 @@ static void world_leader_tell_nodes(struct world *w, struct sched *sched,
             .labels = labels + (id + 1) % 2,
             .labels_n = 1,
         };
-        struct sched_event event = {.type = SCHED_EVENT_NODE_PUT, .now_ms = w->now_ms, .put = &put};
+        struct sched_event event = {
+            .type = SCHED_EVENT_NODE_PUT, .now_ms = w->time.now_ms, .put = &put};
         sched_step(sched, &event, update);
         event = (struct sched_event){.type = SCHED_EVENT_NODE_DRAIN,
-                                     .now_ms = w->now_ms,
+                                     .now_ms = w->time.now_ms,
                                      .node = id,
                                      .draining = w->draining[id]};
         sched_step(sched, &event, update);
@@ -403,7 +405,7 @@ struct sched *world_leader_rebuild(struct world *w, struct sched_update *update)
 {
     struct sched *sched = sched_new(&w->config);
     world_leader_tell_nodes(w, sched, update);
-    int err = sched_rows_restore(&w->rows, sched, update, w->now_ms);
+    int err = sched_rows_restore(&w->rows, sched, update, w->time.now_ms);
     if (err < 0)
         world_wrong(w, "the rows are refused: %s", err_text(err));
     return sched;
@@ -418,7 +420,7 @@ void world_elect(struct world *w, struct world_event *event)
     leader->epoch++;
     world_trace(w, "leader %u", (unsigned)leader->epoch);
     leader->ending = false;
-    leader->commit_ms = w->now_ms;
+    leader->commit_ms = w->time.now_ms;
     leader->tick_ms = 0;
     leader->open = world_turn_new();
     leader->detector = detector_new();

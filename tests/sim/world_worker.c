@@ -20,10 +20,10 @@ static bool world_phase_is_ended(Wire__TaskPhase phase)
 static struct world_event *world_worker_say(struct world *w, struct world_worker *worker,
                                             world_fire_fn fire)
 {
-    int64_t at_ms = w->now_ms + world_ms(w, 0, world_chance(w, 10) ? 300 : 5);
+    int64_t at_ms = w->time.now_ms + world_ms(w, 0, world_chance(w, 10) ? 300 : 5);
     if (at_ms > worker->up_ms)
         worker->up_ms = at_ms;
-    struct world_event *event = world_at(w, worker->up_ms - w->now_ms, fire);
+    struct world_event *event = world_at(w, worker->up_ms - w->time.now_ms, fire);
     event->node = worker->id;
     event->link = worker->link;
     event->epoch = worker->epoch;
@@ -96,7 +96,7 @@ static void world_worker_connect(struct world *w, struct world_event *event)
     }
     worker->link = ++w->links;
     worker->epoch = w->leader.epoch;
-    worker->up_ms = w->now_ms;
+    worker->up_ms = w->time.now_ms;
     world_trace(w, "worker %u has link %u", (unsigned)worker->id, (unsigned)worker->link);
     world_worker_say(w, worker, world_worker_arrive_connect);
     world_worker_say_all(w, worker);
@@ -142,7 +142,7 @@ void world_task_plan(struct world *w, const struct task_key *key, struct world_t
     *task = (struct world_task){
         .key = *key,
         .phase = WIRE__TASK_PHASE__TASK_PHASE_QUEUED,
-        .since_ms = w->now_ms,
+        .since_ms = w->time.now_ms,
         .run_ms = world_ms(w, 0, job->run_ms_max),
         .fails = world_chance(w, job->fail_percent),
         .cpus = job->spec.cpus > 0 ? job->spec.cpus : 1,
@@ -223,7 +223,7 @@ static void world_worker_run(struct world *w, struct world_worker *worker)
             end->key = task->key;
             if (world_chance(w, 60))
                 world_worker_report(w, worker, task);
-        } else if (w->now_ms - task->since_ms > WORLD_RETURN_MS) {
+        } else if (w->time.now_ms - task->since_ms > WORLD_RETURN_MS) {
             world_worker_end(w, worker, task, WIRE__TASK_PHASE__TASK_PHASE_RETURNED, TASK_CODE_OK);
         }
     }
@@ -306,10 +306,10 @@ static void world_worker_receive(struct world *w, struct world_event *event)
 struct world_event *world_worker_tell(struct world *w, uint64_t node, uint64_t link)
 {
     struct world_worker *worker = world_worker(w, node);
-    int64_t at_ms = w->now_ms + world_ms(w, 0, world_chance(w, 10) ? 300 : 5);
+    int64_t at_ms = w->time.now_ms + world_ms(w, 0, world_chance(w, 10) ? 300 : 5);
     if (at_ms > worker->down_ms)
         worker->down_ms = at_ms;
-    struct world_event *event = world_at(w, worker->down_ms - w->now_ms, world_worker_receive);
+    struct world_event *event = world_at(w, worker->down_ms - w->time.now_ms, world_worker_receive);
     event->node = node;
     event->link = link;
     return event;
