@@ -5,6 +5,7 @@
 
 observe_options=()
 observe_collector() {
+    rm -f "$work/otlp.port"
     "$TOP_BUILDDIR/tests/lib/otlp_collector" /dev/null "$work/otlp.port" &
     collector_pid=$!
     pids+=("$collector_pid")
@@ -61,14 +62,19 @@ observe_figures() { # MEASURE WHAT
 }
 
 section_observe() {
-    local i off
-    local -A dispatch_of chat_of
-    [ -x "$TOP_BUILDDIR/tests/lib/otlp_collector" ] || return 0
     observe_bench >"$work/observe"
     figure observe 'one count; one observation' "$(jq -r '"\(.count_ns); \(.observe_ns)"' "$work/observe")" 'ns'
     figure observe 'a count that is found by its labels' "$(jq -r .find_ns "$work/observe")" 'ns'
     figure observe 'a trace that is not recorded' "$(jq -r .unrecorded_ns "$work/observe")" 'ns'
     figure observe 'a span, with its line for the collector' "$(jq -r .span_ns "$work/observe")" 'ns'
+    section_observe_dispatch
+    section_observe_order
+}
+
+section_observe_dispatch() {
+    local i off
+    local -A dispatch_of
+    [ -x "$TOP_BUILDDIR/tests/lib/otlp_collector" ] || return 0
     observe_collector
     start_cluster observe.off 1 -o worker.slots=2 -o events.enabled=false
     off=$cluster_pid dispatch_of[off]=$endpoint
@@ -76,18 +82,23 @@ section_observe() {
     dispatch_of[on]=$endpoint watched=("${sockets[@]}")
     for ((i = 0; i < 4 * runs; i++)); do observe_round "$i" observe_dispatch; done
     api_load -c 1 "$endpoint" /metrics >"$work/scrape"
-    kill "$off"
+    kill "$off" "$collector_pid"
     stop_cluster
     observe_figures observe_dispatch '1,000 no-op elements'
     figure observe 'GET /metrics, median' "$(ratio "$(jq -r .p50_us "$work/scrape")" 1000)" 'ms'
+}
 
+section_observe_order() {
+    local i off
+    local -A chat_of
+    [ -x "$TOP_BUILDDIR/tests/lib/otlp_collector" ] || return 0
+    observe_collector
     start_chat observe.chat.off -o events.enabled=false
     off=$cluster_pid chat_of[off]=$chat
     start_chat observe.chat.on "${observe_options[@]}"
     chat_of[on]=$chat watched=("${sockets[@]}")
     for ((i = 0; i < 3 * runs; i++)); do SECONDS_EACH=2 observe_round "$i" observe_order; done
-    kill "$off"
+    kill "$off" "$collector_pid"
     stop_cluster
     observe_figures observe_order 'ordered messages, 64 clients'
-    kill "$collector_pid"
 }
