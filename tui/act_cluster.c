@@ -60,23 +60,23 @@ static void act_on_rows(struct app *app, enum feed_verb verb, const char *text, 
 
 void act_node_logs(struct app *app, const char *argument)
 {
-    const void **rows;
+    const void **rows = NULL;
     struct nodeset set;
     (void)argument;
     struct list *list = place_list(app_place(app));
     size_t n = list != NULL ? list_targets(list, &rows) : 0;
-    if (n == 0)
-        return;
     nodeset_init(&set);
     for (size_t i = 0; i < n; i++) {
         if (str_is_name(model_row_key(rows[i]), NODESET_NAME_MAX))
             nodeset_add(&set, model_row_key(rows[i]));
     }
-    char *folded = nodeset_fold(&set);
-    struct place *place = app_enter(app, &view_logs, "", folded);
-    (void)log_view_set_sources(&place->log, folded, NULL);
+    if (set.n > 0) {
+        char *folded = nodeset_fold(&set);
+        struct place *place = app_enter(app, &view_logs, "", folded);
+        (void)log_view_set_sources(&place->log, folded, NULL);
+        free(folded);
+    }
     nodeset_done(&set);
-    free(folded);
     free(rows);
 }
 

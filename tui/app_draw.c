@@ -101,7 +101,9 @@ static bool app_alert(const struct app *app, char *text, size_t size)
     enum model_mode mode = model_mode(app->model);
     (void)format_clock(model_at_ms(app->model), clock);
     (void)view_age(model_at_ms(app->model), model_live_ms(app->model), ago, sizeof ago);
-    if (mode == MODEL_MODE_FROZEN)
+    if (app->link.is_seeking)
+        (void)snprintf(text, size, " asking the cluster for that moment ");
+    else if (mode == MODEL_MODE_FROZEN)
         (void)snprintf(text, size, " FROZEN at %s, %s behind; Z goes on ", clock, ago);
     else if (mode == MODEL_MODE_PAST)
         (void)snprintf(text, size, " THE PAST: %s, %s ago; End is now ", clock, ago);

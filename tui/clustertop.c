@@ -108,12 +108,18 @@ static void clustertop_take_link(struct clustertop *top)
     link->is_connected = state == FEED_LIVE || state == FEED_REPLAY;
     link->was_connected = state == FEED_LOST;
     (void)snprintf(link->endpoint, sizeof link->endpoint, "%s", feed_endpoint(top->feed));
-    (void)snprintf(link->trouble, sizeof link->trouble, "%s", feed_text(top->feed));
+    const char *text = feed_text(top->feed);
+    const char *hint = feed_hint(top->feed);
+    (void)snprintf(link->trouble, sizeof link->trouble, "%s%s%s", text,
+                   text[0] != '\0' && hint[0] != '\0' ? "; " : "", hint);
     link->is_seeking = feed_is_seeking(top->feed);
     if (top->feed_generation != feed_generation(top->feed)) {
         top->feed_generation = feed_generation(top->feed);
         top->app.is_dirty = true;
         top->wants_now = top->wants_now || was_connected != link->is_connected;
+        /* connected, and yet something to say: a moment that can't be shown */
+        if (link->is_connected && link->trouble[0] != '\0')
+            app_notice(&top->app, true, "%s", link->trouble);
     }
 }
 

@@ -498,6 +498,11 @@ static void one_log_of_the_marked_nodes(void **state)
     assert_hides(w, "from the second");
     keys(w, ":from n[\n");
     assert_shows(w, "from the tenth");
+    /* nobody is selected, or a node whose name is none */
+    keys(w, "2/nosuchnode\nl");
+    assert_ptr_equal(app_place(&w->app)->view, &view_nodes);
+    keys(w, "/evil\nUl");
+    assert_ptr_equal(app_place(&w->app)->view, &view_nodes);
 }
 
 static void commands_complete_and_explain_themselves(void **state)
