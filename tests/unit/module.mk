@@ -173,6 +173,10 @@ unit_tests += tests/unit/executor_file_test
 tests_unit_executor_file_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/executor_test
 tests_unit_executor_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/sql_remote_test
+tests_unit_sql_remote_test_SOURCES = tests/unit/sql_remote_test.c tests/lib/fake_api.c tests/lib/fake_api.h
+tests_unit_sql_remote_test_SOURCES += tests/lib/s3_server.c tests/lib/s3_server.h
+tests_unit_sql_remote_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/sql_worker_test
 tests_unit_sql_worker_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 endif
