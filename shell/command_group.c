@@ -44,6 +44,15 @@ const struct command_group command_groups[] = {
      "algorithm, in "
      "which the highest priority that is alive and linked to a majority leads.",
      "clustersh(1) clustersh-chat(1) clustersh-raft(1)"},
+    {"events", "show what happened in a cluster, and what happens",
+     "Every node tells what it sees: heartbeats that are missing, elections, jobs and attempts, "
+     "statements, rollouts, what people do, records of its log. The node that leads collects it, "
+     "and every node answers. Events are kept for events.keep, also when the nodes that told them "
+     "are no more.",
+     "clustersh(1) clustersh-node(1) clustersh-report(1) clusterd.yaml(5)"},
+    {"report", "write all that is known of a cluster to a file",
+     "For whoever looks into a problem without being able to reach the cluster, or later.",
+     "clustersh(1) clusterd(8) clustersh-events(1)"},
     {"chat", "talk on the ordered log of a cluster",
      "The chat is one log in one order on every node with the role chat: what one node shows as "
      "number "

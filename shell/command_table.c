@@ -24,6 +24,8 @@ const struct command *const command_table[] = {
     &cmd_raft_transfer,
     &cmd_raft_add,
     &cmd_raft_remove,
+    &cmd_events,
+    &cmd_report,
     &cmd_election_show,
     &cmd_chat,
     &cmd_chat_send,

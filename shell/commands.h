@@ -11,6 +11,8 @@ extern const struct command cmd_chat_members;
 extern const struct command cmd_chat_send;
 extern const struct command cmd_chat_tail;
 extern const struct command cmd_chat_transfer;
+extern const struct command cmd_events;
+extern const struct command cmd_report;
 extern const struct command cmd_election_show;
 extern const struct command cmd_exec;
 extern const struct command cmd_exit;

@@ -9,6 +9,7 @@ libshell_a_SOURCES += shell/chat_stream.c shell/chat_stream.h
 libshell_a_SOURCES += shell/chat_talk.c shell/chat_talk.h
 libshell_a_SOURCES += shell/cmd_chat.c
 libshell_a_SOURCES += shell/cmd_election.c
+libshell_a_SOURCES += shell/cmd_events.c
 libshell_a_SOURCES += shell/cmd_exec.c
 libshell_a_SOURCES += shell/cmd_file.c
 libshell_a_SOURCES += shell/cmd_help.c

@@ -82,6 +82,7 @@ libcore_a_SOURCES += src/core/sql_nest.c
 libcore_a_SOURCES += src/core/sql_places.c src/core/sql_places.h
 libcore_a_SOURCES += src/core/sql_plan.c src/core/sql_plan.h
 libcore_a_SOURCES += src/core/sql_plan_whole.c
+libcore_a_SOURCES += src/core/sql_range.c src/core/sql_range.h
 libcore_a_SOURCES += src/core/sql_refs.c
 libcore_a_SOURCES += src/core/sql_scope.c
 libcore_a_SOURCES += src/core/sql_shuffle.c src/core/sql_shuffle.h

@@ -252,6 +252,7 @@ static const struct http_route events_routes[] = {
      .flags = HTTP_ROUTE_STREAM,
      .handler = events_get_report},
     {.method = "GET", .path = "/api/settings", .handler = events_get_settings},
+    {.method = "GET", .path = "/api/events/rows", .handler = events_get_rows},
 };
 
 void events_api_add_routes(struct events *events)

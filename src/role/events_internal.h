@@ -198,7 +198,8 @@ struct events_query {
     struct nodeset nodes;
     uint64_t limit;
     uint64_t step_ms;
-    bool exact; /* ends before the first event behind `until_ms` */
+    uint64_t begin; /* only behind this position */
+    bool exact;     /* ends before the first event behind `until_ms` */
 };
 
 /* ERR_INVALID with the reason. After success events_query_done(). */
@@ -261,5 +262,9 @@ json_t *events_report_settings(const struct node *node);
 /* ---- events_api.c ---- */
 
 void events_api_add_routes(struct events *events);
+
+/* ---- events_rows.c ---- */
+
+void events_get_rows(struct http_request *req, void *arg);
 
 #endif

@@ -407,6 +407,8 @@ static void reader_begin(struct events_reader *reader)
         reader->after = event_ring_at(ring, 0)->position - 1;
         reader->off_disk = true;
     }
+    if (query->begin > reader->after)
+        reader->after = query->begin;
 }
 
 struct events_reader *events_reader_new(struct events *events, struct events_query *query,

@@ -49,6 +49,7 @@ librole_a_SOURCES += src/role/events_read.c
 librole_a_SOURCES += src/role/events_relay.c
 librole_a_SOURCES += src/role/events_report.c src/role/events_report.h
 librole_a_SOURCES += src/role/events_report_write.c
+librole_a_SOURCES += src/role/events_rows.c
 librole_a_SOURCES += src/role/events_send.c
 librole_a_SOURCES += src/role/events_vitals.c
 librole_a_SOURCES += src/role/exec_api.c

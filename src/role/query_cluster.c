@@ -9,7 +9,9 @@
 #include <strings.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/mem.h"
+#include "core/sql_range.h"
 #include "role/api_json.h"
 #include "role/leader_request.h"
 #include "role/query_internal.h"
@@ -31,6 +33,7 @@ struct query_cluster_table {
     const struct query_cluster_list *each; /* path: what follows the item */
     const struct sql_column *columns;
     size_t columns_n;
+    bool ranged; /* the list takes since and until, for the column "time" */
 };
 
 #define TEXT     "VARCHAR"
@@ -158,6 +161,40 @@ static const struct sql_column query_metrics_columns[] = {
     {"value", REAL, false},
 };
 
+static const struct sql_column query_events_columns[] = {
+    {"time", TIME, false},  {"id", TEXT, false},    {"kind", TEXT, false},
+    {"level", TEXT, false}, {"node", TEXT, false},  {"text", TEXT, false},
+    {"by", TEXT, false},    {"cause", TEXT, false}, {"table_name", TEXT, false},
+    {"key", TEXT, false},   {"row", TEXT, false},
+};
+
+static const struct sql_column query_log_columns[] = {
+    {"time", TIME, false}, {"node", TEXT, false}, {"level", TEXT, false},
+    {"role", TEXT, false}, {"job", TEXT, false},  {"task", TEXT, false},
+    {"peer", TEXT, false}, {"code", TEXT, false}, {"text", TEXT, false},
+};
+
+static const struct sql_column query_elections_columns[] = {
+    {"group", TEXT, false},        {"leader", TEXT, false},     {"term", INTEGER, false},
+    {"since", TIME, false},        {"state", TEXT, false},      {"reason", TEXT, false},
+    {"elections", INTEGER, false}, {"members", INTEGER, false},
+};
+
+static const struct sql_column query_rollouts_columns[] = {
+    {"id", TEXT, false},         {"kind", TEXT, false},         {"service", TEXT, false},
+    {"model", TEXT, false},      {"state", TEXT, false},        {"step", INTEGER, false},
+    {"steps_n", INTEGER, false}, {"steps", TEXT, false},        {"weight", INTEGER, false},
+    {"by", TEXT, false},         {"reason", TEXT, false},       {"text", TEXT, false},
+    {"txid", TEXT, false},       {"began_at", TIME, false},     {"since", TIME, false},
+    {"ended_at", TIME, false},   {"switch_us", INTEGER, false},
+};
+
+static const struct query_cluster_list query_list_events = {"/api/events/rows", "after", "position",
+                                                            1000};
+static const struct query_cluster_list query_list_log = {"/api/events/rows?kind=log.record",
+                                                         "after", "position", 1000};
+static const struct query_cluster_list query_list_elections = {"/api/elections", NULL, NULL, 0};
+static const struct query_cluster_list query_list_rollouts = {"/api/rollouts", NULL, NULL, 0};
 static const struct query_cluster_list query_list_nodes = {"/api/nodes", NULL, NULL, 0};
 static const struct query_cluster_list query_list_jobs = {"/api/jobs", "after", "seq", 500};
 static const struct query_cluster_list query_list_tasks = {"/tasks?attempts=all", "after", "index",
@@ -167,7 +204,8 @@ static const struct query_cluster_list query_list_metrics = {"/api/metrics?nodes
                                                              0};
 static const struct query_cluster_list query_list_history = {"/history", "before", "version", 2000};
 
-#define COLUMNS(list) (list), MEM_COUNT(list)
+#define COLUMNS(list) (list), MEM_COUNT(list), false
+#define RANGED(list)  (list), MEM_COUNT(list), true
 
 static const struct query_cluster_table query_cluster_tables[] = {
     {"nodes", &query_list_nodes, NULL, NULL, COLUMNS(query_nodes_columns)},
@@ -177,6 +215,10 @@ static const struct query_cluster_table query_cluster_tables[] = {
     {"commits", &query_list_tables, "name", &query_list_history, COLUMNS(query_commits_columns)},
     {"metrics", &query_list_metrics, NULL, NULL, COLUMNS(query_metrics_columns)},
     {"settings", NULL, NULL, NULL, COLUMNS(query_settings_columns)},
+    {"events", &query_list_events, NULL, NULL, RANGED(query_events_columns)},
+    {"log", &query_list_log, NULL, NULL, RANGED(query_log_columns)},
+    {"elections", &query_list_elections, NULL, NULL, COLUMNS(query_elections_columns)},
+    {"rollouts", &query_list_rollouts, NULL, NULL, COLUMNS(query_rollouts_columns)},
 };
 
 bool query_cluster_is(const char *schema)
@@ -195,7 +237,8 @@ const struct query_cluster_table *query_cluster_find(const char *name)
 const char *query_cluster_names(void)
 {
     return "cluster.nodes, cluster.jobs, cluster.tasks, cluster.tables, cluster.commits, "
-           "cluster.metrics and cluster.settings are there";
+           "cluster.metrics, cluster.settings, cluster.events, cluster.log, cluster.elections and "
+           "cluster.rollouts are there";
 }
 
 const struct sql_column *query_cluster_columns(const struct query_cluster_table *table, size_t *n)
@@ -222,10 +265,11 @@ struct query_cluster {
     size_t rows;
     struct query_cluster_item *items;
     size_t items_n, items_cap;
-    size_t item;     /* that is asked for */
-    bool in_items;   /* the list is done */
-    bool has_cursor; /* a page was read */
-    uint64_t cursor; /* of the last row */
+    size_t item;            /* that is asked for */
+    bool in_items;          /* the list is done */
+    bool has_cursor;        /* a page was read */
+    uint64_t cursor;        /* of the last row */
+    struct sql_range range; /* of time that the statement can see */
 };
 
 static void query_cluster_next(struct query_cluster *load);
@@ -287,7 +331,9 @@ static bool query_cluster_add(struct query_cluster *load, const json_t *object, 
         err = buf_append_byte(&load->lines, '\n');
     free(text);
     if (err < 0)
-        query_cluster_fail(load, ERR_TOO_LARGE, "the API lists it in pages",
+        query_cluster_fail(load, ERR_TOO_LARGE,
+                           load->table->ranged ? "WHERE time > now() - INTERVAL 1 HOUR reads less"
+                                               : "the API lists it in pages",
                            "more rows than a statement may read");
     return err == 0;
 }
@@ -389,6 +435,16 @@ static void query_cluster_encode(struct buf *path, const char *name)
     }
 }
 
+/* What the statement can see of it: the rest need not come. */
+static void query_cluster_put_range(const struct query_cluster *load, struct buf *path)
+{
+    char time[CLOCK_RFC3339_MAX];
+    if (load->range.since_ms > 0)
+        (void)buf_printf(path, "&since=%s", clock_format_rfc3339(load->range.since_ms, time));
+    if (load->range.until_ms < INT64_MAX)
+        (void)buf_printf(path, "&until=%s", clock_format_rfc3339(load->range.until_ms, time));
+}
+
 static void query_cluster_next(struct query_cluster *load)
 {
     const struct query_cluster_list *list = load->in_items ? load->table->each : load->table->list;
@@ -405,6 +461,8 @@ static void query_cluster_next(struct query_cluster *load)
         (void)buf_printf(&path, "%climit=%u", mark, list->limit);
     if (list->parameter != NULL && load->has_cursor)
         (void)buf_printf(&path, "&%s=%" PRIu64, list->parameter, load->cursor);
+    if (load->table->ranged)
+        query_cluster_put_range(load, &path);
     struct leader_request_spec spec = {
         .method = "GET", .path = buf_cstr(&path), .user = load->q->user};
     load->request = leader_request_start(load->q->role->node, &spec, query_cluster_on_page, load);
@@ -438,6 +496,8 @@ struct query_cluster *query_cluster_load(struct query *q, const struct query_clu
     load->at = at;
     load->fn = fn;
     buf_init(&load->lines, QUERY_CLUSTER_BYTES_MAX);
+    sql_range_of(q->tree, QUERY_CLUSTER_SCHEMA, table->name, "time",
+                 loop_wall_ms(node_loop(q->role->node)), &load->range);
     loop_timer_init(&load->timer, node_loop(q->role->node), query_cluster_settings, load);
     if (table->list != NULL)
         query_cluster_next(load);

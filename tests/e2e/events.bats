@@ -217,6 +217,38 @@ numbers_are_whole() {
     [ "$(api -o /dev/null -w '%{http_code}' '/api/frame?at=soon')" = 400 ]
 }
 
+@test "events and logs as tables: only the span of time that is asked for is read" {
+    start_cluster 3
+    wait_until 20 ready_frame
+    [ "$(job_end "$(submit '{"name":"in sql","commands":["true"]}')")" = completed ]
+    sql() { clustersh -o csv -c "$1" | tail -n +2; }
+    in_sql() { [ "$(sql "SELECT count(*) FROM cluster.events WHERE kind = 'job.submit' AND json_extract_string(row, 'name') = 'in sql'")" = 1 ]; }
+    wait_until 20 in_sql
+    [ "$(sql "SELECT count(*) > 0 FROM cluster.events WHERE time > now() - INTERVAL 1 HOUR")" = true ]
+    [ "$(sql "SELECT count(*) FROM cluster.events WHERE time > now() + INTERVAL 1 HOUR")" = 0 ]
+    [ "$(sql "SELECT count(*) FROM cluster.events WHERE time < TIMESTAMPTZ '2020-01-01 00:00:00Z'")" = 0 ]
+    [ "$(sql "SELECT count(DISTINCT node) FROM cluster.log")" = 3 ]
+    [ "$(sql "SELECT leader FROM cluster.elections WHERE \"group\" = 'cluster'")" = "$(leader)" ]
+    [ "$(sql "SELECT count(*) FROM cluster.events e JOIN cluster.nodes n ON e.node = n.name WHERE e.kind = 'daemon.start'")" = 3 ]
+    [ "$(sql "SELECT count(*) FROM cluster.rollouts")" = 0 ]
+}
+
+@test "clustersh events: the past, and what comes; clustersh report" {
+    start_cluster 1
+    wait_until 20 ready_frame
+    told() { clustersh events --kind daemon.start | grep -q "n1 .*daemon.start"; }
+    wait_until 20 told
+    clustersh -o jsonl events --kind daemon.start --limit 1 | jq -se 'length == 1 and all(.kind == "daemon.start")'
+    run clustersh events --since yesterday
+    [ "$status" = 3 ]
+    clustersh -o jsonl events -f --since 1h --kind 'job.*' >"$CLUSTER_DIR/stream" 2>/dev/null </dev/null 3>&- &
+    FOLLOWER=$!
+    submit '{"name":"first","commands":["true"]}' >/dev/null
+    wait_until 20 stream_has '.kind == "job.submit" and .row.name == "first"'
+    clustersh report --since 1h "$CLUSTER_DIR/r.tar.zst"
+    zstd -dc "$CLUSTER_DIR/r.tar.zst" | tar -xO report.json | jq -e '.format == 1'
+}
+
 @test "a report opens without the cluster, and holds what was there" {
     start_cluster 3
     wait_until 20 ready_frame

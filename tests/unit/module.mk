@@ -112,6 +112,8 @@ tests_unit_sql_plan_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/sql_shuffle_test
 tests_unit_sql_shuffle_test_SOURCES = tests/unit/sql_shuffle_test.c tests/unit/sql_trees.h
 tests_unit_sql_shuffle_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/sql_range_test
+tests_unit_sql_range_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/sql_text_test
 tests_unit_sql_text_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 if HAVE_DUCKDB

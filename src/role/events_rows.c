@@ -1,0 +1,76 @@
+/* GET /api/events/rows: pages of events as the tables cluster.events and cluster.log have them, on
+ * the node that collects. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "role/api_json.h"
+#include "role/events_internal.h"
+
+enum { EVENTS_ROWS_MAX = 1000 };
+
+struct events_rows {
+    struct http_request *req;
+    json_t *rows;
+};
+
+static void rows_on_event(void *arg, const char *json, size_t len, uint64_t position)
+{
+    static const char *const same[] = {"id",  "kind", "level", "node", "text", "by",  "cause",
+                                       "key", "role", "job",   "task", "peer", "code"};
+    struct events_rows *rows = arg;
+    json_t *event = json_loadb(json, len, 0, NULL);
+    json_t *row = json_pack("{s:I}", "position", (json_int_t)position);
+    json_t *patch = json_object_get(event, "row");
+    for (unsigned i = 0; i < MEM_COUNT(same); i++)
+        if (json_is_string(json_object_get(event, same[i])))
+            (void)json_object_set(row, same[i], json_object_get(event, same[i]));
+    (void)json_object_set(row, "time", json_object_get(event, "at"));
+    (void)json_object_set(row, "table_name", json_object_get(event, "table"));
+    if (json_is_object(patch)) {
+        char *text = json_dumps(patch, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        (void)json_object_set_new(row, "row", json_string(text));
+        free(text);
+    }
+    json_array_append_new(rows->rows, row);
+    json_decref(event);
+}
+
+static void rows_on_end(void *arg, const struct error *e)
+{
+    struct events_rows *rows = arg;
+    if (e != NULL)
+        http_reply_failure(rows->req, e, NULL);
+    else
+        http_reply_json(rows->req, 200, json_incref(rows->rows));
+    json_decref(rows->rows);
+    free(rows);
+}
+
+void events_get_rows(struct http_request *req, void *arg)
+{
+    struct events *events = arg;
+    struct events_query query;
+    struct error e = {0};
+    uint64_t after = 0;
+    if (!node_serves(events->node, req, events_get_rows, arg))
+        return;
+    int err = http_request_query_u64(req, "after", 0, INT64_MAX, &after, &e);
+    if (err == 0)
+        err = events_query_parse(events, http_request_target(req), EVENTS_OF_STREAM, &query, &e);
+    if (err < 0) {
+        http_reply_failure(req, &e, NULL);
+        return;
+    }
+    query.follow = false;
+    query.has_since = true; /* 0: from the first that is kept */
+    if (query.limit > EVENTS_ROWS_MAX)
+        query.limit = EVENTS_ROWS_MAX;
+    struct events_rows *rows = mem_zalloc(sizeof *rows);
+    rows->req = req;
+    rows->rows = json_array();
+    struct events_out out = {.event = rows_on_event, .end = rows_on_end, .arg = rows};
+    query.begin = after;
+    (void)events_reader_new(events, &query, &out);
+}
