@@ -45,10 +45,10 @@ int model_read_frame(struct model *model, const char *text, size_t len, struct e
         int64_t live_ms = state.at_ms > model->live_ms ? state.at_ms : model->live_ms;
         model_state_copy(&model->live, &state);
         model->live_ms = live_ms;
-        if (model->cursor[0] == '\0') {
-            (void)snprintf(model->cursor, sizeof model->cursor, "%s", cursor);
+        if (model->cursor[0] == '\0' || model->frame_ms == 0)
             model->frame_ms = live_ms;
-        }
+        if (model->cursor[0] == '\0')
+            (void)snprintf(model->cursor, sizeof model->cursor, "%s", cursor);
         model_past_keep(model, true);
         model->generation++;
     }

@@ -160,7 +160,7 @@ static int replay_read_members(struct replay_reading *r, struct error *e)
         int number = archive_errno(r->archive);
         if (number == ENOENT || number == EACCES || number == EISDIR)
             return error_set(e, -number, "%s: %s", r->path, strerror(number));
-        return replay_fail(r, e, ERR_CORRUPT, "it is no tar archive");
+        return replay_fail(r, e, ERR_CORRUPT, "it is cut, or no tar archive");
     }
     while ((got = archive_read_next_header(r->archive, &entry)) == ARCHIVE_OK) {
         rc = replay_read_member(r, entry, e);

@@ -212,6 +212,27 @@ static void test_what_is_no_report_is_refused_with_a_reason(void **state)
     check_refused(ERR_CORRUPT, NULL);
 }
 
+static void test_events_from_before_the_first_frame_are_there_too(void **state)
+{
+    static const char frame[] = "{\"at\":\"2026-01-01T00:00:10Z\",\"cursor\":\"c\",\"jobs\":[]}\n";
+    static const char events[] =
+        "{\"id\":\"n1:1\",\"at\":\"2026-01-01T00:00:01Z\",\"kind\":\"job.state\",\"text\":\"a\","
+        "\"table\":\"jobs\",\"key\":\"old\",\"row\":{\"id\":\"old\"}}\n"
+        "{\"id\":\"n1:2\",\"at\":\"2026-01-01T00:00:11Z\",\"kind\":\"job.state\",\"text\":\"b\","
+        "\"table\":\"jobs\",\"key\":\"new\",\"row\":{\"id\":\"new\"}}\n";
+    struct model *model = model_new();
+    struct feed *replay;
+    struct error e;
+    (void)state;
+    pack((const struct member[]){{"frames.jsonl", frame, 0}, {"events.jsonl", events, 0}}, 2, "1");
+    assert_int_equal(feed_open_replay(report_path, model, &replay, &e), 0);
+    assert_int_equal(model_lines_end(model_events(model)), 2);
+    assert_null(model_state_find(model_state(model), MODEL_JOBS, "old")); /* the frame knows */
+    assert_non_null(model_state_find(model_state(model), MODEL_JOBS, "new"));
+    feed_close(replay);
+    model_free(model);
+}
+
 static void flip(size_t size, struct generated *g)
 {
     int fd = open(report_path, O_RDWR | O_CLOEXEC);
@@ -262,6 +283,7 @@ int main(void)
         TEST(test_a_replay_ends_where_live_ended),
         TEST(test_every_moment_of_a_report_can_be_seen),
         TEST(test_what_is_no_report_is_refused_with_a_reason),
+        TEST(test_events_from_before_the_first_frame_are_there_too),
         TEST(test_cut_and_damaged_reports_are_refused_or_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
