@@ -19,6 +19,7 @@ struct model *model_new(void)
     model->output = model_lines_new(&output);
     model->vitals = model_vitals_new();
     model->sources = model_sources_new();
+    model->earlier = model_sources_new();
     buf_init(&model->scratch, SIZE_MAX / 4);
     return model;
 }
@@ -39,6 +40,7 @@ void model_free(struct model *model)
     model_vitals_free(model->vitals);
     model_vitals_free(model->past_vitals);
     model_sources_free(model->sources);
+    model_sources_free(model->earlier);
     buf_done(&model->scratch);
     free(model);
 }

@@ -32,8 +32,9 @@ struct model {
     struct model_vitals *past_vitals;
 
     struct model_sources *sources;
-    bool is_resuming;   /* until the first cursor after a break */
-    int64_t frame_ms;   /* of the last frame read */
+    struct model_sources *earlier; /* of events that model_read_earlier() has listed */
+    bool is_resuming;              /* until the first cursor after a break */
+    int64_t frame_ms;              /* of the last frame read */
     uint64_t announced; /* losses that the stream told of and numbers have not shown yet */
     uint64_t lost, duplicates, malformed;
     char complaint[ERROR_TEXT_MAX];

@@ -269,6 +269,8 @@ static void model_take_event(struct model *model, const struct model_parts *part
         model->lost--;
     if (parts->lost > 0 && (uint64_t)parts->lost > missing)
         model->lost += (uint64_t)parts->lost - missing;
+    if (model_sources_have(model->earlier, id, id_len, line.number))
+        line.text_len = 0; /* listed already; its patch still counts */
     (void)model_lines_add(model->events, &line);
     if (model->frame_ms > 0)
         model_apply(&model->live, &line);
@@ -294,6 +296,10 @@ void model_read_earlier(struct model *model, const char *text, size_t len)
     if (colon == NULL || str_parse_u64(colon + 1, 0, UINT64_MAX - 1, &line.number) != 0)
         return;
     *colon = '\0';
+    uint64_t missing;
+    bool filled;
+    (void)model_sources_take(model->earlier, id, (size_t)(colon - id), line.number, &missing,
+                             &filled);
     if (line.source[0] == '\0')
         line.source = id;
     line.when_ms = line.at_ms < model->live_ms ? line.at_ms : model->live_ms;

@@ -60,6 +60,14 @@ static bool model_source_has(const struct model_source *source, uint64_t number)
     return (source->seen[number % MODEL_SOURCE_WINDOW / 64] >> (number % 64) & 1) != 0;
 }
 
+bool model_sources_have(const struct model_sources *sources, const char *name, size_t len,
+                        uint64_t number)
+{
+    const struct model_source *source = model_sources_find(sources, name, len);
+    return source != NULL && number >= source->first && number <= source->newest &&
+           source->newest - number < MODEL_SOURCE_WINDOW && model_source_has(source, number);
+}
+
 bool model_sources_take(struct model_sources *sources, const char *name, size_t len,
                         uint64_t number, uint64_t *missing, bool *filled)
 {

@@ -19,6 +19,10 @@ void model_sources_free(struct model_sources *sources);
 
 bool model_sources_know(const struct model_sources *sources, const char *name, size_t len);
 
+/* Whether that very number was taken, and not too long ago (MODEL_SOURCE_WINDOW). */
+bool model_sources_have(const struct model_sources *sources, const char *name, size_t len,
+                        uint64_t number);
+
 /* Whether the event `number` of node `name` is new. *missing (0 or more) is how many numbers were
  * left out just before it, *filled whether it was itself missing until now. The first number of a
  * node is the begin of its row: earlier ones count as repeated. */

@@ -449,6 +449,30 @@ static void test_a_frame_of_the_server_shows_an_older_past(void **state)
     model_free(model);
 }
 
+static void test_earlier_events_that_come_again_are_listed_once(void **state)
+{
+    static const char patch[] =
+        ",\"table\":\"nodes\",\"key\":\"n1\",\"row\":{\"state\":\"offline\"}";
+    struct model *model = model_new();
+    (void)state;
+    begin();
+    feed_frame(model, "\"nodes\":[{\"name\":\"n1\",\"state\":\"online\"}]");
+    char *event = plain_event("n1:7", patch);
+    model_read_earlier(model, event, strlen(event));
+    model_end_earlier(model);
+    assert_int_equal(feed_event(model, event), MODEL_LINE_EVENT);
+    free(event);
+    const struct model_row *row = model_state_find(model_state(model), MODEL_NODES, "n1");
+    assert_string_equal(model_row_text(row, "state"), "offline");
+    assert_false(model_lines_is_silent(model_events(model), 0));
+    assert_true(model_lines_is_silent(model_events(model), 1));
+    assert_int_equal(model_seek_event(model, 1), 0);
+    row = model_state_find(model_state(model), MODEL_NODES, "n1");
+    assert_string_equal(model_row_text(row, "state"), "offline");
+    assert_int_equal(model_lost(model), 0);
+    model_free(model);
+}
+
 static void test_messages_come_once_and_in_order(void **state)
 {
     static const char *const lines[] = {
@@ -487,6 +511,7 @@ int main(void)
         cmocka_unit_test(test_frozen_stays_while_the_cluster_goes_on),
         cmocka_unit_test(test_only_tables_that_change_have_another_generation),
         cmocka_unit_test(test_a_frame_of_the_server_shows_an_older_past),
+        cmocka_unit_test(test_earlier_events_that_come_again_are_listed_once),
         cmocka_unit_test(test_messages_come_once_and_in_order),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

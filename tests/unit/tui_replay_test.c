@@ -52,7 +52,18 @@ static struct fake_top *new_top(uint64_t seed)
                                                    .nodes = 7,
                                                    .jobs = 9,
                                                    .is_hostile = seed % 2 == 0,
+                                                   .cursor_ms = 100,
                                                    .seed = seed});
+}
+
+/* Lines with a text. */
+static size_t count_told(const struct model *model)
+{
+    const struct model_lines *events = model_live_events(model);
+    size_t n = 0;
+    for (uint64_t pos = model_lines_first(events); pos < model_lines_end(events); pos++)
+        n += !model_lines_is_silent(events, pos);
+    return n;
 }
 
 static void test_a_replay_ends_where_live_ended(void **state)
@@ -69,8 +80,7 @@ static void test_a_replay_ends_where_live_ended(void **state)
         assert_int_equal(feed_open(&options, live, &feed, &e), 0);
         int64_t until_ms = clock_mono_ms() + WAIT_MS;
         uint64_t want = 0;
-        while (feed_state(feed) != FEED_LIVE ||
-               model_lines_end(model_live_events(live)) + model_duplicates(live) < want) {
+        while (feed_state(feed) != FEED_LIVE || strtoull(model_cursor(live) + 1, NULL, 10) < want) {
             struct pollfd p = {.fd = feed_fd(feed), .events = POLLIN};
             assert_true(clock_mono_ms() < until_ms);
             (void)poll(&p, 1, 50);
@@ -87,9 +97,7 @@ static void test_a_replay_ends_where_live_ended(void **state)
         assert_true(feed_is_read_only(replay));
         generated_check(&g, model_state_equal(model_state(played), model_live_state(live)), "%s",
                         "end");
-        generated_check(
-            &g, model_lines_end(model_events(played)) == model_lines_end(model_live_events(live)),
-            "%s", "lines");
+        generated_check(&g, count_told(played) == count_told(live), "%s", "lines");
         feed_close(replay);
         feed_close(feed);
         model_free(live);
