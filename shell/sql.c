@@ -335,7 +335,7 @@ static int sql_ask(struct sql_answer *a, const char *data)
             client_start(a->shell->client,
                          &CLIENT_REQUEST(.method = "POST", .path = "/api/sql", .data = data,
                                          .data_len = strlen(data), .body = CLIENT_BODY_LINES,
-                                         .repeatable = a->is_read),
+                                         .repeatable = a->is_read, .attempt_ms = SHELL_ATTEMPT_MS),
                          &handler, a, &e);
         if (call == NULL) {
             shell_error(a->shell, "%s", e.text);
