@@ -368,9 +368,10 @@ static int clustertop_run(struct clustertop *top)
     const char *hint = top->options.replay != NULL
                            ? "clusterd report FILE writes one"
                            : "clusterd dev starts a cluster of one's own; -s names another";
-    if (clustertop_open_feed(top, &e) != 0)
-        return clustertop_fail(e.code == ERR_INVALID ? CLUSTERTOP_ERROR : CLUSTERTOP_NO_CONNECTION,
-                               e.text, hint);
+    if (clustertop_open_feed(top, &e) != 0) {
+        bool is_own = top->options.replay != NULL || e.code == ERR_INVALID;
+        return clustertop_fail(is_own ? CLUSTERTOP_ERROR : CLUSTERTOP_NO_CONNECTION, e.text, hint);
+    }
     app_init(&top->app, top->model, &clustertop_ops, top);
     top->app.is_readonly = feed_is_read_only(top->feed);
     if (top->options.view != NULL)

@@ -40,15 +40,34 @@ double view_job_done(const struct model_row *job)
     return done / elements;
 }
 
+/* The texts of a JSON array with `between` them; false when there are none. */
+static bool view_join(const struct model_value *value, const char *between, char *out, size_t size)
+{
+    struct json_scan s;
+    struct json_slice text;
+    size_t used = 0;
+    if (value->type != MODEL_TYPE_JSON)
+        return false;
+    json_scan_init(&s, value->text, strlen(value->text));
+    (void)json_scan_array(&s);
+    while (used < size && json_scan_element(&s)) {
+        if (json_scan_peek(&s) != JSON_KIND_STRING || !json_scan_string(&s, &text))
+            break;
+        int len = text.len < size ? (int)text.len : (int)size;
+        used += (size_t)snprintf(out + used, size - used, "%s%.*s", used > 0 ? between : "", len,
+                                 text.text);
+    }
+    json_scan_done(&s);
+    return used > 0;
+}
+
 const char *view_job_command(const struct model_row *job, char *out, size_t size)
 {
     struct model_value commands = model_row_get(job, "commands");
     struct model_value argv = model_row_get(job, "argv");
-    const struct model_value *value =
-        commands.type == MODEL_TYPE_JSON && strcmp(commands.text, "[]") != 0 ? &commands : &argv;
     out[0] = '\0';
-    if (value->type == MODEL_TYPE_JSON)
-        (void)model_value_format(value, out, size);
+    if (!view_join(&commands, "; ", out, size))
+        (void)view_join(&argv, " ", out, size);
     return out;
 }
 

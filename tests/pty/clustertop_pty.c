@@ -149,7 +149,7 @@ static void without_a_terminal_it_says_what_to_do_and_once_does_it(void **state)
 {
     struct world *w = *state;
     char out[65536];
-    char command[700];
+    char command[1200];
     begin(w, 3, 0, false);
     (void)snprintf(command, sizeof command, "%s 2>&1 </dev/null", w->program);
     assert_int_equal(run(command, out, sizeof out), 1);
@@ -167,6 +167,9 @@ static void without_a_terminal_it_says_what_to_do_and_once_does_it(void **state)
     w->top = NULL;
     (void)snprintf(command, sizeof command, "%s -s unix:%s/none --once 2>&1", w->program, w->dir);
     assert_int_equal(run(command, out, sizeof out), 2);
+    (void)snprintf(command, sizeof command, "%s --replay %s --once 2>&1", w->program, w->program);
+    assert_int_equal(run(command, out, sizeof out), 1);
+    assert_non_null(strstr(out, "is no report that can be opened"));
 }
 
 static void a_vt100_gets_neither_colours_nor_anything_beyond_ascii(void **state)
@@ -440,6 +443,30 @@ static void nothing_hostile_reaches_the_terminal(void **state)
 
 /* The past */
 
+static void a_report_is_shown_without_a_cluster_and_changes_nothing(void **state)
+{
+    struct world *w = *state;
+    char path[128];
+    begin(w, 3, 0, false);
+    fake_top_burst(w->top, 500);
+    fake_top_emit(w->top, 2, "log.record", "the last words", "");
+    (void)snprintf(path, sizeof path, "%s/report.tar.zst", w->dir);
+    assert_int_equal(fake_top_report(w->top, path, 2), 0);
+    fake_top_free(w->top);
+    w->top = NULL;
+    char *option = mem_printf("--replay=%s", path);
+    struct screen *s = open_sized(w, "xterm-256color", 40, 120, option);
+    free(option);
+    screen_wait(s, "3 nodes");
+    screen_type(s, "8");
+    screen_wait(s, "the last words");
+    screen_type(s, "2D");
+    screen_wait(s, "not with --readonly");
+    screen_type(s, "q");
+    assert_int_equal(screen_wait_exit(s), 0);
+    assert_int_equal(unlink(path), 0);
+}
+
 static void one_goes_back_in_time_and_returns(void **state)
 {
     struct world *w = *state;
@@ -522,6 +549,7 @@ int main(void)
         PTY_TEST(when_the_server_goes_it_says_so_and_keeps_what_it_had),
         PTY_TEST(without_a_server_it_waits_and_can_be_left),
         PTY_TEST(nothing_hostile_reaches_the_terminal),
+        PTY_TEST(a_report_is_shown_without_a_cluster_and_changes_nothing),
         PTY_TEST(one_goes_back_in_time_and_returns),
         PTY_TEST(every_signal_leaves_the_terminal_as_it_was),
         PTY_TEST(a_crash_leaves_the_terminal_as_it_was),

@@ -30,7 +30,7 @@ static const char frame[] =
     "\"raft\":[{\"name\":\"n1\",\"leader\":true,\"lag\":0},{\"name\":\"n2\",\"lag\":5000}],"
     "\"jobs\":[{\"id\":\"11111111-2222-3333-4444-555555555555\",\"name\":\"count\","
     "\"state\":\"running\",\"elements\":10,\"completed\":4,\"failed\":1,\"running\":2,"
-    "\"submitted_at\":\"2026-11-20T19:58:00.000Z\",\"commands\":[\"wc -l\"]},"
+    "\"submitted_at\":\"2026-11-20T19:58:00.000Z\",\"commands\":[],\"argv\":[\"wc\",\"-l\"]},"
     "{\"id\":\"21111111-2222-3333-4444-555555555555\",\"name\":\"old\",\"state\":\"completed\","
     "\"elements\":1,\"completed\":1,\"submitted_at\":\"2026-11-20T18:58:00.000Z\"}],"
     "\"tasks\":[{\"id\":\"11111111-2222-3333-4444-555555555555_3\","
@@ -242,6 +242,9 @@ static void numbers_switch_views_and_esc_goes_back(void **state)
     assert_ptr_equal(app_place(&w->app)->view, &view_tasks);
     assert_string_equal(w->tasks, "11111111-2222-3333-4444-555555555555");
     assert_shows(w, "Jobs \xe2\x80\xba count");
+    key(w, TERM_KEY_ESC);
+    assert_shows(w, "wc -l");
+    keys(w, "\n");
     keys(w, "\n");
     assert_ptr_equal(app_place(&w->app)->view, &view_output);
     assert_string_equal(w->output, "11111111-2222-3333-4444-555555555555_3");
