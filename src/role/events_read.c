@@ -36,6 +36,7 @@ struct events_reader {
     uint64_t left; /* lines */
     bool full;
     bool over;
+    bool greeted;                     /* told where it stands, so that it can go on after a break */
     struct events_report_job *report; /* is being made */
     int fd;                           /* of the report; -1: none */
     struct buf lines;
@@ -340,6 +341,10 @@ static void reader_pump(struct events_reader *reader)
         bool caught_up =
             reader->query.vitals ? reader_pump_vitals(reader) : reader_pump_events(reader);
         ended = reader->left == 0 || reader->over || (caught_up && !reader->query.follow);
+        if (caught_up && reader->query.follow && !reader->query.vitals && !reader->greeted) {
+            reader->greeted = true;
+            reader_put_cursor(reader);
+        }
     }
     if (!reader_flush(reader) || reader->read != NULL)
         return;

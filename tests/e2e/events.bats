@@ -249,6 +249,22 @@ numbers_are_whole() {
     zstd -dc "$CLUSTER_DIR/r.tar.zst" | tar -xO report.json | jq -e '.format == 1'
 }
 
+@test "clustersh events -f goes on at another node when the one that leads is killed, without repetition" {
+    start_cluster 3
+    wait_until 20 ready_frame
+    all=unix:$(socket_of n1),unix:$(socket_of n2),unix:$(socket_of n3)
+    clustersh -s "$all" -o jsonl events -f --kind 'job.*' >"$CLUSTER_DIR/stream" 2>/dev/null </dev/null 3>&- &
+    FOLLOWER=$!
+    submitted() { submit "{\"name\":\"$1\",\"commands\":[\"true\"]}"; }
+    seen() { stream_has ".kind == \"job.submit\" and .row.name == \"$1\""; }
+    again() { submitted first && seen first; }
+    wait_until 20 again
+    kill_node "$(leader)"
+    wait_until 30 submitted second
+    wait_until 30 seen second
+    [ "$(jq -s 'map(.id) | length == (unique | length)' "$CLUSTER_DIR/stream")" = true ]
+}
+
 @test "a report opens without the cluster, and holds what was there" {
     start_cluster 3
     wait_until 20 ready_frame
