@@ -179,3 +179,19 @@ bats_require_minimum_version 1.5.0
     run -0 clustersh raft transfer -o json
     [ "$(jq -r '.[0].leader' <<<"$output")" != "$before" ]
 }
+
+@test "a query whose node hangs is answered by another one; \\gexec acts on what a query finds; sets have algebra" {
+    run -0 clustersh -t -o csv -c "node list @all & !n2"
+    [ "$(cut -d, -f1 <<<"$output" | tr '\n' ' ')" = 'n1 n3 ' ]
+    run -0 clustersh -c "SELECT 'kv put gexec/' || name || ' ' || name FROM cluster.nodes ORDER BY name \\gexec" \
+        -c "SELECT count(*) AS n FROM cluster.nodes \\gset" -c "kv put gexec/count :n"
+    [ "$(clustersh kv get gexec/n2)" = n2 ]
+    [ "$(clustersh kv get gexec/count)" = 3 ]
+    local pid
+    pid=$(node_pid n3)
+    kill -STOP "$pid"
+    run clustersh -s "$(socket_of n3),$(socket_of n1)" -t -o csv -c 'SELECT 42 AS answer;'
+    kill -CONT "$pid"
+    [ "$status" = 0 ]
+    [ "$output" = 42 ]
+}
