@@ -91,3 +91,9 @@ output_has() {
     [ "$status" = 1 ]
     [[ $output == *usage:* ]]
 }
+
+@test "quickstart shows what the screen shows, and how to open it" {
+    output_has '^\$ clustertop --once$'
+    output_has '3 online'
+    output_has '^Its screen: .*/clustertop -s unix:'
+}
