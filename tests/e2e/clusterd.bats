@@ -16,7 +16,8 @@ teardown() {
 
 # A node of its own in $DIR/$1.
 make_node() {
-    clusterd init "$DIR/$1" -o "node.name=$1" -o peer.listen=127.0.0.1:0 -o api.listen=127.0.0.1:0 "${@:2}" >/dev/null
+    clusterd init "$DIR/$1" -o "node.name=$1" -o peer.listen=127.0.0.1:0 -o api.listen=127.0.0.1:0 \
+        -o data.listen=127.0.0.1:0 "${@:2}" >/dev/null
 }
 
 # The node of $DIR/$1 starts and serves.
