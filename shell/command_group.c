@@ -52,7 +52,7 @@ const struct command_group command_groups[] = {
      "clustersh(1) clustersh-node(1) clustersh-report(1) clusterd.yaml(5)"},
     {"report", "write all that is known of a cluster to a file",
      "For whoever looks into a problem without being able to reach the cluster, or later.",
-     "clustersh(1) clusterd(8) clustersh-events(1)"},
+     "clustersh(1) clustersh-events(1) clusterd(8)"},
     {"chat", "talk on the ordered log of a cluster",
      "The chat is one log in one order on every node with the role chat: what one node shows as "
      "number "
