@@ -209,10 +209,11 @@ static int elections_draw_members(struct place *place, struct grid *grid, struct
                         model_row_key(row));
         (void)grid_text(grid, r.x + 19, y, 8, STYLE(INK_DIM), model_row_text(row, "role"));
         (void)grid_text(grid, r.x + 28, y, 10, STYLE(state_ink(word)), word);
+        char behind[VIEW_SHORT_MAX] = "keeps up";
+        if (lag > 0)
+            (void)snprintf(behind, sizeof behind, "behind by %lld", (long long)lag);
         (void)grid_printf(grid, r.x + 39, y, r.w - 40, STYLE(lag > 100 ? INK_WARN : INK_DIM),
-                          "term %lld   applied %lld   behind %lld",
-                          (long long)model_row_int(row, "term", 0),
-                          (long long)model_row_int(row, "applied_index", 0), (long long)lag);
+                          "term %lld   %s", (long long)model_row_int(row, "term", 0), behind);
     }
     return rows + 1;
 }

@@ -65,6 +65,27 @@ static double nodes_vital(const struct place *place, const struct model_row *row
     return !isnan(value) ? (double)value : model_row_real(row, field, NAN);
 }
 
+/* Rows change with a node's state only; that it was heard since is told by its vitals. */
+static int64_t nodes_seen_ms(const struct place *place, const struct model_row *row)
+{
+    int64_t at_ms = place_at_ms(place);
+    float heard = model_vitals_value(model_vitals(place->app->model), model_row_key(row),
+                                     MODEL_VITAL_CPU, at_ms);
+    return !isnan(heard) ? at_ms : model_row_time(row, "last_seen");
+}
+
+/* A row's uptime is of the heartbeat that its last_seen is of. NAN while the node is not heard. */
+static double nodes_uptime_ms(const struct place *place, const struct model_row *row)
+{
+    const char *state = model_row_text(row, "state");
+    double uptime_ms = model_row_real(row, "uptime_ms", NAN);
+    int64_t seen_ms = model_row_time(row, "last_seen");
+    if (strcmp(state, "offline") == 0 || strcmp(state, "suspect") == 0 || seen_ms == 0)
+        return NAN;
+    int64_t since_ms = place_at_ms(place) - seen_ms;
+    return uptime_ms + (double)(since_ms > 0 ? since_ms : 0);
+}
+
 static void nodes_cell_percent(struct list_cell *cell, double value)
 {
     if (isnan(value))
@@ -156,12 +177,13 @@ static void nodes_cell(void *arg, const void *row, int column, struct list_cell 
             cell_number(cell, INK_TEXT, value, value < 10 ? "%.1fms" : "%.0fms", value);
         break;
     case NODES_SEEN:
-        cell_age(cell, model_row_time(row, "last_seen"), place_at_ms(place));
+        cell_age(cell, nodes_seen_ms(place, row), place_at_ms(place));
         if (cell->has_number && cell->number >= 10000)
             cell->style = STYLE(INK_WARN);
         break;
     case NODES_UPTIME:
-        cell_duration(cell, model_row_real(row, "uptime_ms", -1));
+        value = nodes_uptime_ms(place, row);
+        cell_duration(cell, isnan(value) ? -1 : value);
         break;
     case NODES_VERSION:
         cell_text(cell, INK_DIM, model_row_text(row, "version"));
@@ -253,6 +275,7 @@ static void nodes_facts(struct place *place, const struct model_row *row, struct
 {
     char text[512];
     char up[STR_SHORT_MAX];
+    double uptime_ms = nodes_uptime_ms(place, row);
     const char *state = model_row_text(row, "state");
     const char *reason = model_row_text(row, "drain_reason");
     struct model_value roles = model_row_get(row, "roles");
@@ -265,7 +288,7 @@ static void nodes_facts(struct place *place, const struct model_row *row, struct
                   model_row_text(row, "api_address"));
     y = draw_fact(grid, r, y, "version", INK_TEXT, "%s, up %s, pid %lld",
                   model_row_text(row, "version"),
-                  str_format_duration(model_row_int(row, "uptime_ms", 0), up),
+                  isnan(uptime_ms) ? "?" : str_format_duration((int64_t)uptime_ms, up),
                   (long long)model_row_int(row, "pid", 0));
     y = draw_fact(grid, r, y, "work", INK_TEXT, "%lld of %lld slots, %lld running, %lld queued",
                   (long long)model_row_int(row, "slots_used", 0),

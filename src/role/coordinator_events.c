@@ -62,6 +62,8 @@ void coordinator_tell_health(struct coordinator *c, const struct detector_change
     const char *state = coordinator_node_state(c, known->row);
     json_t *row = json_pack("{s:s, s:o}", "state", state, "last_seen",
                             api_json_time((uint64_t)known->heard_wall_ms));
+    if (change->to == DETECTOR_STATE_ALIVE && known->vitals != NULL)
+        json_object_set_new(row, "uptime_ms", json_integer((json_int_t)known->vitals->uptime_ms));
     event_emit(c->node, kind,
                EVENT_ABOUT(.node = name, .key = name, .cause = change->reason, .row = row),
                "%s is %s: %s", name, state, change->reason);

@@ -105,8 +105,10 @@ static void words_of_commands_come_from_the_table(void **state)
 {
     (void)state;
     assert_complete(
-        "", "audit chat election exec exit file help job kv model node quit raft rollout routing "
-            "status");
+        "",
+        "audit chat election events exec exit file help job kv model node quit raft report rollout "
+        "routing "
+        "status");
     assert_complete("no", "node");
     assert_complete("job l", "list logs");
     assert_complete("j sh", "show");
@@ -308,7 +310,7 @@ static void assert_words(const char *expected, const char *const *words)
 static void words_of_a_shell_are_options_then_a_command(void **state)
 {
     (void)state;
-    ASSERT_WORDS("raft rollout routing", "r");
+    ASSERT_WORDS("raft report rollout routing", "r");
     ASSERT_WORDS("--server", "--se");
     ASSERT_WORDS("node", "--server", "unix:/x", "no");
     ASSERT_WORDS("", "--server", "no");

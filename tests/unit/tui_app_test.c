@@ -431,6 +431,23 @@ static void no_hostile_text_reaches_the_screen(void **state)
     }
 }
 
+static void a_node_that_is_heard_was_seen_now_and_is_up_since_it_started(void **state)
+{
+    struct world *w = *state;
+    static const char vitals[] =
+        "{\"at\":\"2026-11-20T20:02:00.000Z\",\"step_ms\":1000,\"columns\":[\"cpu_percent\"],"
+        "\"nodes\":{\"n1\":[12.5],\"n2\":null}}";
+    add_event(
+        w, 0, "n1", "node.online", "info", "n1 is online",
+        ",\"table\":\"nodes\",\"key\":\"n1\",\"row\":{\"state\":\"online\",\"uptime_ms\":3600000}");
+    for (int second = 5; second <= 120; second += 5)
+        add_event(w, second, "n1", "log.record", "info", "later", "");
+    model_read_vitals(w->model, vitals, sizeof vitals - 1);
+    keys(w, "2");
+    assert_shows(w, "   0s  1h02m");
+    assert_shows(w, "2m42s"); /* n2 */
+}
+
 static void the_past_is_shown_as_it_was_and_said_to_be(void **state)
 {
     struct world *w = *state;
@@ -694,6 +711,7 @@ int main(void)
         APP_TEST(nothing_is_changed_read_only_or_in_the_past_or_without_a_connection),
         APP_TEST(every_row_of_the_table_of_keys_is_reached_by_its_key),
         APP_TEST(every_key_does_something_sane_in_every_place_at_every_size),
+        APP_TEST(a_node_that_is_heard_was_seen_now_and_is_up_since_it_started),
         APP_TEST(no_hostile_text_reaches_the_screen),
         APP_TEST(the_past_is_shown_as_it_was_and_said_to_be),
         APP_TEST(what_happened_before_the_first_frame_is_told_and_changes_nothing),
