@@ -344,9 +344,10 @@ static void log_write_locked(enum log_level level, const struct log_about *about
         log->hook(log->hook_arg, level, now_ms, about, text);
 }
 
-bool log_limit_take(struct log_limit *limit, unsigned per_second, char more[LOG_LIMIT_TEXT_MAX])
+bool log_limit_take(struct log_limit *limit, unsigned per_second, int64_t now_ms,
+                    char more[LOG_LIMIT_TEXT_MAX])
 {
-    int64_t second = clock_mono_ms() / 1000;
+    int64_t second = now_ms / 1000;
     if (second != limit->second) {
         limit->second = second;
         limit->taken = 0;

@@ -66,10 +66,11 @@ struct log_limit {
     uint64_t left_out;
 };
 
-/* Whether a record may be written now. `more` gets a text to end it with: "", or "; N more were
- * left out". */
+/* Whether a record may be written at `now_ms` (of a clock that only goes on). `more` gets a text to
+ * end it with: "", or "; N more were left out". */
 enum { LOG_LIMIT_TEXT_MAX = 48 };
-bool log_limit_take(struct log_limit *limit, unsigned per_second, char more[LOG_LIMIT_TEXT_MAX]);
+bool log_limit_take(struct log_limit *limit, unsigned per_second, int64_t now_ms,
+                    char more[LOG_LIMIT_TEXT_MAX]);
 
 #define LOG_ABOUT(...)        (&(const struct log_about){__VA_ARGS__})
 #define log_debug(about, ...) log_write(LOG_LEVEL_DEBUG, (about), __VA_ARGS__)

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -272,7 +273,7 @@ static void coordinator_log_lost(const struct coordinator *c,
     static struct log_limit limit;
     char job[UUID_TEXT_MAX], id[TASK_KEY_TEXT_MAX], more[LOG_LIMIT_TEXT_MAX];
     const char *peer = node_member_name(c->node, record->node);
-    if (log_limit_take(&limit, COORDINATOR_LOGGED_MAX, more))
+    if (log_limit_take(&limit, COORDINATOR_LOGGED_MAX, clock_mono_ms(), more))
         log_info(LOG_ABOUT(.role = "coordinator", .job = uuid_format(&record->key.job, job),
                            .task = task_key_format(&record->key, id), .peer = peer,
                            .code_name = task_code_name(TASK_CODE_NODE_LOST)),
@@ -284,7 +285,7 @@ static void coordinator_log_end(const struct sched_job_record *record)
 {
     static struct log_limit limit;
     char job[UUID_TEXT_MAX], more[LOG_LIMIT_TEXT_MAX];
-    if (!log_limit_take(&limit, COORDINATOR_LOGGED_MAX, more))
+    if (!log_limit_take(&limit, COORDINATOR_LOGGED_MAX, clock_mono_ms(), more))
         return;
     log_info(LOG_ABOUT(.role = "coordinator", .job = uuid_format(&record->id, job),
                        .code_name = record->state == JOB_STATE_COMPLETED

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -71,7 +72,7 @@ static void query_log_failure(const struct query *q, const char *text)
 {
     static struct log_limit limit;
     char more[LOG_LIMIT_TEXT_MAX];
-    if (q->code != ERR_CANCELLED && log_limit_take(&limit, QUERY_LOGGED_MAX, more))
+    if (q->code != ERR_CANCELLED && log_limit_take(&limit, QUERY_LOGGED_MAX, clock_mono_ms(), more))
         log_info(LOG_ABOUT(.role = "query", .job = q->id_text, .code = q->code),
                  "statement of %s failed: %s%s", q->user, text, more);
 }

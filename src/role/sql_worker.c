@@ -97,7 +97,7 @@ static void sql_run_log_failure(const struct sql_run *run, const Wire__SqlError 
 {
     static struct log_limit limit;
     char more[LOG_LIMIT_TEXT_MAX], task[48];
-    if (!log_limit_take(&limit, SQL_WORKER_LOGGED_MAX, more))
+    if (!log_limit_take(&limit, SQL_WORKER_LOGGED_MAX, clock_mono_ms(), more))
         return;
     (void)snprintf(task, sizeof task, "%u_%u", run->stage, run->index);
     log_info(LOG_ABOUT(.role = "sql_worker", .job = run->query, .task = task, .code = error->code),

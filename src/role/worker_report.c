@@ -7,6 +7,7 @@
  * results don't survive this process. */
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
@@ -145,7 +146,8 @@ static void worker_report_log(const struct worker_task *task, const Wire__TaskRe
     static struct log_limit limit;
     char job[UUID_TEXT_MAX], id[TASK_KEY_TEXT_MAX], more[LOG_LIMIT_TEXT_MAX];
     if (report->code == TASK_CODE_OK || report->code == TASK_CODE_CANCELLED ||
-        report->code == TASK_CODE_SUPERSEDED || !log_limit_take(&limit, WORKER_LOGGED_MAX, more))
+        report->code == TASK_CODE_SUPERSEDED ||
+        !log_limit_take(&limit, WORKER_LOGGED_MAX, clock_mono_ms(), more))
         return;
     log_info(LOG_ABOUT(.role = "worker", .job = uuid_format(&task->item.key.job, job),
                        .task = task_key_format(&task->item.key, id),
