@@ -71,9 +71,10 @@ static void complete_live_add_table(struct complete *complete, const char *name,
 static void complete_live_add_sql(struct shell *shell, enum complete_names kind,
                                   struct complete *complete)
 {
-    static const char *const state[] = {"cluster.nodes",   "cluster.jobs",    "cluster.tasks",
-                                        "cluster.tables",  "cluster.commits", "cluster.metrics",
-                                        "cluster.settings"};
+    static const char *const state[] = {
+        "cluster.nodes",   "cluster.jobs",     "cluster.tasks",     "cluster.tables",
+        "cluster.commits", "cluster.metrics",  "cluster.settings",  "cluster.events",
+        "cluster.log",     "cluster.messages", "cluster.elections", "cluster.rollouts"};
     size_t i;
     json_t *row;
     bool is_table = kind == COMPLETE_NAMES_TABLES;

@@ -499,6 +499,7 @@ static const struct http_route chat_routes[] = {
      .path = "/api/chat/messages",
      .flags = HTTP_ROUTE_STREAM,
      .handler = chat_api_get_messages},
+    {.method = "GET", .path = "/api/chat/rows", .handler = chat_api_get_rows},
     {.method = "GET", .path = "/api/chat/members", .handler = chat_api_get_members},
     {.method = "POST", .path = "/api/chat/transfer", .handler = chat_api_transfer},
 };
@@ -508,6 +509,7 @@ struct chat_api *chat_api_new(struct chat *chat)
     struct chat_api *api = mem_zalloc(sizeof *api);
     api->chat = chat;
     TAILQ_INIT(&api->tails);
+    TAILQ_INIT(&api->rows);
     TAILQ_INIT(&api->batches);
     TAILQ_INIT(&api->singles);
     buf_init(&api->scratch, SIZE_MAX / 4);
@@ -525,10 +527,12 @@ void chat_api_delivered(struct chat_api *api)
 void chat_api_disk_gone(struct chat_api *api)
 {
     chat_api_tails_disk_gone(api);
+    chat_api_rows_disk_gone(api);
 }
 
 void chat_api_stop(struct chat_api *api)
 {
+    chat_api_rows_disk_gone(api);
     chat_api_tails_stop(api); /* what was sent is answered when the machine goes */
 }
 
@@ -561,6 +565,7 @@ static const struct http_route refuse_routes[] = {
      .body_max = CHAT_BATCH_BYTES_MAX,
      .handler = refuse},
     {.method = "GET", .path = "/api/chat/messages", .handler = refuse},
+    {.method = "GET", .path = "/api/chat/rows", .handler = refuse},
     {.method = "GET", .path = "/api/chat/members", .handler = refuse},
     {.method = "POST", .path = "/api/chat/transfer", .handler = refuse},
 };

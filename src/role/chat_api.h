@@ -26,6 +26,7 @@ struct chat_rate {
 };
 
 TAILQ_HEAD(chat_tail_list, chat_tail);
+TAILQ_HEAD(chat_rows_list, chat_rows);
 TAILQ_HEAD(chat_batch_list, chat_batch);
 TAILQ_HEAD(chat_single_list, chat_single);
 
@@ -33,6 +34,8 @@ struct chat_api {
     struct chat *chat;
     struct chat_tail_list tails;
     unsigned tails_n;
+    struct chat_rows_list rows;
+    unsigned rows_n;
     struct chat_batch_list batches;
     unsigned batches_n;
     struct chat_single_list singles;
@@ -56,6 +59,9 @@ void chat_api_get_messages(struct http_request *req, void *arg);
 void chat_api_tails_delivered(struct chat_api *api);
 void chat_api_tails_stop(struct chat_api *api);
 void chat_api_tails_disk_gone(struct chat_api *api);
+
+void chat_api_get_rows(struct http_request *req, void *arg);
+void chat_api_rows_disk_gone(struct chat_api *api);
 
 void chat_api_get_members(struct http_request *req, void *arg);
 void chat_api_add_source(struct chat_api *api); /* of frames */

@@ -1,251 +1,21 @@
 /* Happy path: pages of a list are asked of the leader one after the other; their objects become
  * lines with the table's columns. Rows that belong to an item (tasks to a job, commits to a table)
- * come from a request for each item of the list. */
+ * come from a request for each item of the list. Messages of the chat come as lines from a node
+ * that takes part in it. Many rows are handed over in pieces. */
 #include "role/query_cluster.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "core/sql_range.h"
 #include "role/api_json.h"
+#include "role/chat_request.h"
 #include "role/leader_request.h"
+#include "role/query_cluster_internal.h"
 #include "role/query_internal.h"
-
-/* ---- the tables ------------------------------------------------------------------------------ */
-
-/* GET path; `cursor` of the last row is the next page's parameter. */
-struct query_cluster_list {
-    const char *path;
-    const char *parameter; /* NULL: one page is all */
-    const char *cursor;
-    unsigned limit;
-};
-
-struct query_cluster_table {
-    const char *name;
-    const struct query_cluster_list *list;
-    const char *item; /* of the list: names what `path` of `each` goes between; NULL: no items */
-    const struct query_cluster_list *each; /* path: what follows the item */
-    const struct sql_column *columns;
-    size_t columns_n;
-    bool ranged; /* the list takes since and until, for the column "time" */
-};
-
-#define TEXT     "VARCHAR"
-#define TEXTS    "VARCHAR[]"
-#define INTEGER  "BIGINT"
-#define REAL     "DOUBLE"
-#define BOOLEAN  "BOOLEAN"
-#define TIME     "TIMESTAMP WITH TIME ZONE"
-#define TEXT_MAP "MAP(VARCHAR, VARCHAR)"
-
-static const struct sql_column query_nodes_columns[] = {
-    {"name", TEXT, false},
-    {"id", INTEGER, false},
-    {"state", TEXT, false},
-    {"roles", TEXTS, false},
-    {"kind", TEXT, false},
-    {"leader", BOOLEAN, false},
-    {"address", TEXT, false},
-    {"api_address", TEXT, false},
-    {"slots", INTEGER, false},
-    {"slots_used", INTEGER, false},
-    {"cpu_percent", REAL, false},
-    {"load", REAL, false},
-    {"memory_total_bytes", INTEGER, false},
-    {"memory_available_bytes", INTEGER, false},
-    {"disk_total_bytes", INTEGER, false},
-    {"disk_free_bytes", INTEGER, false},
-    {"disk_full", BOOLEAN, false},
-    {"rss_bytes", INTEGER, false},
-    {"tasks_running", INTEGER, false},
-    {"tasks_queued", INTEGER, false},
-    {"rtt_ms", REAL, false},
-    {"uptime_ms", INTEGER, false},
-    {"labels", TEXTS, false},
-    {"draining", BOOLEAN, false},
-    {"drain_reason", TEXT, false},
-    {"last_seen", TIME, false},
-    {"joined_at", TIME, false},
-    {"version", TEXT, false},
-};
-
-static const struct sql_column query_jobs_columns[] = {
-    {"id", TEXT, false},
-    {"seq", INTEGER, false},
-    {"name", TEXT, false},
-    {"user", TEXT, false},
-    {"state", TEXT, false},
-    {"reason", TEXT, false},
-    {"elements", INTEGER, false},
-    {"running", INTEGER, false},
-    {"completed", INTEGER, false},
-    {"failed", INTEGER, false},
-    {"cancelled", INTEGER, false},
-    {"pending", INTEGER, false},
-    {"priority", INTEGER, false},
-    {"submitted_at", TIME, false},
-    {"started_at", TIME, false},
-    {"ended_at", TIME, false},
-    {"wall_ms", INTEGER, false},
-    {"array", TEXT, false},
-    {"array_limit", INTEGER, false},
-    {"commands", TEXTS, false},
-    {"argv", TEXTS, false},
-    {"selector", TEXT, false},
-    {"cpus", INTEGER, false},
-    {"memory_bytes", INTEGER, false},
-    {"time_limit_ms", INTEGER, false},
-    {"retries", INTEGER, false},
-    {"after", TEXTS, false},
-    {"idempotency_key", TEXT, false},
-};
-
-static const struct sql_column query_tasks_columns[] = {
-    {"id", TEXT, false},
-    {"job", TEXT, false},
-    {"index", INTEGER, false},
-    {"attempt", INTEGER, false},
-    {"state", TEXT, false},
-    {"node", TEXT, false},
-    {"code", TEXT, false},
-    {"reason", TEXT, false},
-    {"exit_code", INTEGER, false},
-    {"signal", INTEGER, false},
-    {"assigned_at", TIME, false},
-    {"started_at", TIME, false},
-    {"ended_at", TIME, false},
-    {"wall_ms", INTEGER, false},
-    {"user_ms", INTEGER, false},
-    {"system_ms", INTEGER, false},
-    {"rss_max_bytes", INTEGER, false},
-    {"stdout_bytes", INTEGER, false},
-    {"stderr_bytes", INTEGER, false},
-};
-
-static const struct sql_column query_tables_columns[] = {
-    {"name", TEXT, false},       {"id", TEXT, false},           {"place", TEXT, false},
-    {"version", INTEGER, false}, {"published", INTEGER, false}, {"owned", BOOLEAN, false},
-    {"created_at", TIME, false}, {"changed_at", TIME, false},   {"read_only", TEXT, false},
-};
-
-static const struct sql_column query_commits_columns[] = {
-    {"table_name", TEXT, false},
-    {"version", INTEGER, false},
-    {"at", TIME, false},
-    {"operation", TEXT, false},
-    {"user", TEXT, false},
-    {"txn_id", TEXT, false},
-    {"files_added", INTEGER, false},
-    {"files_removed", INTEGER, false},
-    {"rows_added", INTEGER, false},
-    {"bytes_added", INTEGER, false},
-};
-
-static const struct sql_column query_settings_columns[] = {
-    {"node", TEXT, false},
-    {"name", TEXT, false},
-    {"value", TEXT, false},
-    {"description", TEXT, false},
-};
-
-static const struct sql_column query_metrics_columns[] = {
-    {"node", TEXT, false},
-    {"name", TEXT, false},
-    {"labels", TEXT_MAP, false},
-    {"value", REAL, false},
-};
-
-static const struct sql_column query_events_columns[] = {
-    {"time", TIME, false},  {"id", TEXT, false},    {"kind", TEXT, false},
-    {"level", TEXT, false}, {"node", TEXT, false},  {"text", TEXT, false},
-    {"by", TEXT, false},    {"cause", TEXT, false}, {"table_name", TEXT, false},
-    {"key", TEXT, false},   {"row", TEXT, false},
-};
-
-static const struct sql_column query_log_columns[] = {
-    {"time", TIME, false}, {"node", TEXT, false}, {"level", TEXT, false},
-    {"role", TEXT, false}, {"job", TEXT, false},  {"task", TEXT, false},
-    {"peer", TEXT, false}, {"code", TEXT, false}, {"text", TEXT, false},
-};
-
-static const struct sql_column query_elections_columns[] = {
-    {"group", TEXT, false},        {"leader", TEXT, false},     {"term", INTEGER, false},
-    {"since", TIME, false},        {"state", TEXT, false},      {"reason", TEXT, false},
-    {"elections", INTEGER, false}, {"members", INTEGER, false},
-};
-
-static const struct sql_column query_rollouts_columns[] = {
-    {"id", TEXT, false},         {"kind", TEXT, false},         {"service", TEXT, false},
-    {"model", TEXT, false},      {"state", TEXT, false},        {"step", INTEGER, false},
-    {"steps_n", INTEGER, false}, {"steps", TEXT, false},        {"weight", INTEGER, false},
-    {"by", TEXT, false},         {"reason", TEXT, false},       {"text", TEXT, false},
-    {"txid", TEXT, false},       {"began_at", TIME, false},     {"since", TIME, false},
-    {"ended_at", TIME, false},   {"switch_us", INTEGER, false},
-};
-
-static const struct query_cluster_list query_list_events = {"/api/events/rows", "after", "position",
-                                                            1000};
-static const struct query_cluster_list query_list_log = {"/api/events/rows?kind=log.record",
-                                                         "after", "position", 1000};
-static const struct query_cluster_list query_list_elections = {"/api/elections", NULL, NULL, 0};
-static const struct query_cluster_list query_list_rollouts = {"/api/rollouts", NULL, NULL, 0};
-static const struct query_cluster_list query_list_nodes = {"/api/nodes", NULL, NULL, 0};
-static const struct query_cluster_list query_list_jobs = {"/api/jobs", "after", "seq", 500};
-static const struct query_cluster_list query_list_tasks = {"/tasks?attempts=all", "after", "index",
-                                                           2000};
-static const struct query_cluster_list query_list_tables = {"/api/tables", NULL, NULL, 0};
-static const struct query_cluster_list query_list_metrics = {"/api/metrics?nodes=all", NULL, NULL,
-                                                             0};
-static const struct query_cluster_list query_list_history = {"/history", "before", "version", 2000};
-
-#define COLUMNS(list) (list), MEM_COUNT(list), false
-#define RANGED(list)  (list), MEM_COUNT(list), true
-
-static const struct query_cluster_table query_cluster_tables[] = {
-    {"nodes", &query_list_nodes, NULL, NULL, COLUMNS(query_nodes_columns)},
-    {"jobs", &query_list_jobs, NULL, NULL, COLUMNS(query_jobs_columns)},
-    {"tasks", &query_list_jobs, "id", &query_list_tasks, COLUMNS(query_tasks_columns)},
-    {"tables", &query_list_tables, NULL, NULL, COLUMNS(query_tables_columns)},
-    {"commits", &query_list_tables, "name", &query_list_history, COLUMNS(query_commits_columns)},
-    {"metrics", &query_list_metrics, NULL, NULL, COLUMNS(query_metrics_columns)},
-    {"settings", NULL, NULL, NULL, COLUMNS(query_settings_columns)},
-    {"events", &query_list_events, NULL, NULL, RANGED(query_events_columns)},
-    {"log", &query_list_log, NULL, NULL, RANGED(query_log_columns)},
-    {"elections", &query_list_elections, NULL, NULL, COLUMNS(query_elections_columns)},
-    {"rollouts", &query_list_rollouts, NULL, NULL, COLUMNS(query_rollouts_columns)},
-};
-
-bool query_cluster_is(const char *schema)
-{
-    return schema != NULL && strcasecmp(schema, QUERY_CLUSTER_SCHEMA) == 0;
-}
-
-const struct query_cluster_table *query_cluster_find(const char *name)
-{
-    for (size_t i = 0; i < MEM_COUNT(query_cluster_tables); i++)
-        if (strcasecmp(query_cluster_tables[i].name, name) == 0)
-            return &query_cluster_tables[i];
-    return NULL;
-}
-
-const char *query_cluster_names(void)
-{
-    return "cluster.nodes, cluster.jobs, cluster.tasks, cluster.tables, cluster.commits, "
-           "cluster.metrics, cluster.settings, cluster.events, cluster.log, cluster.elections and "
-           "cluster.rollouts are there";
-}
-
-const struct sql_column *query_cluster_columns(const struct query_cluster_table *table, size_t *n)
-{
-    *n = table->columns_n;
-    return table->columns;
-}
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
@@ -260,16 +30,20 @@ struct query_cluster {
     size_t at;
     query_cluster_fn fn;
     struct leader_request *request;
-    struct loop_timer timer; /* for what needs no request */
+    struct chat_request *chat; /* or this one */
+    uint64_t chat_node;        /* that answered the last one */
+    uint64_t chat_to;          /* the last message that there was when it began */
+    struct loop_timer timer;   /* for what needs no request, or goes on */
     struct buf lines;
-    size_t rows;
+    size_t rows, piece_rows; /* of all; of what was not handed over */
     struct query_cluster_item *items;
     size_t items_n, items_cap;
     size_t item;            /* that is asked for */
+    bool at_end;            /* of the list or the item */
     bool in_items;          /* the list is done */
     bool has_cursor;        /* a page was read */
     uint64_t cursor;        /* of the last row */
-    struct sql_range range; /* of time that the statement can see */
+    struct sql_range range; /* that the statement can see */
 };
 
 static void query_cluster_next(struct query_cluster *load);
@@ -278,6 +52,8 @@ static void query_cluster_free(struct query_cluster *load)
 {
     if (load->request != NULL)
         leader_request_cancel(load->request);
+    if (load->chat != NULL)
+        chat_request_cancel(load->chat);
     loop_timer_stop(&load->timer);
     for (size_t i = 0; i < load->items_n; i++)
         free(load->items[i].name);
@@ -302,14 +78,42 @@ static void query_cluster_end(struct query_cluster *load)
 {
     struct query *q = load->q;
     query_cluster_fn fn = load->fn;
-    size_t rows = load->rows, len = 0;
+    size_t rows = load->piece_rows, len = 0;
     char *lines = buf_steal(&load->lines, &len);
     q->cluster = NULL;
     query_cluster_free(load);
-    fn(q, lines, len, rows);
+    fn(q, lines, len, rows, false);
+}
+
+/* Whether a piece was handed over: then query_cluster_more() goes on. */
+static bool query_cluster_hand_over(struct query_cluster *load)
+{
+    size_t rows = load->piece_rows, len = 0;
+    if (load->lines.len < QUERY_CLUSTER_PIECE_BYTES)
+        return false;
+    char *lines = buf_steal(&load->lines, &len);
+    load->piece_rows = 0;
+    load->fn(load->q, lines, len, rows, true);
+    return true;
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */
+
+static void query_cluster_too_many(struct query_cluster *load)
+{
+    query_cluster_fail(load, ERR_TOO_LARGE,
+                       load->table->ranged != NULL
+                           ? "WHERE time > now() - INTERVAL 1 HOUR reads less"
+                           : "the API lists it in pages",
+                       "more rows than a statement may read");
+}
+
+/* The statement needs no more. */
+static bool query_cluster_has_enough(const struct query_cluster *load)
+{
+    return load->range.rows >= 0 && !load->range.backwards &&
+           load->rows >= (uint64_t)load->range.rows;
+}
 
 /* False after query_fail(). */
 static bool query_cluster_add(struct query_cluster *load, const json_t *object, const char *item)
@@ -324,6 +128,7 @@ static bool query_cluster_add(struct query_cluster *load, const json_t *object, 
     }
     char *text = json_dumps(row, JSON_COMPACT);
     json_decref(row);
+    load->piece_rows++;
     int err = ++load->rows > QUERY_CLUSTER_ROWS_MAX ? ERR_TOO_LARGE : 0;
     if (err == 0)
         err = buf_append_str(&load->lines, text);
@@ -331,10 +136,7 @@ static bool query_cluster_add(struct query_cluster *load, const json_t *object, 
         err = buf_append_byte(&load->lines, '\n');
     free(text);
     if (err < 0)
-        query_cluster_fail(load, ERR_TOO_LARGE,
-                           load->table->ranged ? "WHERE time > now() - INTERVAL 1 HOUR reads less"
-                                               : "the API lists it in pages",
-                           "more rows than a statement may read");
+        query_cluster_too_many(load);
     return err == 0;
 }
 
@@ -378,7 +180,7 @@ static bool query_cluster_page(struct query_cluster *load, const json_t *page, b
         else
             *failed = !query_cluster_add(load, object, item);
     }
-    if (*failed || list->parameter == NULL)
+    if (*failed || list->parameter == NULL || query_cluster_has_enough(load))
         return false;
     const json_t *last = n > 0 ? json_object_get(json_array_get(page, n - 1), list->cursor) : NULL;
     uint64_t cursor = (uint64_t)json_integer_value(last);
@@ -406,6 +208,15 @@ static void query_cluster_advance(struct query_cluster *load)
         query_cluster_next(load);
 }
 
+/* What was read is taken care of. */
+static void query_cluster_go_on(struct query_cluster *load)
+{
+    if (load->at_end)
+        query_cluster_advance(load);
+    else
+        query_cluster_next(load);
+}
+
 static void query_cluster_on_page(void *arg, json_t *json, const struct error *e)
 {
     struct query_cluster *load = arg;
@@ -419,10 +230,36 @@ static void query_cluster_on_page(void *arg, json_t *json, const struct error *e
         query_cluster_fail(load, e->code, "repeat the statement", e->text);
         return;
     }
-    if (query_cluster_page(load, json, &failed))
-        query_cluster_next(load);
-    else if (!failed)
-        query_cluster_advance(load);
+    load->at_end = !query_cluster_page(load, json, &failed);
+    if (!failed && !query_cluster_hand_over(load))
+        query_cluster_go_on(load);
+}
+
+/* ---- messages of the chat -------------------------------------------------------------------- */
+
+static void query_cluster_on_chat(void *arg, const struct chat_page *page, const struct error *e)
+{
+    struct query_cluster *load = arg;
+    load->chat = NULL;
+    if (e != NULL) {
+        query_cluster_fail(load, e->code, "chat members shows who has the messages", e->text);
+        return;
+    }
+    int err = buf_append(&load->lines, page->lines, page->len);
+    load->rows += page->rows;
+    load->piece_rows += page->rows;
+    if (err < 0 || load->rows > QUERY_CLUSTER_ROWS_MAX) {
+        query_cluster_too_many(load);
+        return;
+    }
+    load->chat_node = page->node;
+    if (!load->has_cursor || page->to < load->chat_to)
+        load->chat_to = page->to;
+    load->cursor = page->next;
+    load->has_cursor = true;
+    load->at_end = page->next > load->chat_to || query_cluster_has_enough(load);
+    if (!query_cluster_hand_over(load))
+        query_cluster_go_on(load);
 }
 
 /* A name in a path. */
@@ -445,8 +282,44 @@ static void query_cluster_put_range(const struct query_cluster *load, struct buf
         (void)buf_printf(path, "&until=%s", clock_format_rfc3339(load->range.until_ms, time));
 }
 
+static void query_cluster_next_chat(struct query_cluster *load)
+{
+    const struct sql_range *range = &load->range;
+    struct buf path;
+    uint64_t limit = load->table->list->limit;
+    if (range->rows >= 0 && !range->backwards && (uint64_t)range->rows - load->rows < limit)
+        limit = (uint64_t)range->rows - load->rows;
+    if (range->last < 1 || range->first > range->last || limit == 0 || range->rows == 0) {
+        loop_timer_start(&load->timer, 0); /* nothing is asked for */
+        load->at_end = true;
+        return;
+    }
+    buf_init(&path, 16384);
+    (void)buf_printf(&path, "%s?limit=%" PRIu64, load->table->list->path, limit);
+    if (load->has_cursor)
+        (void)buf_printf(&path, "&from=%" PRIu64 "&to=%" PRIu64, load->cursor, load->chat_to);
+    else if (range->first > 0)
+        (void)buf_printf(&path, "&from=%" PRId64, range->first);
+    if (!load->has_cursor && range->last < INT64_MAX)
+        (void)buf_printf(&path, "&to=%" PRId64, range->last);
+    if (!load->has_cursor && range->backwards)
+        (void)buf_printf(&path, "&last=%" PRId64, range->rows);
+    if (range->text[0] != '\0') {
+        (void)buf_append_str(&path, "&channel=");
+        query_cluster_encode(&path, range->text);
+    }
+    query_cluster_put_range(load, &path);
+    load->chat = chat_request_start(load->q->role->node, buf_cstr(&path), load->q->user,
+                                    load->chat_node, query_cluster_on_chat, load);
+    buf_done(&path);
+}
+
 static void query_cluster_next(struct query_cluster *load)
 {
+    if (load->table->from == QUERY_CLUSTER_CHAT) {
+        query_cluster_next_chat(load);
+        return;
+    }
     const struct query_cluster_list *list = load->in_items ? load->table->each : load->table->list;
     struct buf path;
     buf_init(&path, 16384);
@@ -461,7 +334,7 @@ static void query_cluster_next(struct query_cluster *load)
         (void)buf_printf(&path, "%climit=%u", mark, list->limit);
     if (list->parameter != NULL && load->has_cursor)
         (void)buf_printf(&path, "&%s=%" PRIu64, list->parameter, load->cursor);
-    if (load->table->ranged)
+    if (load->table->ranged != NULL)
         query_cluster_put_range(load, &path);
     struct leader_request_spec spec = {
         .method = "GET", .path = buf_cstr(&path), .user = load->q->user};
@@ -470,9 +343,8 @@ static void query_cluster_next(struct query_cluster *load)
 }
 
 /* The settings of the node that answers. */
-static void query_cluster_settings(void *arg)
+static void query_cluster_settings(struct query_cluster *load)
 {
-    struct query_cluster *load = arg;
     const struct node_options *options = node_options(load->q->role->node);
     bool good = true;
     for (size_t i = 0; good && i < options->settings_n; i++) {
@@ -487,6 +359,21 @@ static void query_cluster_settings(void *arg)
         query_cluster_end(load);
 }
 
+static void query_cluster_on_timer(void *arg)
+{
+    struct query_cluster *load = arg;
+    if (load->table->from == QUERY_CLUSTER_SELF)
+        query_cluster_settings(load);
+    else
+        query_cluster_go_on(load);
+}
+
+void query_cluster_more(struct query_cluster *load)
+{
+    buf_init(&load->lines, QUERY_CLUSTER_BYTES_MAX);
+    query_cluster_go_on(load);
+}
+
 struct query_cluster *query_cluster_load(struct query *q, const struct query_cluster_table *table,
                                          size_t at, query_cluster_fn fn)
 {
@@ -496,9 +383,11 @@ struct query_cluster *query_cluster_load(struct query *q, const struct query_clu
     load->at = at;
     load->fn = fn;
     buf_init(&load->lines, QUERY_CLUSTER_BYTES_MAX);
-    sql_range_of(q->tree, QUERY_CLUSTER_SCHEMA, table->name, "time",
+    static const struct sql_range_columns nothing;
+    sql_range_of(q->tree, QUERY_CLUSTER_SCHEMA, table->name,
+                 table->ranged != NULL ? table->ranged : &nothing,
                  loop_wall_ms(node_loop(q->role->node)), &load->range);
-    loop_timer_init(&load->timer, node_loop(q->role->node), query_cluster_settings, load);
+    loop_timer_init(&load->timer, node_loop(q->role->node), query_cluster_on_timer, load);
     if (table->list != NULL)
         query_cluster_next(load);
     else

@@ -41,9 +41,10 @@ struct query_table {
     struct delta_file *delta; /* of the view, by index in files */
     size_t files_n;
     const struct query_cluster_table *cluster; /* of the cluster's state; then there is no view */
-    struct sql_file whole;                     /* its only "file" */
-    char *lines;                               /* its rows, when they are few */
-    char *key;                                 /* or where in the store they are */
+    struct sql_file whole;                     /* its only "file", when its rows are few: */
+    char *lines;                               /* these; or a piece on its way to the store */
+    char **keys;                               /* or where in the store its files are */
+    size_t files_cap;
 };
 
 struct query_attempt {

@@ -64,10 +64,11 @@ static Wire__SqlOption *query_option(const char *name, const char *value)
     return out;
 }
 
-/* Rows of the cluster's state: in the message, or in a file of the store. */
-static void query_cluster_input(const struct query_table *table, Wire__SqlInput *out)
+/* Rows of the cluster's state: in the message, or in files of the store. */
+static void query_cluster_input(const struct query_table *table, const struct sql_input *input,
+                                size_t first, size_t end, Wire__SqlInput *out)
 {
-    if (table->lines != NULL) {
+    if (table->keys == NULL) {
         out->format = WIRE__SQL_FORMAT__SQL_FORMAT_LINES;
         out->lines.len = table->whole.bytes;
         out->lines.data = mem_dup(table->lines, table->whole.bytes);
@@ -82,12 +83,14 @@ static void query_cluster_input(const struct query_table *table, Wire__SqlInput 
     out->options = mem_calloc(MEM_COUNT(options), sizeof *out->options);
     for (size_t i = 0; i < MEM_COUNT(options); i++)
         out->options[out->n_options++] = query_option(options[i][0], options[i][1]);
-    out->files = mem_calloc(1, sizeof *out->files);
-    Wire__SqlFile *file = mem_alloc(sizeof *file);
-    wire__sql_file__init(file);
-    file->path = mem_strdup(table->key);
-    file->bytes = table->whole.bytes;
-    out->files[out->n_files++] = file;
+    out->files = mem_calloc(end - first, sizeof *out->files);
+    for (size_t f = first; f < end; f++) {
+        Wire__SqlFile *file = mem_alloc(sizeof *file);
+        wire__sql_file__init(file);
+        file->path = mem_strdup(table->keys[input->files[f]]);
+        file->bytes = table->files[input->files[f]].bytes;
+        out->files[out->n_files++] = file;
+    }
 }
 
 /* The place of a table's column among those that the input wants. */
@@ -146,7 +149,7 @@ Wire__SqlInput *query_table_input(const struct query_table *table, const struct 
     }
     query_input_conditions(input, out);
     if (table->cluster != NULL && end > first)
-        query_cluster_input(table, out);
+        query_cluster_input(table, input, first, end, out);
     if (table->cluster != NULL)
         return out;
     out->files = mem_calloc(end - first + 1, sizeof *out->files);

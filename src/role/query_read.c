@@ -147,12 +147,14 @@ void query_table_done(struct query_table *table)
             free((void *)(uintptr_t)table->columns[i].type);
         delta_view_close(table->view);
     }
-    if (table->cluster == NULL) {
+    if (table->cluster == NULL)
         free(table->columns);
+    for (size_t i = 0; table->keys != NULL && i < table->files_n; i++)
+        free(table->keys[i]);
+    if (table->files != &table->whole)
         free(table->files);
-    }
+    free(table->keys);
     free(table->lines);
-    free(table->key);
     free(table->delta);
     free(table->place);
     free(table->name);

@@ -75,3 +75,71 @@ all_online() {
     [ "$(sql "select index, count(*), max(attempt) from cluster.tasks group by index order by index")" = \
         $'0,3,3\n7,3,3\n5000,3,3\n10000,3,3\n15000,3,3\n20000,3,3' ]
 }
+
+# post FIRST LAST CHANNEL [NODE]: messages, whose texts are their numbers
+post() {
+    seq "$1" "$2" | jq -c --arg c "$3" '{text: tostring, channel: $c}' |
+        api -n "${4:-n1}" -f -H 'Content-Type: application/x-ndjson' --data-binary @- /api/chat/messages >"$CLUSTER_DIR/posted"
+    [ "$(jq -s 'map(select(.seq > 0)) | length' "$CLUSTER_DIR/posted")" = $(($2 - $1 + 1)) ]
+}
+chat_leads() { api -n "${1:-n1}" /api/chat/members | jq -e 'any(.leader)'; }
+
+@test "the messages of the chat are a table, in their order, whichever node is asked" {
+    start_cluster 3
+    wait_until 30 chat_leads
+    post 1 4 general
+    post 5 3004 ops n2
+    post 3005 3006 general n3
+    for node in n1 n2 n3; do
+        export CLUSTERSH_ENDPOINT=unix:$(socket_of $node)
+        [ "$(sql "SELECT text FROM cluster.messages WHERE channel = 'general' ORDER BY seq")" = $'1\n2\n3\n4\n3005\n3006' ]
+        [ "$(sql "SELECT count(*), count(DISTINCT seq), min(text::INT), max(text::INT) FROM cluster.messages")" = 3006,3006,1,3006 ]
+    done
+    [ "$(sql "SELECT channel, count(*) FROM cluster.messages WHERE sender <> '' AND time > now() - INTERVAL 1 HOUR GROUP BY ALL ORDER BY 1")" = $'general,6\nops,3000' ]
+    [ "$(sql "SELECT count(*) FROM cluster.messages WHERE time > now() + INTERVAL 1 HOUR")" = 0 ]
+    [ "$(sql "SELECT count(*) FROM cluster.messages WHERE time < TIMESTAMPTZ '2020-01-01 00:00:00Z'")" = 0 ]
+    # the numbers that messages have are those of the chat
+    first=$(api '/api/chat/messages?from=0&limit=1' | jq .seq)
+    [ "$(sql "SELECT text FROM cluster.messages WHERE seq = $first")" = 1 ]
+    [ "$(sql "SELECT text FROM cluster.messages WHERE seq > $first AND seq <= $((first + 2)) ORDER BY seq DESC")" = $'3\n2' ]
+    [ "$(sql "SELECT count(*) FROM cluster.messages WHERE seq < 0 OR channel = 'nobody'")" = 0 ]
+    [ "$(sql "SELECT count(*) FROM cluster.messages WHERE channel = 'no body'")" = 0 ]
+    # the last ones, and the first ones
+    [ "$(sql "SELECT text FROM cluster.messages ORDER BY seq DESC LIMIT 3")" = $'3006\n3005\n3004' ]
+    [ "$(sql "SELECT text FROM cluster.messages WHERE channel = 'general' ORDER BY seq DESC LIMIT 2 OFFSET 1")" = $'3005\n4' ]
+    [ "$(sql "SELECT text FROM cluster.messages WHERE channel = 'ops' ORDER BY seq LIMIT 2")" = $'5\n6' ]
+    [ "$(sql "SELECT count(*) FROM (FROM cluster.messages LIMIT 7)")" = 7 ]
+    # joined with data
+    [ "$(sql "SELECT count(*) FROM cluster.messages a JOIN cluster.messages b ON a.seq = b.seq WHERE b.channel = 'general'")" = 6 ]
+}
+
+@test "the messages of the chat are read from nodes that do not chat, and while the leader of the chat is gone" {
+    start_cluster 3
+    wait_until 30 chat_leads
+    post 1 10 general
+    # a node without the role
+    clusterd init "$CLUSTER_DIR/n4" -o node.name=n4 -o node.roles=worker -o peer.listen=127.0.0.1:0 -o api.listen=none \
+        -o data.listen=none -o cluster.join="$(api /api/nodes | jq -r '.[0].address')" \
+        -o cluster.join_token="$(sed -n 's/.*join_token: "\(.*\)"/\1/p' "$CLUSTER_DIR/n1/clusterd.yaml")" >/dev/null
+    start_node n4
+    wait_until 30 node_state_is n4 online
+    on_n4() { CLUSTERSH_ENDPOINT=unix:$(socket_of n4) sql "$1"; }
+    n4_has_all() { [ "$(on_n4 "SELECT count(*) FROM cluster.messages")" = 10 ]; }
+    wait_until 60 n4_has_all
+    [ "$(on_n4 "SELECT text FROM cluster.messages ORDER BY seq DESC LIMIT 1")" = 10 ]
+    gone=$(api /api/elections | jq -r '.[] | select(.group == "chat") | .leader')
+    kill_node "$gone"
+    wait_until 60 n4_has_all
+}
+
+@test "more messages than fit in memory at once are read in pieces" {
+    start_cluster 1
+    wait_until 30 chat_leads
+    text=$(printf 'x%.0s' {1..3000})
+    for ((i = 0; i < 4; i++)); do
+        seq 1 2000 | jq -c --arg t "$text" '{text: ($t + tostring), channel: "long"}' |
+            api -f -H 'Content-Type: application/x-ndjson' --data-binary @- /api/chat/messages >/dev/null
+    done
+    [ "$(sql "SELECT count(*), count(DISTINCT seq), min(length(text)), max(length(text)) FROM cluster.messages")" = 8000,8000,3001,3004 ]
+    [ "$(sql "SELECT text FROM cluster.messages ORDER BY seq DESC LIMIT 1")" = "${text}2000" ]
+}

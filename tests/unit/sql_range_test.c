@@ -10,6 +10,8 @@
 
 #define NOW INT64_C(1800000000000)
 
+static const struct sql_range_columns COLUMNS_OF_IT = {"time", "seq", "channel"};
+
 static json_t *parse(const char *text)
 {
     json_t *json = json_loads(text, 0, NULL);
@@ -43,7 +45,7 @@ static struct sql_range range_from(const char *table, const char *where)
                             table, where);
     json_t *query = parse(text);
     struct sql_range range;
-    sql_range_of(query, "cluster", "events", "time", NOW, &range);
+    sql_range_of(query, "cluster", "events", &COLUMNS_OF_IT, NOW, &range);
     json_decref(query);
     free(text);
     return range;
@@ -136,6 +138,117 @@ static void test_other_tables_and_queries_inside_narrow_nothing(void **state)
         INT64_MIN);
 }
 
+#define SEQ     "{\"class\":\"COLUMN_REF\",\"column_names\":[\"Seq\"]}"
+#define CHANNEL "{\"class\":\"COLUMN_REF\",\"column_names\":[\"m\",\"channel\"]}"
+#define TYPED(id, v)                                                                               \
+    "{\"class\":\"CONSTANT\",\"value\":{\"type\":{\"id\":\"" id "\"},\"value\":" v "}}"
+#define NUMBER(n)  TYPED("INTEGER", #n)
+#define TEXT(text) TYPED("VARCHAR", "\"" text "\"")
+#define BETWEEN(a, b)                                                                              \
+    "{\"class\":\"BETWEEN\",\"type\":\"COMPARE_BETWEEN\",\"input\":" SEQ ",\"lower\":" a           \
+    ",\"upper\":" b "}"
+#define LIMIT(n) "{\"type\":\"LIMIT_MODIFIER\",\"limit\":" NUMBER(n) "}"
+#define ORDER(type, e)                                                                             \
+    "{\"type\":\"ORDER_MODIFIER\",\"orders\":[{\"type\":\"" type "\",\"expression\":" e "}]}"
+#define STAR "{\"class\":\"STAR\",\"type\":\"STAR\",\"replace_list\":[],\"exclude_list\":[]}"
+
+static struct sql_range range_of_query(const char *items, const char *where, const char *modifiers)
+{
+    char *text = mem_printf("{\"type\":\"SELECT_NODE\",\"select_list\":[%s],\"aggregate_handling\":"
+                            "\"STANDARD_HANDLING\",\"group_expressions\":[],\"group_sets\":[],"
+                            "\"from_table\":{\"type\":\"BASE_TABLE\",\"schema_name\":\"cluster\","
+                            "\"table_name\":\"events\"},\"where_clause\":%s,\"modifiers\":[%s]}",
+                            items, where, modifiers);
+    json_t *query = parse(text);
+    struct sql_range range;
+    sql_range_of(query, "cluster", "events", &COLUMNS_OF_IT, NOW, &range);
+    json_decref(query);
+    free(text);
+    return range;
+}
+
+static void test_numbers_and_texts_narrow(void **state)
+{
+    (void)state;
+    struct sql_range r = range_of(
+        AND(COMPARE("GREATERTHAN", SEQ, NUMBER(5)), COMPARE("LESSTHANOREQUALTO", SEQ, NUMBER(9))));
+    assert_int_equal(r.first, 6);
+    assert_int_equal(r.last, 9);
+    r = range_of(
+        AND(COMPARE("GREATERTHAN", NUMBER(5), SEQ), COMPARE("EQUAL", CHANNEL, TEXT("a b"))));
+    assert_int_equal(r.first, INT64_MIN);
+    assert_int_equal(r.last, 4);
+    assert_string_equal(r.text, "a b");
+    r = range_of(COMPARE("EQUAL", SEQ, NUMBER(7)));
+    assert_int_equal(r.first, 7);
+    assert_int_equal(r.last, 7);
+    r = range_of(BETWEEN(NUMBER(3), NUMBER(4)));
+    assert_int_equal(r.first, 3);
+    assert_int_equal(r.last, 4);
+}
+
+static void test_other_constants_narrow_no_number(void **state)
+{
+    static const char *const wheres[] = {
+        COMPARE("GREATERTHAN", SEQ, TYPED("DECIMAL", "35")),
+        COMPARE("GREATERTHAN", SEQ, TYPED("DOUBLE", "3.5")),
+        COMPARE("GREATERTHAN", SEQ, TYPED("BOOLEAN", "true")),
+        COMPARE("EQUAL", SEQ, TEXT("7")),
+        COMPARE("EQUAL", CHANNEL, NUMBER(7)),
+        COMPARE("GREATERTHAN", CHANNEL, TEXT("a")),
+        COMPARE("EQUAL", CHANNEL, TEXT("")),
+        OR(COMPARE("EQUAL", SEQ, NUMBER(7)), COMPARE("EQUAL", CHANNEL, TEXT("a"))),
+    };
+    (void)state;
+    for (unsigned i = 0; i < MEM_COUNT(wheres); i++) {
+        struct sql_range r = range_of_query(STAR, wheres[i], LIMIT(3));
+        assert_int_equal(r.first, INT64_MIN);
+        assert_int_equal(r.last, INT64_MAX);
+        assert_string_equal(r.text, "");
+        assert_int_equal(r.rows, -1);
+    }
+}
+
+static void test_a_limit_is_enough_when_the_range_says_all(void **state)
+{
+    (void)state;
+    struct sql_range r = range_of_query(STAR, "null", LIMIT(3));
+    assert_int_equal(r.rows, 3);
+    assert_false(r.backwards);
+    r = range_of_query(SEQ "," CHANNEL, COMPARE("EQUAL", CHANNEL, TEXT("a")),
+                       ORDER("DESCENDING", SEQ) "," LIMIT(20));
+    assert_int_equal(r.rows, 20);
+    assert_true(r.backwards);
+    r = range_of_query(STAR, BETWEEN(NUMBER(3), NUMBER(400)),
+                       ORDER("ORDER_DEFAULT", SEQ) "," LIMIT(2));
+    assert_int_equal(r.rows, 2);
+    assert_false(r.backwards);
+}
+
+static void test_a_limit_of_something_else_is_no_limit(void **state)
+{
+    static const char *const queries[][3] = {
+        {STAR, COMPARE("GREATERTHAN", COLUMN, ZULU), LIMIT(3)}, /* a time is not that exact */
+        {STAR, COMPARE("NOTEQUAL", SEQ, NUMBER(3)), LIMIT(3)},
+        {STAR, "null", ORDER("ASCENDING", CHANNEL) "," LIMIT(3)},
+        {STAR, "null", ORDER("ASCENDING", NUMBER(1)) "," LIMIT(3)},
+        {"{\"class\":\"FUNCTION\",\"function_name\":\"count_star\"}", "null", LIMIT(3)},
+        {"{\"class\":\"COLUMN_REF\",\"alias\":\"SEQ\",\"column_names\":[\"channel\"]}", "null",
+         ORDER("DESCENDING", SEQ) "," LIMIT(3)},
+        {"{\"class\":\"STAR\",\"replace_list\":[{\"key\":\"seq\",\"value\":" CHANNEL "}]}", "null",
+         ORDER("DESCENDING", SEQ) "," LIMIT(3)},
+        {STAR, "null", "{\"type\":\"DISTINCT_MODIFIER\",\"distinct_on_targets\":[]}," LIMIT(3)},
+        {STAR, "null", "{\"type\":\"LIMIT_PERCENT_MODIFIER\"}"},
+        {STAR, "null", ""},
+    };
+    (void)state;
+    for (unsigned i = 0; i < MEM_COUNT(queries); i++) {
+        struct sql_range r = range_of_query(queries[i][0], queries[i][1], queries[i][2]);
+        assert_int_equal(r.rows, -1);
+        assert_false(r.backwards);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -145,6 +258,10 @@ int main(void)
         cmocka_unit_test(test_conditions_that_all_hold_narrow_together),
         cmocka_unit_test(test_what_is_not_understood_narrows_nothing),
         cmocka_unit_test(test_other_tables_and_queries_inside_narrow_nothing),
+        cmocka_unit_test(test_numbers_and_texts_narrow),
+        cmocka_unit_test(test_other_constants_narrow_no_number),
+        cmocka_unit_test(test_a_limit_is_enough_when_the_range_says_all),
+        cmocka_unit_test(test_a_limit_of_something_else_is_no_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
