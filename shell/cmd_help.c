@@ -105,6 +105,7 @@ static int cmd_quit_run(struct shell *shell, const struct command_call *call)
 
 const struct command cmd_quit = {
     .name = "quit",
+    .also = "q",
     .summary = "Leave the shell",
     .run = cmd_quit_run,
 };

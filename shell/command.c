@@ -205,6 +205,11 @@ int command_find(const char *const *words, size_t n, const struct command **comm
     for (; command_table[match.n] != NULL; match.n++) {
         assert(match.n < COMMAND_ROWS_MAX);
         match.rows[match.n] = command_table[match.n];
+        if (match.rows[match.n]->also != NULL && strcmp(match.rows[match.n]->also, words[0]) == 0) {
+            *command = match.rows[match.n];
+            *n_words = 1;
+            return 0;
+        }
     }
     for (size_t k = 0;; k++) {
         group = match;

@@ -49,6 +49,7 @@ enum command_type {
     COMMAND_TYPE_SERVICE,
     COMMAND_TYPE_CHANNEL,
     COMMAND_TYPE_TXN,
+    COMMAND_TYPE_QUERY,
 };
 
 enum command_count {
@@ -92,6 +93,7 @@ struct command_note {
 
 struct command {
     const char *name;    /* "job submit"; meta-commands begin with a backslash */
+    const char *also;    /* another word for it, as a whole; NULL: none */
     const char *summary; /* one line, no full stop */
     const char *text;    /* further paragraphs, may be NULL */
     struct command_option options[COMMAND_OPTIONS_MAX]; /* a NULL name ends them */

@@ -33,6 +33,10 @@ const struct command_group command_groups[] = {
      "What a single node says of itself, without asking the leader: it also answers when there is "
      "none.",
      "clustersh(1) clustersh-node(1) clustersh-raft(1)"},
+    {"query", "look after the SQL statements that run",
+     "The node that took a statement coordinates it; here all nodes are asked, so that it does not "
+     "matter which one answers.",
+     "clustersh(1) clustersh-sql(7)"},
     {"raft", "look after the metadata group",
      "The metadata nodes keep the state of the cluster by Raft: a change is acknowledged when a "
      "majority of the voters has it on disk. One of them leads and coordinates everything. With "

@@ -24,6 +24,8 @@ const struct command *const command_table[] = {
     &cmd_raft_transfer,
     &cmd_raft_add,
     &cmd_raft_remove,
+    &cmd_query_list,
+    &cmd_query_cancel,
     &cmd_events,
     &cmd_report,
     &cmd_election_show,

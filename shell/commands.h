@@ -40,6 +40,8 @@ extern const struct command cmd_node_list;
 extern const struct command cmd_node_remove;
 extern const struct command cmd_node_resume;
 extern const struct command cmd_node_show;
+extern const struct command cmd_query_cancel;
+extern const struct command cmd_query_list;
 extern const struct command cmd_quit;
 extern const struct command cmd_raft_add;
 extern const struct command cmd_raft_remove;

@@ -25,6 +25,7 @@ enum complete_names {
     COMPLETE_NAMES_SERVICES,
     COMPLETE_NAMES_CHANNELS,
     COMPLETE_NAMES_TXNS,
+    COMPLETE_NAMES_QUERIES, /* statements that run */
 };
 
 struct complete_item {

@@ -140,6 +140,7 @@ static const struct {
     [COMPLETE_NAMES_SERVICES] = {LIVE_ROLLOUTS, "service", "state"},
     [COMPLETE_NAMES_CHANNELS] = {LIVE_MESSAGES, "channel", NULL},
     [COMPLETE_NAMES_TXNS] = {LIVE_INDOUBT, "txid", "state"},
+    [COMPLETE_NAMES_QUERIES] = {LIVE_QUERIES, "query", "sql"},
 };
 
 void complete_live_names(void *arg, enum complete_names kind, struct complete *complete)

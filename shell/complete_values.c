@@ -140,6 +140,9 @@ void complete_values(struct complete *complete, enum command_type type, const ch
     case COMMAND_TYPE_TXN:
         names(arg, COMPLETE_NAMES_TXNS, complete);
         break;
+    case COMMAND_TYPE_QUERY:
+        names(arg, COMPLETE_NAMES_QUERIES, complete);
+        break;
     default:
         complete_choices(complete, choices);
         break;

@@ -29,6 +29,7 @@ static const char *const live_paths[] = {
     [LIVE_ROLLOUTS] = "/api/rollouts",
     [LIVE_MESSAGES] = "/api/chat/messages",
     [LIVE_INDOUBT] = "/api/rollouts/indoubt",
+    [LIVE_QUERIES] = "/api/sql?nodes=all",
 };
 
 /* What is asked by SQL; it never changes while the cluster runs one version. */

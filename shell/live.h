@@ -24,6 +24,7 @@ enum live_kind {
     LIVE_ROLLOUTS,
     LIVE_MESSAGES, /* the last of the chat */
     LIVE_INDOUBT,
+    LIVE_QUERIES,
     LIVE_KINDS
 };
 

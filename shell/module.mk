@@ -28,6 +28,7 @@ libshell_a_SOURCES += shell/cmd_meta_query.c
 libshell_a_SOURCES += shell/cmd_meta_vars.c
 libshell_a_SOURCES += shell/cmd_model.c
 libshell_a_SOURCES += shell/cmd_node.c
+libshell_a_SOURCES += shell/cmd_query.c
 libshell_a_SOURCES += shell/cmd_raft.c
 libshell_a_SOURCES += shell/cmd_rollout.c
 libshell_a_SOURCES += shell/cmd_rollout_look.c

@@ -75,6 +75,15 @@ static void feed_act_body(struct buf *body, const struct feed_action *action, co
     (void)buf_append_str(body, "}");
 }
 
+/* The node that coordinates a statement, where it is known: the others need not be asked. */
+static void feed_act_add_node(const struct feed *feed, const char *query, struct client_path *path)
+{
+    const struct model_state *state = model_live_state(feed->model);
+    const char *node = model_row_text(model_state_find(state, MODEL_QUERIES, query), "node");
+    if (model_state_find(state, MODEL_NODES, node) != NULL)
+        (void)client_path_param(path, "nodes", node);
+}
+
 static void feed_act_free(struct feed_act_call *act)
 {
     TAILQ_REMOVE(&act->feed->acts, act, entry);
@@ -132,6 +141,8 @@ int feed_act(struct feed *feed, const struct feed_action *action, feed_done_fn d
         (void)client_path(&path, row->place, key, row->what, NULL);
     else
         (void)client_path(&path, row->place, row->what, NULL);
+    if (action->verb == FEED_QUERY_CANCEL)
+        feed_act_add_node(feed, key, &path);
     buf_init(&body, FEED_BODY_MAX);
     feed_act_body(&body, action, elements);
     struct feed_act_call *act = mem_zalloc(sizeof *act);

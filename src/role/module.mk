@@ -135,6 +135,7 @@ librole_a_SOURCES += src/role/query_message.c
 librole_a_SOURCES += src/role/query_out.c
 librole_a_SOURCES += src/role/query_places.c
 librole_a_SOURCES += src/role/query_read.c
+librole_a_SOURCES += src/role/query_relay.c
 librole_a_SOURCES += src/role/query_rewrite.c
 librole_a_SOURCES += src/role/query_show.c
 librole_a_SOURCES += src/role/query_stage.c

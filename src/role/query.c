@@ -246,40 +246,79 @@ static void queries_post(struct http_request *req, void *arg)
     json_decref(body);
 }
 
-static void queries_get(struct http_request *req, void *arg)
+static json_t *queries_list(const struct queries *role)
 {
-    struct queries *role = arg;
     json_t *list = json_array();
-    struct query *q;
+    const char *node = node_options(role->node)->name;
+    const struct query *q;
     TAILQ_FOREACH (q, &role->all, entry) {
         if (q->ended)
             continue;
         char *text = mem_strndup(q->text, strlen(q->text) < 1024 ? strlen(q->text) : 1024);
         json_array_append_new(
-            list, json_pack("{s:s,s:s,s:o,s:s,s:s,s:I,s:I}", "query", q->id_text, "state",
-                            q->waiting ? "waiting" : "running", "sql", api_json_text(text), "user",
-                            q->user, "session", q->session, "wall_ms",
+            list, json_pack("{s:s,s:s,s:s,s:o,s:s,s:s,s:I,s:I}", "query", q->id_text, "node", node,
+                            "state", q->waiting ? "waiting" : "running", "sql", api_json_text(text),
+                            "user", q->user, "session", q->session, "wall_ms",
                             (json_int_t)(loop_now_ms(node_loop(role->node)) - q->began_ms), "rows",
                             (json_int_t)q->rows_out));
         free(text);
     }
-    http_reply_json(req, 200, list);
+    return list;
+}
+
+static void queries_get(struct http_request *req, void *arg)
+{
+    struct queries *role = arg;
+    struct error e = {0};
+    switch (query_relay_nodes(role, req, QUERY_NODES_HERE, &e)) {
+    case QUERY_NODES_INVALID:
+        http_reply_failure(req, &e, NULL);
+        break;
+    case QUERY_NODES_HERE:
+        http_reply_json(req, 200, queries_list(role));
+        break;
+    case QUERY_NODES_ONE:
+        query_relay(role, req, "/api/sql?nodes=here", json_array());
+        break;
+    case QUERY_NODES_ALL:
+        query_relay(role, req, "/api/sql?nodes=here", queries_list(role));
+        break;
+    }
+}
+
+static bool queries_cancel(struct queries *role, const char *id)
+{
+    struct query *q;
+    TAILQ_FOREACH (q, &role->all, entry) {
+        if (!q->ended && strcmp(q->id_text, id) == 0) {
+            query_fail(q, ERR_CANCELLED, SQL_AT_NONE, NULL, "the statement was cancelled");
+            return true;
+        }
+    }
+    return false;
 }
 
 static void queries_delete(struct http_request *req, void *arg)
 {
     struct queries *role = arg;
+    struct error e = {0};
+    struct uuid uuid;
     const char *id = http_request_param(req, "query");
-    struct query *q;
-    TAILQ_FOREACH (q, &role->all, entry) {
-        if (!q->ended && strcmp(q->id_text, id) == 0) {
-            query_fail(q, ERR_CANCELLED, SQL_AT_NONE, NULL, "the statement was cancelled");
-            http_reply_json(req, 200, json_pack("{s:s,s:s}", "query", id, "state", "cancelled"));
-            return;
-        }
+    enum query_nodes nodes = query_relay_nodes(role, req, QUERY_NODES_ALL, &e);
+    if (nodes == QUERY_NODES_INVALID) {
+        http_reply_failure(req, &e, NULL);
+    } else if (nodes != QUERY_NODES_ONE && queries_cancel(role, id)) {
+        http_reply_json(req, 200,
+                        json_pack("{s:s,s:s,s:s}", "query", id, "node",
+                                  node_options(role->node)->name, "state", "cancelled"));
+    } else if (nodes == QUERY_NODES_HERE || uuid_parse(id, &uuid) != 0) {
+        http_reply_error(req, 404, "not_found", "no such statement runs",
+                         "GET /api/sql?nodes=all lists what does");
+    } else {
+        char *target = mem_printf("/api/sql/%s?nodes=here", id);
+        query_relay(role, req, target, NULL);
+        free(target);
     }
-    http_reply_error(req, 404, "not_found", "no such statement runs on this node",
-                     "GET /api/sql lists them");
 }
 
 static const struct http_route queries_routes[] = {
@@ -308,6 +347,7 @@ static int queries_start(struct node *node, void **self, struct error *e)
     role->node = node;
     role->places = sql_places_new();
     TAILQ_INIT(&role->all);
+    TAILQ_INIT(&role->relays);
     http_router_add(node_router(node), queries_routes, MEM_COUNT(queries_routes), role);
     metric_add_collector(queries_collect, role);
     query_events_start(role);
@@ -320,6 +360,7 @@ static void queries_stop(void *self)
     struct queries *role = self;
     role->stopped = true;
     metric_remove_collector(queries_collect, role);
+    query_relays_stop(role);
     while (!TAILQ_EMPTY(&role->all)) {
         struct query *q = TAILQ_FIRST(&role->all);
         struct http_request *req = q->req;

@@ -27,6 +27,7 @@ enum { QUERY_HELD_BYTES = 256 * 1024 };
 struct object_call;
 struct queries;
 struct query;
+struct query_relay;
 struct query_task;
 struct query_vacuum;
 
@@ -186,7 +187,18 @@ struct queries {
     struct sql_places *places;
     struct query_events *events;
     TAILQ_HEAD(, query) all; /* waiting ones in order of arrival */
+    TAILQ_HEAD(, query_relay) relays;
+    unsigned relays_n;
 };
+
+/* query_relay.c: whose statements a request is about, by its parameter `nodes`. */
+enum query_nodes { QUERY_NODES_INVALID, QUERY_NODES_HERE, QUERY_NODES_ONE, QUERY_NODES_ALL };
+enum query_nodes query_relay_nodes(struct queries *role, struct http_request *req,
+                                   enum query_nodes otherwise, struct error *e);
+/* Asks the other nodes, or the one that is named, for `target`, and answers the request: with
+ * `list` (taken) and the rows of all, or, when it is NULL, with the first answer but 404. */
+void query_relay(struct queries *role, struct http_request *req, const char *target, json_t *list);
+void query_relays_stop(struct queries *role);
 
 /* query.c */
 void query_fail(struct query *q, int code, size_t at, const char *hint, const char *fmt, ...)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bats
 # SQL through clustersh on real nodes: tables, statements that write, plans over three nodes, a worker that dies.
 
+bats_require_minimum_version 1.5.0
 load ../lib/cluster.bash
 
 teardown() { stop_cluster; }
@@ -189,6 +190,38 @@ joins=(
     wait "$pid"
     [ "$(cat "$BATS_TEST_TMPDIR/out")" = "$(sql "$query")" ]
     [ "$(sed 's/,.*//' "$BATS_TEST_TMPDIR/out")" = "$(sql "select sum(n * n) from (select count(*) as n from l where k is not null group by k)")" ]
+}
+
+waiting_on_n2() {
+    [ "$(clustersh -o json query list | jq -r '.[].node')" = n2 ]
+}
+
+@test "any node ends a statement that another one coordinates" {
+    start_facts
+    CLUSTERSH_ENDPOINT=unix:$(socket_of n2) clustersh -c "select count(*) from facts a, facts b, facts c" 2>"$BATS_TEST_TMPDIR/err" &
+    query=$!
+    wait_until 20 waiting_on_n2
+    id=$(clustersh -o json query list | jq -r '.[0].query')
+    [ "$(api -n n3 "/api/sql?nodes=n2" | jq -r '.[0].query')" = "$id" ]
+    [ "$(api -n n3 "/api/sql" | jq length)" = 0 ]
+    [ "$(api -n n3 -o /dev/null -w '%{http_code}' -X DELETE "/api/sql/$id?nodes=here")" = 404 ]
+    [ "$(api -n n3 -o /dev/null -w '%{http_code}' -X DELETE "/api/sql/$id?nodes=nobody")" = 400 ]
+    run -3 clustersh query cancel "ffff${id:4}"
+    [[ "$output" == *"query list"* ]]
+    CLUSTERSH_ENDPOINT=unix:$(socket_of n3) clustersh query cancel "${id:0:8}"
+    status=0
+    wait "$query" || status=$?
+    [ "$status" = 3 ]
+    grep -q cancelled "$BATS_TEST_TMPDIR/err"
+    CLUSTERSH_ENDPOINT=unix:$(socket_of n2) clustersh -c "select count(*) from facts a, facts b, facts c" 2>"$BATS_TEST_TMPDIR/err" &
+    query=$!
+    wait_until 20 waiting_on_n2
+    id=$(clustersh -o json query list | jq -r '.[0].query')
+    [ "$(api -n n1 -X DELETE "/api/sql/$id" | jq -r .node)" = n2 ]
+    wait "$query" || true
+    [ "$(api -n n1 -o /dev/null -w '%{http_code}' -X DELETE "/api/sql/$id")" = 404 ]
+    kill_node n2
+    [ "$(api -n n1 -o /dev/null -w '%{http_code}' -X DELETE "/api/sql/$id")" = 503 ]
 }
 
 @test "Ctrl-C and DELETE end a statement on every node" {

@@ -70,6 +70,9 @@ static void names(void *arg, enum complete_names kind, struct complete *complete
     case COMPLETE_NAMES_TXNS:
         complete_add(complete, "77-1", NULL);
         break;
+    case COMPLETE_NAMES_QUERIES:
+        complete_add(complete, "0c1d2e3f-0000-4000-8000-000000000001", "select 1");
+        break;
     }
 }
 
@@ -104,11 +107,10 @@ static void assert_complete(const char *line, const char *expected)
 static void words_of_commands_come_from_the_table(void **state)
 {
     (void)state;
-    assert_complete(
-        "",
-        "audit chat election events exec exit file help job kv model node quit raft report rollout "
-        "routing "
-        "status");
+    assert_complete("", "audit chat election events exec exit file help job kv model node query "
+                        "quit raft report rollout "
+                        "routing "
+                        "status");
     assert_complete("no", "node");
     assert_complete("job l", "list logs");
     assert_complete("j sh", "show");
@@ -150,6 +152,7 @@ static void names_come_from_the_cluster(void **state)
     assert_complete("job cancel 4f120001 7", "77aa0002");
     assert_complete("kv get l", "lock/deploy");
     assert_complete("raft transfer n1", "n1");
+    assert_complete("query cancel 0c", "0c1d2e3f-0000-4000-8000-000000000001");
     assert_complete("raft status --limit n", "");
 }
 
