@@ -29,9 +29,9 @@ tpch_load() {
     done >"$work/$name.files"
 }
 
-# tpch_figures NAME THREADS WANTED: the queries beside DuckDB with so many threads.
+# tpch_figures NAME THREADS [WANTED]: the queries beside DuckDB with so many threads.
 tpch_figures() {
-    local name=$1 threads=$2 wanted=$3 over
+    local name=$1 threads=$2 wanted=${3:-} over
     tpch_bench -t "$threads" -r "$runs" run "$endpoint" "$work/$name.files" | tee "$out/$name.jsonl" |
         jq -r '"\(.query) \(.ms) \(.bare_ms) \(.ratio)"' >"$work/$name.queries"
     figure tpch "$name: all queries, geometric mean, ours / DuckDB" \
@@ -55,6 +55,11 @@ section_tpch() {
     tpch_figures two_nodes 2 '<= 1.4'
     for q in $(seq 22); do tpch_bench explain "$q" "$endpoint"; done >"$work/explain"
     figure tpch 'two_nodes: queries in stages of several tasks' "$(grep -c '^true' "$work/explain")" 'of 22' '>= 18'
+    stop_cluster
+    # At this scale the small sides of all joins go to every node: here none does.
+    start_cluster tpch3 2 -o "sql.paths=$tpch" -o sql.threads=1 -o sql.broadcast_bytes=1
+    tpch_load joins_dealt
+    tpch_figures joins_dealt 2
     stop_cluster
 }
 

@@ -265,19 +265,20 @@ static json_t *sql_nest_cross(json_t *left, json_t *right)
 
 struct sql_nest_search {
     const struct sql_nesting *n;
-    bool found;
+    bool dealt, heavy; /* a subquery that is dealt; a heavy one that is not */
 };
 
-static bool sql_nest_stays_visit(json_t *object, void *ctx)
+static bool sql_nest_visit(json_t *object, void *ctx)
 {
     struct sql_nest_search *search = ctx;
     const struct sql_nesting *n = search->n;
     for (size_t s = 0; s < n->sides->n; s++) {
         const struct sql_side *side = &n->sides->sides[s];
-        search->found |=
-            side->subquery == object && side->heavy && (n->dealt & UINT64_C(1) << s) == 0;
+        bool dealt = (n->dealt & UINT64_C(1) << s) != 0;
+        search->dealt |= side->subquery == object && dealt;
+        search->heavy |= side->subquery == object && side->heavy && !dealt;
     }
-    return !search->found;
+    return true;
 }
 
 /* The FROM and WHERE of the subquery and of what stays. */
@@ -288,17 +289,29 @@ struct sql_nested {
 /* A conjunct with a subquery that is to be dealt by something else. */
 static bool sql_nest_stays(const struct sql_nesting *n, json_t *conjunct)
 {
-    struct sql_nest_search search = {n, false};
-    sql_ast_walk(conjunct, sql_nest_stays_visit, &search);
-    return search.found;
+    struct sql_nest_search search = {n, false, false};
+    sql_ast_walk(conjunct, sql_nest_visit, &search);
+    return search.heavy;
+}
+
+/* A conjunct with a subquery that is dealt by the same as the rest inside. */
+static bool sql_nest_joins(const struct sql_nesting *n, json_t *conjunct)
+{
+    struct sql_nest_search search = {n, false, false};
+    sql_ast_walk(conjunct, sql_nest_visit, &search);
+    return search.dealt;
 }
 
 static bool sql_nest_inner(struct sql_nesting *n, uint64_t inside, struct sql_nested *out)
 {
     uint64_t whole = 0;
+    size_t joined =
+        0; /* what goes inside has to join something, else the next look finds the same */
     bool stays = false;
-    for (size_t i = 0; i < n->n; i++)
+    for (size_t i = 0; i < n->n; i++) {
         whole |= (n->below[i] & inside) != 0 ? n->below[i] : 0;
+        joined += (n->below[i] & inside) != 0;
+    }
     for (size_t i = 0; i < n->conjuncts.n; i++)
         stays |= sql_nest_stays(n, n->conjuncts.list[i]);
     if (whole != inside || (whole == UINT64_MAX >> (64 - n->next) && !stays))
@@ -311,10 +324,11 @@ static bool sql_nest_inner(struct sql_nesting *n, uint64_t inside, struct sql_ne
         json_t *conjunct = n->conjuncts.list[i];
         uint64_t named = sql_sources_named(n->sides, conjunct);
         bool in = named != 0 && (named & ~inside) == 0 && !sql_nest_stays(n, conjunct);
+        joined += in && sql_nest_joins(n, conjunct);
         json_t **where = in ? &out->in_where : &out->out_where;
         *where = sql_ast_and(*where, json_incref(conjunct));
     }
-    return true;
+    return joined > 1;
 }
 
 /* Of an outer join at the top the left side, when it is a join itself. */

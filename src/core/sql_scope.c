@@ -17,6 +17,8 @@ bool sql_same(const char *a, const char *b)
 }
 
 static void sql_scope_add(struct planner *p, struct sql_scope *scope, json_t *ref, bool nullable);
+static char **sql_select_columns(struct planner *p, const struct sql_scope *scope,
+                                 const json_t *select, size_t *n);
 
 static char *sql_scope_name(struct planner *p, const char *name)
 {
@@ -80,42 +82,49 @@ static void sql_scope_table(struct planner *p, struct sql_scope *scope, json_t *
     sql_source_rename(p, source);
 }
 
-/* Classes of the columns of a subquery, as far as they are plain to see. */
-static void sql_scope_classes(struct planner *p, struct sql_source *source, json_t *query)
+/* Classes of the columns of a subquery, as far as they are plain to see; `inner` is its FROM. */
+static void sql_scope_classes(struct sql_source *source, const struct sql_scope *inner,
+                              const json_t *query)
 {
     const json_t *list = json_object_get(query, "select_list");
-    if (!sql_ast_is(query, "type", "SELECT_NODE") || json_array_size(list) != source->n)
+    if (json_array_size(list) != source->n)
         return;
-    struct sql_scope inner;
-    sql_scope_init(p, &inner, json_object_get(query, "from_table"));
     for (size_t i = 0; i < source->n; i++) {
         const json_t *item = json_array_get(list, i);
-        source->classes[i] = sql_class_of(&inner, item);
+        source->classes[i] = sql_class_of(inner, item);
         size_t s, c;
         if (sql_ast_is(item, "class", "COLUMN_REF") &&
-            sql_resolve(&inner, item, &s, &c) == SQL_FOUND)
-            source->types[i] = inner.sources[s].types[c];
+            sql_resolve(inner, item, &s, &c) == SQL_FOUND)
+            source->types[i] = inner->sources[s].types[c];
     }
-    sql_scope_done(&inner);
 }
 
+/* The names and the classes come from one scope of the subquery: each level of a nest that opened
+ * two would double the work of all below it. */
 static void sql_scope_subquery(struct planner *p, struct sql_scope *scope, json_t *ref,
                                bool nullable)
 {
     const char *alias = sql_ast_text(ref, "alias");
-    struct sql_source *source = sql_source_new(p, scope, ref, alias, nullable);
+    struct sql_source made = *sql_source_new(p, scope, ref, alias, nullable);
+    size_t at = scope->n - 1;
     json_t *query = json_object_get(json_object_get(ref, "subquery"), "node");
+    bool plain = sql_ast_is(query, "type", "SELECT_NODE");
+    struct sql_scope inner = {0};
+    if (plain)
+        sql_scope_init(p, &inner, json_object_get(query, "from_table"));
     size_t n = 0;
-    char **names = sql_query_columns(p, query, &n);
-    if (names == NULL)
-        return;
-    struct sql_source made = *source;
-    sql_source_columns(p, &made, n);
-    for (size_t i = 0; i < n; i++)
-        made.columns[i] = sql_scope_name(p, names[i]);
-    sql_scope_classes(p, &made, query);
-    sql_source_rename(p, &made);
-    scope->sources[scope->n - 1] = made;
+    char **names =
+        plain ? sql_select_columns(p, &inner, query, &n) : sql_query_columns(p, query, &n);
+    if (names != NULL) {
+        sql_source_columns(p, &made, n);
+        for (size_t i = 0; i < n; i++)
+            made.columns[i] = sql_scope_name(p, names[i]);
+        if (plain)
+            sql_scope_classes(&made, &inner, query);
+        sql_source_rename(p, &made);
+        scope->sources[at] = made;
+    }
+    sql_scope_done(&inner);
 }
 
 static void sql_scope_join(struct planner *p, struct sql_scope *scope, json_t *ref, bool nullable)
@@ -319,10 +328,10 @@ static bool sql_star_columns(const struct sql_scope *scope, const json_t *star, 
     return any;
 }
 
-static char **sql_select_columns(struct planner *p, json_t *select, size_t *n)
+/* Names of the columns of a SELECT whose FROM is `scope`; NULL when they aren't certain. */
+static char **sql_select_columns(struct planner *p, const struct sql_scope *scope,
+                                 const json_t *select, size_t *n)
 {
-    struct sql_scope scope;
-    sql_scope_init(p, &scope, json_object_get(select, "from_table"));
     char **names = NULL;
     size_t cap = 0;
     bool known = true;
@@ -332,7 +341,7 @@ static char **sql_select_columns(struct planner *p, json_t *select, size_t *n)
         const json_t *item = json_array_get(list, i);
         const char *alias = sql_ast_text(item, "alias");
         if (sql_ast_is(item, "class", "STAR")) {
-            known = sql_star_columns(&scope, item, &names, n, &cap);
+            known = sql_star_columns(scope, item, &names, n, &cap);
             continue;
         }
         MEM_GROW(names, cap, *n + 1);
@@ -345,7 +354,6 @@ static char **sql_select_columns(struct planner *p, json_t *select, size_t *n)
                 known = false; /* DuckDB gives the second another name */
         }
     }
-    sql_scope_done(&scope);
     if (!known) {
         free(names);
         return NULL;
@@ -355,8 +363,13 @@ static char **sql_select_columns(struct planner *p, json_t *select, size_t *n)
 
 char **sql_query_columns(struct planner *p, json_t *query, size_t *n)
 {
-    if (sql_ast_is(query, "type", "SELECT_NODE"))
-        return sql_select_columns(p, query, n);
+    if (sql_ast_is(query, "type", "SELECT_NODE")) {
+        struct sql_scope scope;
+        sql_scope_init(p, &scope, json_object_get(query, "from_table"));
+        char **names = sql_select_columns(p, &scope, query, n);
+        sql_scope_done(&scope);
+        return names;
+    }
     if (sql_ast_is(query, "type", "SET_OPERATION_NODE") &&
         !sql_ast_is(query, "setop_type", "UNION_BY_NAME"))
         return sql_query_columns(p, json_object_get(query, "left"), n);

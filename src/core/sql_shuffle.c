@@ -4,6 +4,7 @@
  * a subquery, which is a side of what is left. */
 #include "core/sql_shuffle.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -302,9 +303,10 @@ bool sql_shuffle(struct planner *p, json_t *select)
     if (sql_ast_is(from, "type", "SUBQUERY") && sql_is_simple(query) &&
         !sql_is_correlated(p, query))
         return sql_shuffle(p, query);
-    enum sql_shuffled shuffled;
-    do
+    /* Each nest joins something more, so that there are fewer of them than sides. */
+    enum sql_shuffled shuffled = SQL_SHUFFLED_AGAIN;
+    for (size_t i = 0; i < SQL_SIDES_MAX && shuffled == SQL_SHUFFLED_AGAIN; i++)
         shuffled = sql_shuffle_once(p, select);
-    while (shuffled == SQL_SHUFFLED_AGAIN);
+    assert(shuffled != SQL_SHUFFLED_AGAIN);
     return shuffled == SQL_SHUFFLED;
 }

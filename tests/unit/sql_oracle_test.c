@@ -10,7 +10,7 @@
 #include "base/mem.h"
 #include "tests/unit/generated.h"
 
-enum { QUERIES = 150, TEXT_MAX = 65536 };
+enum { QUERIES = 150, TEXT_MAX = 65536, DEPTH = 40 };
 
 static const struct {
     const char *name, *rows;
@@ -484,9 +484,35 @@ static void generated_queries_answer_as_duckdb_does(void **state)
         assert_true(distributed * 10 >= total * 6);
 }
 
+/* Work that doubles with each level would never end. */
+static void a_deep_nest_takes_no_longer_than_its_text(void **state)
+{
+    static const char *const forms[] = {"SELECT * FROM (%s) AS q",
+                                        "SELECT q.k, q.n FROM (%s) AS q, (SELECT 1) AS one",
+                                        "SELECT k, n FROM (%s) AS q WHERE EXISTS (SELECT 1)"};
+    for (size_t f = 0; f < MEM_COUNT(forms); f++) {
+        char *sql = mem_strdup("SELECT f.k, count(*) AS n FROM facts f JOIN other o ON f.id = o.id "
+                               "GROUP BY f.k");
+        for (size_t level = 0; level < DEPTH; level++) {
+            const char *at = strstr(forms[f], "%s");
+            char *more =
+                mem_printf("%.*s%s%s", (int)(at - forms[f]), forms[f], sql, at + strlen("%s"));
+            free(sql);
+            sql = more;
+        }
+        struct sql_plan_options options = {2, 1, 0, 0, "2025-01-31 12:00:00+00", 1};
+        struct sql_oracle_result result;
+        char *text = sql_oracle_check(*state, sql, &options, false, &result);
+        if (text != NULL)
+            fail_msg("%s: %s", forms[f], text);
+        free(sql);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_deep_nest_takes_no_longer_than_its_text),
         cmocka_unit_test(generated_queries_answer_as_duckdb_does),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
