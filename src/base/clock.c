@@ -6,6 +6,7 @@
 #include <time.h>
 
 #include "base/error.h"
+#include "base/str.h"
 
 static int64_t clock_read_us(clockid_t id)
 {
@@ -140,5 +141,16 @@ int clock_parse_rfc3339(const char *s, int64_t *wall_ms)
     tm.tm_year = year - 1900;
     tm.tm_mon = month - 1;
     *wall_ms = ((int64_t)timegm(&tm) - offset_s) * 1000 + ms;
+    return 0;
+}
+
+int clock_parse_moment(const char *s, int64_t now_ms, int64_t *wall_ms)
+{
+    int64_t back_ms;
+    if (clock_parse_rfc3339(s, wall_ms) == 0)
+        return 0;
+    if (str_parse_duration_ms(s, &back_ms) != 0)
+        return ERR_INVALID;
+    *wall_ms = now_ms - back_ms;
     return 0;
 }

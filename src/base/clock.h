@@ -19,4 +19,8 @@ const char *clock_format_rfc3339(int64_t wall_ms, char out[static CLOCK_RFC3339_
  * leap second is the first of the next minute. ERR_INVALID otherwise, `wall_ms` untouched. */
 int clock_parse_rfc3339(const char *s, int64_t *wall_ms);
 
+/* What people give for a moment: RFC 3339, or a duration ("10m") back from `now_ms`. ERR_INVALID
+ * otherwise, `wall_ms` untouched. */
+int clock_parse_moment(const char *s, int64_t now_ms, int64_t *wall_ms);
+
 #endif

@@ -19,7 +19,6 @@ libcore_a_SOURCES += src/core/delta_value.c src/core/delta_value.h
 libcore_a_SOURCES += src/core/delta_view.c
 libcore_a_SOURCES += src/core/detector.c src/core/detector.h
 libcore_a_SOURCES += src/core/event.c src/core/event.h
-libcore_a_SOURCES += src/core/event_kind.c src/core/event_kind.h
 libcore_a_SOURCES += src/core/health.c src/core/health.h
 libcore_a_SOURCES += src/core/health_window.c src/core/health_window.h
 libcore_a_SOURCES += src/core/job.c src/core/job.h

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <jansson.h>
 
-#include "core/event_kind.h"
+#include "wire/event_kind.h"
 #include "role/role.h"
 #include "wire/cluster.pb-c.h"
 

@@ -12,7 +12,7 @@
 #include "role/node.h"
 #include "run/event_seq.h"
 #include "run/event_store.h"
-#include "run/http_target.h"
+#include "wire/http_target.h"
 #include "wire/event_state.h"
 
 enum {

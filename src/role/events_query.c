@@ -34,13 +34,8 @@ static bool events_parse_cursor(const char *text, struct events_query *query)
 int events_query_time(struct events *events, const char *name, const char *text, int64_t *at_ms,
                       struct error *e)
 {
-    int64_t back_ms;
-    if (clock_parse_rfc3339(text, at_ms) == 0)
+    if (clock_parse_moment(text, loop_wall_ms(node_loop(events->node)), at_ms) == 0)
         return 0;
-    if (str_parse_duration_ms(text, &back_ms) == 0) {
-        *at_ms = loop_wall_ms(node_loop(events->node)) - back_ms;
-        return 0;
-    }
     return error_set(e, ERR_INVALID,
                      "%s=%.64s is neither a time as 2026-11-20T20:15:00Z nor a duration back as "
                      "10m%s",

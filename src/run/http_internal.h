@@ -11,7 +11,7 @@
 #include "base/buf.h"
 #include "run/http_request.h"
 #include "run/http_router.h"
-#include "run/http_target.h"
+#include "wire/http_target.h"
 
 enum {
     HTTP_HEADERS_MAX = 8,

@@ -29,9 +29,7 @@ struct http_route {
 
 enum {
     HTTP_BODY_DEFAULT_MAX = 1024 * 1024,
-    HTTP_TARGET_MAX = 8192, /* bytes of path and query */
-    HTTP_PARAM_MAX = 4,     /* parameters in a path */
-    HTTP_QUERY_MAX = 32     /* parameters in a query; further ones are an error */
+    HTTP_PARAM_MAX = 4, /* parameters in a path */
 };
 
 struct http_router;

@@ -42,7 +42,6 @@ librun_a_SOURCES += src/run/http_router.c src/run/http_router.h
 librun_a_SOURCES += src/run/http_server.c src/run/http_server.h
 librun_a_SOURCES += src/run/http_status.c src/run/http_status.h
 librun_a_SOURCES += src/run/http_sweep.c
-librun_a_SOURCES += src/run/http_target.c src/run/http_target.h
 librun_a_SOURCES += src/run/http_tls.c src/run/http_tls.h
 librun_a_SOURCES += src/run/http_upload.c
 librun_a_SOURCES += src/run/journal.c src/run/journal.h

@@ -5,8 +5,10 @@
 noinst_LIBRARIES += libwire.a
 
 libwire_a_SOURCES =
+libwire_a_SOURCES += src/wire/event_kind.c src/wire/event_kind.h
 libwire_a_SOURCES += src/wire/event_state.c src/wire/event_state.h
 libwire_a_SOURCES += src/wire/frame.c src/wire/frame.h
+libwire_a_SOURCES += src/wire/http_target.c src/wire/http_target.h
 libwire_a_SOURCES += src/wire/lake_path.c src/wire/lake_path.h
 libwire_a_SOURCES += src/wire/message.c src/wire/message.h
 libwire_a_SOURCES += src/wire/task_code.c src/wire/task_code.h

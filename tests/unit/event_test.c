@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "core/event_kind.h"
+#include "wire/event_kind.h"
 #include "core/vitals_tick.h"
 #include "tests/unit/generated.h"
 

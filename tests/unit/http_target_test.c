@@ -1,4 +1,4 @@
-#include "run/http_target.h"
+#include "wire/http_target.h"
 
 #include <stdio.h>
 #include <stdlib.h>

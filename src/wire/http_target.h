@@ -1,13 +1,17 @@
 /* The target of a request taken apart: path segments and query parameters, percent-decoded. */
-#ifndef RUN_HTTP_TARGET_H
-#define RUN_HTTP_TARGET_H
+#ifndef WIRE_HTTP_TARGET_H
+#define WIRE_HTTP_TARGET_H
 
 #include <stddef.h>
 
 #include "base/error.h"
-#include "run/http_router.h"
 
-enum { HTTP_SEGMENTS_MAX = 16, HTTP_TARGET_INLINE_MAX = 160 };
+enum {
+    HTTP_TARGET_MAX = 8192, /* bytes of path and query */
+    HTTP_SEGMENTS_MAX = 16,
+    HTTP_QUERY_MAX = 32, /* parameters in a query; further ones are an error */
+    HTTP_TARGET_INLINE_MAX = 160,
+};
 
 struct http_query {
     const char *name;

@@ -1,4 +1,4 @@
-#include "core/event_kind.h"
+#include "wire/event_kind.h"
 
 #include <assert.h>
 #include <string.h>

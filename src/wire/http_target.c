@@ -1,7 +1,8 @@
 /* Two copies of the target are made: one stays as it was sent, the other is cut into pieces that
  * are decoded in place (decoding never makes a piece longer). */
-#include "run/http_target.h"
+#include "wire/http_target.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 

@@ -1,7 +1,7 @@
 /* The kinds of events: what nodes tell about themselves and the cluster. docs/events.md prints this
  * table; a new kind is one row. A kind whose table is not "" carries a patch of a row of it. */
-#ifndef CORE_EVENT_KIND_H
-#define CORE_EVENT_KIND_H
+#ifndef WIRE_EVENT_KIND_H
+#define WIRE_EVENT_KIND_H
 
 #include "base/buf.h"
 #include "base/error.h"
