@@ -117,6 +117,19 @@ static char *clustersh_rc_file(const struct command_call *call)
     return home != NULL ? mem_printf("%s/.config/clustersh/rc", home) : NULL;
 }
 
+static int clustersh_open_replay(struct shell *shell, const struct command_call *call)
+{
+    const char *path = command_option_text(call, "replay");
+    const char *at = command_option_text(call, "at");
+    if (path == NULL && at == NULL)
+        return SHELL_STATUS_OK;
+    if (path != NULL && !command_option_given(call, "server"))
+        return shell_open_replay(shell, path, at);
+    shell_error(shell, "%s",
+                path != NULL ? "give either --server or --replay" : "--at needs --replay FILE");
+    return SHELL_STATUS_USAGE;
+}
+
 static int clustersh_run(struct shell *shell, const struct command_call *call)
 {
     size_t n;
@@ -213,6 +226,8 @@ int main(int argc, char **argv)
     } else {
         clustersh_apply(&shell, &call);
         status = clustersh_set_variables(&shell, &call);
+        if (status == SHELL_STATUS_OK)
+            status = clustersh_open_replay(&shell, &call);
         if (status == SHELL_STATUS_OK)
             status = clustersh_run(&shell, &call);
     }

@@ -331,7 +331,7 @@ static int cmd_report_run(struct shell *shell, const struct command_call *call)
     if (status != 0)
         (void)unlink(part);
     else
-        shell_say(shell, "wrote %s: clustertop --replay %s opens it", name, name);
+        shell_say(shell, "wrote %s: clustertop --replay %s opens it, and clustersh", name, name);
     free(part);
     return status;
 }
@@ -341,7 +341,7 @@ const struct command cmd_report = {
     .summary = "Write all that is known of the cluster to a file",
     .text = "One archive (.tar.zst) with the state of the cluster, now and before, its events, "
             "vitals, the last messages of the chat, logs, and the nodes' configurations without "
-            "secrets. clustertop --replay opens it without a cluster.",
+            "secrets. clustertop --replay and clustersh --replay open it without a cluster.",
     .options = {{"since", 's', COMMAND_TYPE_TEXT, "TIME", NULL, false,
                  "from a time on, or for so long back; default: all that is kept"}},
     .arguments = {{"FILE", COMMAND_TYPE_FILE, COMMAND_COUNT_ONE, NULL, "to write"}},

@@ -58,7 +58,9 @@ static int cmd_job_logs_run(struct shell *shell, const struct command_call *call
         .with_stderr = both || only_stderr,
         .merges = both,
     };
-    int status = cmd_job_logs_element(shell, call, id, &is_one, &index, &elements);
+    int status = shell_refuse_replay(shell, "a report does not hold what jobs wrote");
+    if (status == SHELL_STATUS_OK)
+        status = cmd_job_logs_element(shell, call, id, &is_one, &index, &elements);
     if (status == SHELL_STATUS_OK && is_one) {
         follow.merges = both;
         status = follow_element(shell, &follow, index);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "client/client_replay.h"
 #include "base/str.h"
 #include "shell/command_help.h"
 #include "shell/commands.h"
@@ -203,6 +204,10 @@ static int cmd_meta_top_run(struct shell *shell, const struct command_call *call
     char *program = top_program();
     char *endpoints = top_endpoints(shell);
     const char *argv[12] = {program, "-s", endpoints};
+    if (shell->replay != NULL) {
+        argv[1] = "--replay";
+        argv[2] = client_replay_path(shell->replay);
+    }
     const char *const names[] = {"--token-file", "--ca", "--cert", "--key"};
     const char *const values[] = {c->token_file, c->ca_file, c->cert_file, c->key_file};
     size_t n = 3;

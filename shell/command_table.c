@@ -64,6 +64,7 @@ const struct command *const command_table[] = {
     &cmd_meta_c,
     &cmd_meta_connect,
     &cmd_meta_conninfo,
+    &cmd_meta_at,
     &cmd_meta_list,
     &cmd_meta_describe,
     &cmd_meta_tables,

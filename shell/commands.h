@@ -62,6 +62,7 @@ extern const struct command cmd_routing_show;
 extern const struct command cmd_status;
 
 extern const struct command cmd_meta_aligned;
+extern const struct command cmd_meta_at;
 extern const struct command cmd_meta_c;
 extern const struct command cmd_meta_cd;
 extern const struct command cmd_meta_connect;

@@ -13,8 +13,4 @@ int nodes_expand(struct shell *shell, const char *text, struct nodeset *set);
 /* Puts objects into the natural order of their "name": n2 before n10. */
 void nodes_sort(json_t *nodes);
 
-/* Adds the members of group `name` (without '@') among `nodes`, an answer of GET /api/nodes.
- * ERR_NOT_FOUND when there is no such group. */
-int nodes_resolve_group(const json_t *nodes, const char *name, struct nodeset *set);
-
 #endif

@@ -38,11 +38,19 @@ const struct command program_row = {
             "terminal.\n\n"
             "Without -s it talks to $CLUSTERSH_ENDPOINT, else to the first socket there is of "
             "$XDG_RUNTIME_DIR/clusterd/clusterd.sock, /run/clusterd/clusterd.sock and your own "
-            "below ./.quickstart or ./clusterd-dev.",
+            "below ./.quickstart or ./clusterd-dev.\n\n"
+            "With --replay there is no cluster: nodes, jobs, elections, rollouts, the chat and "
+            "events are as the report tells, at its end or at another time (--at, \\at). What "
+            "would change something, SQL, and what a report does not hold fail with status 3.",
     .options =
         {
             {"server", 's', COMMAND_TYPE_TEXT, "ENDPOINT", NULL, false,
              "unix:PATH, http://HOST:PORT or https://HOST:PORT; several apart by commas"},
+            {"replay", 0, COMMAND_TYPE_FILE, "FILE", NULL, false,
+             "look into a report, which clusterd report wrote, instead of a cluster"},
+            {"at", 0, COMMAND_TYPE_TEXT, "TIME", NULL, false,
+             "of the replay: 20:15:04, 11-28 20:15:04, 2026-11-20T20:15:04Z, or 10m before its "
+             "end; default: its end"},
             {"command", 'c', COMMAND_TYPE_TEXT, "STATEMENT", NULL, true, "run this and end"},
             {"file", 'f', COMMAND_TYPE_FILE, "FILE", NULL, true,
              "run the statements of a file and end; - is standard input"},
@@ -87,7 +95,9 @@ const struct command program_row = {
     .files = program_files,
     .examples = {{"clustersh job list", "one command"},
                  {"clustersh -o json node list | jq '.[].name'", "for programs"},
-                 {"clustersh -f nightly.csh -k", "a script, to its end"}},
+                 {"clustersh -f nightly.csh -k", "a script, to its end"},
+                 {"clustersh --replay trouble.tar.zst --at 20:15 node list",
+                  "the nodes as they were at a quarter past eight"}},
 };
 
 void program_connection(const struct command_call *call, struct client_options *options)

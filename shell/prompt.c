@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "shell/moment.h"
 #include "shell/text.h"
 
 /* Appends text of others, cleaned of what a terminal would obey. */
@@ -42,16 +43,27 @@ static size_t prompt_count_away(const json_t *nodes)
     return n;
 }
 
-/* "(leader n1)", "(no leader)", "(no connection)", and what else is wrong. */
+/* "(leader n1)", "(no leader)", "(no connection)", "(replay of 11-28 20:15:04.250, leader n1)", and
+ * what else is wrong. */
 static void prompt_state(struct buf *b, const struct prompt_facts *facts, bool has_color)
 {
     const char *leader = json_string_value(json_object_get(facts->status, "leader"));
     bool has_leader = leader != NULL && leader[0] != '\0';
+    char at[MOMENT_TEXT_MAX];
     size_t away = facts->status != NULL ? prompt_count_away(facts->nodes) : 0;
     bool is_well = has_leader && away == 0 && !facts->is_read_only;
     if (has_color)
-        (void)buf_printf(b, "\001\033[%um\002", facts->status == NULL ? 31U : is_well ? 32U : 33U);
-    if (facts->status == NULL) {
+        (void)buf_printf(b, "\001\033[%um\002",
+                         facts->status == NULL   ? 31U
+                         : facts->replay_ms != 0 ? 36U
+                         : is_well               ? 32U
+                                                 : 33U);
+    if (facts->replay_ms != 0) {
+        (void)buf_printf(b, "(replay of %s", moment_format(facts->replay_ms, at));
+        if (has_leader)
+            (void)buf_append_str(b, ", leader ");
+        prompt_append(b, has_leader ? leader : ", no leader");
+    } else if (facts->status == NULL) {
         (void)buf_append_str(b, "(no connection");
     } else if (has_leader) {
         (void)buf_append_str(b, "(leader ");

@@ -11,9 +11,11 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "client/client_replay.h"
 #include "shell/hist.h"
 #include "shell/interrupt.h"
 #include "shell/line.h"
+#include "shell/moment.h"
 #include "shell/prompt.h"
 #include "shell/repl_complete.h"
 #include "shell/repl_paint.h"
@@ -61,6 +63,7 @@ static void repl_make_prompt(struct repl *repl)
         .status = shell->live.items[LIVE_STATUS].value,
         .nodes = shell->live.items[LIVE_NODES].value,
         .endpoint = shell->client != NULL ? client_endpoint(shell->client) : NULL,
+        .replay_ms = shell->replay != NULL ? client_replay_at_ms(shell->replay) : 0,
         .end = is_further ? repl->end : STATEMENT_END_COMPLETE,
         .is_further = is_further,
         .is_skipped = !condition_is_active(&repl->script.condition),
@@ -284,11 +287,28 @@ static void repl_set_up_readline(struct repl *repl)
     }
 }
 
+static void repl_greet_replay(struct shell *shell)
+{
+    char first[MOMENT_TEXT_MAX], last[MOMENT_TEXT_MAX];
+    int64_t first_ms, last_ms;
+    client_replay_span(shell->replay, &first_ms, &last_ms);
+    if (!vars_is_on(&shell->vars, "QUIET", false))
+        output_note(&shell->output,
+                    "replay of %s, from %s to %s; \\at TIME goes to another time, help lists the "
+                    "commands",
+                    client_replay_path(shell->replay), moment_format(first_ms, first),
+                    moment_format(last_ms, last));
+}
+
 static void repl_greet(struct repl *repl)
 {
     struct shell *shell = repl->shell;
     if (shell_connect(shell) != SHELL_STATUS_OK)
         return;
+    if (shell->replay != NULL) {
+        repl_greet_replay(shell);
+        return;
+    }
     const json_t *status = live_get(&shell->live, LIVE_STATUS, REPL_FIRST_WAIT_MS);
     const char *trouble = shell->live.items[LIVE_STATUS].trouble;
     const char *version = json_string_value(json_object_get(status, "version"));

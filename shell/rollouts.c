@@ -116,6 +116,8 @@ int rollouts_watch(struct shell *shell, const char *service)
         json_decref(rollout);
         if (ended && is_aborted)
             status = SHELL_STATUS_FAILED;
+        else if (!ended)
+            status = shell_refuse_replay(shell, "nothing goes on in it");
         int64_t next_ms = clock_mono_ms() + ROLLOUTS_POLL_MS;
         while (!ended && clock_mono_ms() < next_ms && status == SHELL_STATUS_OK) {
             shell_wait(shell, next_ms);

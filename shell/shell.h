@@ -66,6 +66,7 @@ struct shell_failure {
 
 struct shell {
     struct client *client;            /* NULL until the first command that needs it */
+    struct client_replay *replay;     /* a report instead of a cluster; NULL: none */
     struct client_options connection; /* strings are owned */
     struct shell_settings settings;
     enum format format; /* of the command that runs */
@@ -90,8 +91,21 @@ void shell_done(struct shell *shell);
 
 /* Makes the client when there is none. On failure says why and returns an exit status. */
 int shell_connect(struct shell *shell);
-/* Takes another endpoint; the old connection is closed. ERR_INVALID leaves everything as it was. */
+/* Takes another endpoint; the old connection, or the replay, is closed. ERR_INVALID leaves
+ * everything as it was. */
 int shell_reconnect(struct shell *shell, const char *endpoints, struct error *e);
+
+/* Takes a report in place of a cluster, at `at` (moment.h; NULL: its end). 0, or an exit status
+ * after saying what is wrong. */
+int shell_open_replay(struct shell *shell, const char *path, const char *at);
+/* Goes to another moment of the replay, with everything that is known. The same. */
+int shell_seek(struct shell *shell, const char *at);
+/* 0 when there is a cluster; else says why not in a replay ("nothing goes on in it"), and the
+ * status.
+ */
+int shell_refuse_replay(struct shell *shell, const char *why);
+/* The time of day: the moment of the replay, when there is one. */
+int64_t shell_now_ms(const struct shell *shell);
 
 /* Run one command given as words, one backslash command with its words, one statement of SQL
  * without its semicolon. Return the exit status; what is wrong has been said. */

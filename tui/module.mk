@@ -40,7 +40,6 @@ libtui_a_SOURCES += tui/overview.h
 libtui_a_SOURCES += tui/overview_problems.c
 libtui_a_SOURCES += tui/place.c
 libtui_a_SOURCES += tui/replay.c tui/replay.h
-libtui_a_SOURCES += tui/replay_archive.c tui/replay_archive.h
 libtui_a_SOURCES += tui/term.c tui/term.h
 libtui_a_SOURCES += tui/term_input.c
 libtui_a_SOURCES += tui/term_internal.h

@@ -6,7 +6,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
-#include "tui/replay_archive.h"
+#include "client/replay_archive.h"
 
 struct replay {
     struct replay_archive *archive;

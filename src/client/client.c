@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -59,9 +60,21 @@ static int client_add_endpoints(struct client *client, const char *list, struct 
     return rc;
 }
 
+/* A replay stands where an endpoint would. */
+static int client_set_up_replay(struct client *client, struct client_replay *replay)
+{
+    struct client_endpoint *endpoint = &client->endpoints[client->n_endpoints++];
+    (void)snprintf(endpoint->text, sizeof endpoint->text, "replay:%s", client_replay_path(replay));
+    client->replay = replay;
+    client->connected = client->ever_connected = true;
+    return 0;
+}
+
 static int client_set_up(struct client *client, const struct client_options *options,
                          struct error *e)
 {
+    if (options->replay != NULL)
+        return client_set_up_replay(client, options->replay);
     char *list =
         options->endpoints != NULL ? mem_strdup(options->endpoints) : client_endpoint_default(e);
     if (list == NULL)
@@ -184,7 +197,7 @@ static void client_set_timer(struct client *client)
     TAILQ_FOREACH (call, &client->calls, entry) {
         if (call->state == CLIENT_CALL_WAITING && call->due_ms < due_ms)
             due_ms = call->due_ms;
-        if (call->resume)
+        if (call->resume || (call->answer != NULL && !call->paused))
             due_ms = 0;
         if (call->deadline_ms < due_ms)
             due_ms = call->deadline_ms;
@@ -254,8 +267,13 @@ static void client_run_calls(struct client *client)
         if (is_live && call->deadline_ms <= now_ms) {
             client_call_late(call);
         } else if (call->state == CLIENT_CALL_WAITING && call->due_ms <= now_ms) {
-            client_set_up_curl(client);
+            if (client->replay == NULL)
+                client_set_up_curl(client);
             client_call_launch(call);
+        } else if (call->answer != NULL) {
+            call->resume = false;
+            if (!call->paused)
+                client_call_replay(call);
         } else if (call->state == CLIENT_CALL_RUNNING && call->attempt_until_ms <= now_ms) {
             client_call_abandon(call);
         } else if (call->state == CLIENT_CALL_RUNNING && call->resume) {
@@ -381,6 +399,8 @@ void client_learn(struct client *client, const json_t *nodes)
     const struct client_endpoint *current = &client->endpoints[client->current];
     size_t i;
     json_t *node;
+    if (client->replay != NULL)
+        return;
     json_array_foreach(nodes, i, node)
     {
         const char *address = json_string_value(json_object_get(node, "api_address"));

@@ -30,6 +30,7 @@ enum {
 
 struct client;
 struct client_call;
+struct client_replay;
 
 struct client_options {
     const char *endpoints;  /* as client_endpoint.h, separated by commas; NULL: the usual places */
@@ -38,9 +39,11 @@ struct client_options {
     const char *ca_file;    /* for https; NULL: the system's authorities */
     const char *cert_file;  /* client certificate and its key; NULL: none */
     const char *key_file;
-    unsigned connect_timeout_ms; /* 0: 3000 */
-    unsigned retry_ms;           /* 0: 10000 */
-    bool retry_first;            /* keep trying even if no endpoint has ever answered */
+    unsigned connect_timeout_ms;  /* 0: 3000 */
+    unsigned retry_ms;            /* 0: 10000 */
+    bool retry_first;             /* keep trying even if no endpoint has ever answered */
+    struct client_replay *replay; /* answers in place of a cluster (client_replay.h); borrowed as
+                                   * long as the client lives; NULL: none */
 };
 
 /* How the body of a successful answer is delivered. An error's body is always taken whole. */

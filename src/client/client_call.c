@@ -25,6 +25,8 @@
 
 static void client_call_detach(struct client_call *call)
 {
+    client_replay_answer_free(call->answer);
+    call->answer = NULL;
     if (call->easy == NULL)
         return;
     (void)curl_multi_remove_handle(call->client->multi, call->easy);
@@ -98,18 +100,11 @@ static int client_call_deliver_lines(struct client_call *call, const char *bytes
     return 0;
 }
 
-static size_t client_call_on_body(char *bytes, size_t size, size_t count, void *arg)
+/* Whether the answer may go on. */
+static bool client_call_take(struct client_call *call, long status, const char *bytes, size_t len)
 {
-    struct client_call *call = arg;
-    size_t len = size * count;
-    if (call->state != CLIENT_CALL_RUNNING)
-        return 0;
-    if (call->paused)
-        return CURL_WRITEFUNC_PAUSE;
-    long status = 0;
-    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     if (status >= 400 && call->body.len + len > CLIENT_ERROR_BYTES_MAX)
-        return len;
+        return true;
     if (status >= 400 || !client_call_is_stream(call)) {
         call->data_code = buf_append(&call->body, bytes, len);
     } else if (call->body_kind == CLIENT_BODY_BYTES) {
@@ -119,7 +114,20 @@ static size_t client_call_on_body(char *bytes, size_t size, size_t count, void *
         call->delivered = true;
         call->data_code = client_call_deliver_lines(call, bytes, len);
     }
-    return call->data_code == 0 && call->state == CLIENT_CALL_RUNNING ? len : 0;
+    return call->data_code == 0 && call->state == CLIENT_CALL_RUNNING;
+}
+
+static size_t client_call_on_body(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct client_call *call = arg;
+    size_t len = size * count;
+    long status = 0;
+    if (call->state != CLIENT_CALL_RUNNING)
+        return 0;
+    if (call->paused)
+        return CURL_WRITEFUNC_PAUSE;
+    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+    return client_call_take(call, status, bytes, len) ? len : 0;
 }
 
 static size_t client_call_on_header(char *line, size_t size, size_t count, void *arg)
@@ -227,12 +235,17 @@ static void client_call_set_endpoint(struct client_call *call,
 void client_call_launch(struct client_call *call)
 {
     struct client *client = call->client;
-    assert(call->easy == NULL);
+    assert(call->easy == NULL && call->answer == NULL);
+    call->endpoint = client->current;
+    call->state = CLIENT_CALL_RUNNING;
+    if (client->replay != NULL) {
+        call->attempt_until_ms = INT64_MAX;
+        call->answer = client_replay_ask(client->replay, call->method, call->path);
+        return;
+    }
     call->easy = curl_easy_init();
     if (call->easy == NULL)
         abort();
-    call->endpoint = client->current;
-    call->state = CLIENT_CALL_RUNNING;
     bool may_abandon = call->attempt_ms > 0 && call->repeatable && client->n_endpoints > 1;
     call->attempt_until_ms = may_abandon ? clock_mono_ms() + (int64_t)call->attempt_ms : INT64_MAX;
     call->data_code = 0;
@@ -463,9 +476,45 @@ static void client_call_succeeded(struct client_call *call, struct client_reply 
     json_decref(json);
 }
 
-void client_call_finished(struct client_call *call, CURLcode rc)
+/* The whole answer has come. */
+static void client_call_answered(struct client_call *call, unsigned status)
 {
     struct client *client = call->client;
+    client->current = call->endpoint;
+    client->connected = client->ever_connected = true;
+    client->trouble[0] = '\0';
+    call->tried = 0;
+    struct client_reply reply = {
+        .status = status,
+        .connected = true,
+        .text = "",
+        .hint = "",
+        .etag = call->etag,
+        .bytes = "",
+    };
+    if (status >= 400)
+        client_call_refused(call, &reply);
+    else
+        client_call_succeeded(call, &reply);
+}
+
+void client_call_replay(struct client_call *call)
+{
+    struct buf piece;
+    buf_init(&piece, CLIENT_REPLY_BYTES_MAX);
+    unsigned status = client_replay_status(call->answer);
+    bool has_more = client_replay_next(call->answer, &piece);
+    bool goes_on =
+        piece.len == 0 || client_call_take(call, status, (const char *)piece.data, piece.len);
+    buf_done(&piece);
+    if (call->data_code != 0)
+        client_call_fail(call, call->data_code, "an answer of the replay is too large");
+    else if (goes_on && !has_more)
+        client_call_answered(call, status);
+}
+
+void client_call_finished(struct client_call *call, CURLcode rc)
+{
     long status = 0;
     long request_bytes = 0;
     (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
@@ -478,20 +527,5 @@ void client_call_finished(struct client_call *call, CURLcode rc)
         client_call_broken(call, rc);
         return;
     }
-    client->current = call->endpoint;
-    client->connected = client->ever_connected = true;
-    client->trouble[0] = '\0';
-    call->tried = 0;
-    struct client_reply reply = {
-        .status = (unsigned)status,
-        .connected = true,
-        .text = "",
-        .hint = "",
-        .etag = call->etag,
-        .bytes = "",
-    };
-    if (status >= 400)
-        client_call_refused(call, &reply);
-    else
-        client_call_succeeded(call, &reply);
+    client_call_answered(call, (unsigned)status);
 }

@@ -12,6 +12,7 @@
 #include "base/buf.h"
 #include "client/client.h"
 #include "client/client_endpoint.h"
+#include "client/client_replay_answer.h"
 
 enum {
     CLIENT_PAUSE_FIRST_MS = 20, /* before the first repetition; doubles */
@@ -46,6 +47,7 @@ struct client_call {
     bool repeatable;
     enum client_body body_kind;
 
+    struct client_replay_answer *answer; /* of a replay, under way */
     CURL *easy;
     struct curl_slist *headers;
     char curl_text[CURL_ERROR_SIZE];
@@ -69,6 +71,7 @@ struct client_call {
 TAILQ_HEAD(client_calls, client_call);
 
 struct client {
+    struct client_replay *replay; /* NULL: there is a cluster */
     struct client_endpoint endpoints[CLIENT_ENDPOINTS_MAX];
     bool learned[CLIENT_ENDPOINTS_MAX];  /* by client_learn(), not given */
     bool unusable[CLIENT_ENDPOINTS_MAX]; /* a learned one that refuses our token */
@@ -95,8 +98,10 @@ struct client {
     size_t n_calls;
 };
 
-/* Hands the call to libcurl, for client->current. */
+/* Hands the call to libcurl, for client->current, or asks the replay. */
 void client_call_launch(struct client_call *call);
+/* Takes the next piece of what a replay answers. */
+void client_call_replay(struct client_call *call);
 /* libcurl is done with the call: answers, or decides when to try again. */
 void client_call_finished(struct client_call *call, CURLcode rc);
 /* Ends a call at its deadline. ERR_OUTCOME_UNKNOWN when the request has left and is not repeatable.

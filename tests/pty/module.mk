@@ -23,7 +23,7 @@ pty_tests += tests/pty/shell_edit_pty
 tests_pty_shell_edit_pty_SOURCES = tests/pty/shell_edit_pty.c $(shell_bed_files)
 tests_pty_shell_edit_pty_LDADD = $(screen_libs)
 pty_tests += tests/pty/shell_script_pty
-tests_pty_shell_script_pty_SOURCES = tests/pty/shell_script_pty.c $(shell_bed_files)
-tests_pty_shell_script_pty_LDADD = $(screen_libs)
+tests_pty_shell_script_pty_SOURCES = tests/pty/shell_script_pty.c $(shell_bed_files) $(report_file_files)
+tests_pty_shell_script_pty_LDADD = $(screen_libs) $(ARCHIVE_LIBS) $(XXHASH_LIBS)
 
 check_PROGRAMS += $(pty_tests)

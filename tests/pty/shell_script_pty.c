@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
+#include "tests/lib/report_file.h"
 #include "tests/lib/shell_bed.h"
 
 /* Statements and what becomes of them */
@@ -297,6 +298,45 @@ static void a_query_is_asked_again_a_change_is_not(void **state)
     screen_wait(s, "\noutcome_unknown\n");
 }
 
+/* A report in place of the cluster */
+
+static void a_replay_shows_in_the_prompt_and_goes_to_another_time(void **state)
+{
+    static const char frames[] =
+        "{\"at\":\"2026-11-20T20:15:00Z\",\"cursor\":\"a\",\"nodes\":[{\"name\":\"web1\"}],"
+        "\"elections\":[{\"group\":\"cluster\",\"leader\":\"web1\",\"term\":1}]}\n";
+    static const char events[] =
+        "{\"id\":\"web1:1\",\"at\":\"2026-11-20T20:15:10Z\",\"kind\":\"raft.lead\",\"table\":"
+        "\"elections\",\"key\":\"cluster\",\"row\":{\"leader\":\"web2\\u001b[2J\"}}\n";
+    static const struct report_file_member members[] = {{"frames.jsonl", frames, 0},
+                                                        {"events.jsonl", events, 0}};
+    struct shell_bed *bed = *state;
+    char *path = mem_printf("%s/report", bed->dir);
+    assert_int_equal(setenv("TZ", "UTC", 1), 0);
+    assert_int_equal(report_file_write(path,
+                                       "\"format\":1,\"at\":\"2026-11-20T20:15:20Z\",\"node\":"
+                                       "\"web1\",\"version\":\"1\"",
+                                       members, 2),
+                     0);
+    const char *const arguments[] = {"--replay", path, NULL};
+    struct screen *s = shell_bed_open_as(bed, "xterm-256color", 60, 120, arguments);
+    screen_wait(s, "from 11-20 20:15:00.000 to 11-20 20:15:20.000");
+    screen_wait_cursor(s, "clustersh web1 (replay of 11-20 20:15:20.000, leader web2\\x1b[2J)> ");
+    screen_type(s, "\\at -15s\r");
+    screen_wait_cursor(s, "clustersh web1 (replay of 11-20 20:15:05.000, leader web1)> ");
+    screen_type(s, "node show w\t");
+    screen_wait_cursor(s, "> node show web1 ");
+    screen_type(s, "\r");
+    screen_wait(s, "\nname          \342\224\202 web1\n");
+    screen_type(s, "node drain web1\r");
+    screen_wait(s, "nothing can be changed");
+    screen_type(s, "\\c n1\r"); /* the report knows no such node */
+    screen_wait(s, "error: ");
+    screen_type(s, "\\at end\r\004");
+    assert_int_equal(screen_wait_exit(s), 0);
+    free(path);
+}
+
 int main(void)
 {
     shell_bed_environment();
@@ -316,6 +356,7 @@ int main(void)
         CASE(a_pager_keeps_ctrl_c_for_itself),
         CASE(a_message_that_fails_is_named_above_the_line),
         CASE(a_query_is_asked_again_a_change_is_not),
+        CASE(a_replay_shows_in_the_prompt_and_goes_to_another_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

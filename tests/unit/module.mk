@@ -281,6 +281,7 @@ tests_unit_task_queue_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 
 fake_cluster_files = tests/lib/fake_api.c tests/lib/fake_api.h tests/lib/fake_cluster.c tests/lib/fake_cluster.h
 
+report_file_files = tests/lib/report_file.c tests/lib/report_file.h
 fake_top_files = tests/lib/fake_api.c tests/lib/fake_api.h tests/lib/fake_top.c tests/lib/fake_top.h
 
 unit_tests += tests/unit/clustersh_test
@@ -333,11 +334,16 @@ unit_tests += tests/unit/tui_widgets_test
 tests_unit_tui_widgets_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/tui_feed_test
 tests_unit_tui_feed_test_SOURCES = tests/unit/tui_feed_test.c $(fake_top_files)
-tests_unit_tui_feed_test_LDADD = $(tui_libs) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
+tests_unit_tui_feed_test_LDADD = $(tui_libs) $(ARCHIVE_LIBS) $(XXHASH_LIBS) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/tui_filter_test
 tests_unit_tui_filter_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/tui_replay_test
-tests_unit_tui_replay_test_SOURCES = tests/unit/tui_replay_test.c $(fake_top_files)
-tests_unit_tui_replay_test_LDADD = $(tui_libs) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
+tests_unit_tui_replay_test_SOURCES = tests/unit/tui_replay_test.c $(fake_top_files) $(report_file_files)
+tests_unit_tui_replay_test_LDADD = $(tui_libs) $(ARCHIVE_LIBS) $(XXHASH_LIBS) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/tui_vitals_test
 tests_unit_tui_vitals_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/client_replay_test
+tests_unit_client_replay_test_SOURCES = tests/unit/client_replay_test.c $(report_file_files)
+tests_unit_client_replay_test_LDADD = $(client_libs) $(ARCHIVE_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
+unit_tests += tests/unit/shell_moment_test
+tests_unit_shell_moment_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)

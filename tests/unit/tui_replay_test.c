@@ -8,14 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <archive.h>
 #include <archive_entry.h>
 #include <cmocka.h>
-#include <xxhash.h>
 
 #include "base/clock.h"
 #include "base/mem.h"
 #include "tests/lib/fake_top.h"
+#include "tests/lib/report_file.h"
 #include "tests/unit/generated.h"
 #include "tui/feed.h"
 
@@ -144,51 +143,18 @@ static void check_refused(int code, const char *why)
     model_free(model);
 }
 
-struct member {
-    const char *name;
-    const char *data;
-    unsigned type;
-};
-
-/* An archive with these members and a right list of them, unless there is a report.json. */
-static void pack(const struct member *members, size_t n, const char *format)
+static void pack(const struct report_file_member *members, size_t n, const char *format)
 {
-    struct archive *a = archive_write_new();
-    char list[4096];
-    size_t len = (size_t)snprintf(list, sizeof list, "{\"format\":%s,\"members\":[", format);
-    (void)archive_write_set_format_pax_restricted(a);
-    assert_int_equal(archive_write_open_filename(a, report_path), ARCHIVE_OK);
-    for (size_t i = 0; i <= n; i++) {
-        const char *name = i < n ? members[i].name : "report.json";
-        const char *data = i < n ? members[i].data : list;
-        if (i < n)
-            len += (size_t)snprintf(list + len, sizeof list - len,
-                                    "%s{\"name\":\"%s\",\"bytes\":%zu,\"xxh\":\"%016llx\"}",
-                                    i > 0 ? "," : "", name, strlen(data),
-                                    (unsigned long long)XXH3_64bits(data, strlen(data)));
-        else
-            (void)snprintf(list + len, sizeof list - len, "]}");
-        struct archive_entry *entry = archive_entry_new();
-        unsigned type = i < n && members[i].type != 0 ? members[i].type : AE_IFREG;
-        archive_entry_set_pathname(entry, name);
-        archive_entry_set_filetype(entry, type);
-        archive_entry_set_perm(entry, 0644);
-        if (type == AE_IFLNK)
-            archive_entry_set_symlink(entry, data);
-        archive_entry_set_size(entry, type == AE_IFREG ? (int64_t)strlen(data) : 0);
-        assert_int_equal(archive_write_header(a, entry), ARCHIVE_OK);
-        if (type == AE_IFREG)
-            assert_true(archive_write_data(a, data, strlen(data)) >= 0);
-        archive_entry_free(entry);
-    }
-    assert_int_equal(archive_write_close(a), ARCHIVE_OK);
-    (void)archive_write_free(a);
+    char *head = mem_printf("\"format\":%s", format);
+    assert_int_equal(report_file_write(report_path, head, members, n), 0);
+    free(head);
 }
 
 static void test_what_is_no_report_is_refused_with_a_reason(void **state)
 {
     static const char frame[] = "{\"at\":\"2026-01-01T00:00:00Z\",\"cursor\":\"c\",\"nodes\":[]}\n";
-    const struct member good[] = {{"frames.jsonl", frame, 0}, {"config/n1.yaml", "x", 0}};
+    const struct report_file_member good[] = {{"frames.jsonl", frame, 0},
+                                              {"config/n1.yaml", "x", 0}};
     struct model *model = model_new();
     struct feed *replay;
     struct error e;
@@ -203,14 +169,14 @@ static void test_what_is_no_report_is_refused_with_a_reason(void **state)
     check_refused(ERR_VERSION, "format 2");
     pack(&good[1], 1, "1");
     check_refused(ERR_CORRUPT, "no frames");
-    pack((const struct member[]){{"frames.jsonl", "{\"nodes\":[\n", 0}}, 1, "1");
+    pack((const struct report_file_member[]){{"frames.jsonl", "{\"nodes\":[\n", 0}}, 1, "1");
     check_refused(ERR_CORRUPT, NULL);
-    pack((const struct member[]){good[0], {"logs/x", "/etc/passwd", AE_IFLNK}}, 2, "1");
+    pack((const struct report_file_member[]){good[0], {"logs/x", "/etc/passwd", AE_IFLNK}}, 2, "1");
     check_refused(ERR_CORRUPT, "no plain file");
-    pack((const struct member[]){good[0], good[0]}, 2, "1");
+    pack((const struct report_file_member[]){good[0], good[0]}, 2, "1");
     check_refused(ERR_CORRUPT, "twice");
     pack(
-        (const struct member[]){
+        (const struct report_file_member[]){
             good[0],
             {"report.json",
              "{\"format\":1,\"members\":[{\"name\":\"frames.jsonl\",\"bytes\":1,"
@@ -232,7 +198,9 @@ static void test_events_from_before_the_first_frame_are_there_too(void **state)
     struct feed *replay;
     struct error e;
     (void)state;
-    pack((const struct member[]){{"frames.jsonl", frame, 0}, {"events.jsonl", events, 0}}, 2, "1");
+    pack((const struct report_file_member[]){{"frames.jsonl", frame, 0},
+                                             {"events.jsonl", events, 0}},
+         2, "1");
     assert_int_equal(feed_open_replay(report_path, model, &replay, &e), 0);
     assert_int_equal(model_lines_end(model_events(model)), 2);
     assert_null(model_state_find(model_state(model), MODEL_JOBS, "old")); /* the frame knows */

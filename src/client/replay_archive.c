@@ -1,7 +1,7 @@
 /* One pass through the archive: known members go to temporary files, all are summed; report.json
  * says what there must be. Then the files are mapped and marked. Data of an archive is used only
  * after all of it was found whole. */
-#include "tui/replay_archive.h"
+#include "client/replay_archive.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,17 +10,18 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#include <archive.h>
-#include <archive_entry.h>
+#define XXH_INLINE_ALL /* one library less to load */
 #include <xxhash.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/json_scan.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "tui/model_text.h"
+#include "client/archive_library.h"
 
 enum { REPLAY_BLOCK_BYTES = 64 * 1024, REPLAY_NAME_MAX = 512, REPLAY_SUM_DIGITS = 16 };
 
@@ -39,6 +40,7 @@ struct replay_member {
 };
 
 struct replay_reading {
+    const struct archive_library *lib;
     struct archive *archive;
     struct replay_archive *to;
     const char *path;
@@ -77,7 +79,7 @@ static int replay_write(const struct replay_reading *r, int fd, const char *data
 static int replay_temporary(struct error *e)
 {
     const char *dir = getenv("TMPDIR");
-    char *name = mem_printf("%s/clustertop.XXXXXX", dir != NULL && dir[0] != '\0' ? dir : "/tmp");
+    char *name = mem_printf("%s/replay.XXXXXX", dir != NULL && dir[0] != '\0' ? dir : "/tmp");
     int fd = mkostemp(name, O_CLOEXEC);
     if (fd < 0)
         (void)error_set(e, -errno, "%s: %s; TMPDIR names another place for temporary files", name,
@@ -98,7 +100,7 @@ static int replay_read_data(struct replay_reading *r, int part, bool is_head,
     (void)XXH3_64bits_reset(hash);
     ssize_t n;
     int rc = 0;
-    while (rc == 0 && (n = archive_read_data(r->archive, block, sizeof block)) > 0) {
+    while (rc == 0 && (n = r->lib->read_data(r->archive, block, sizeof block)) > 0) {
         (void)XXH3_64bits_update(hash, block, (size_t)n);
         member->bytes += (uint64_t)n;
         r->bytes += n;
@@ -111,7 +113,7 @@ static int replay_read_data(struct replay_reading *r, int part, bool is_head,
     }
     if (rc == 0 && n < 0)
         rc = replay_fail(r, e, ERR_CORRUPT,
-                         archive_error_string(r->archive) != NULL ? archive_error_string(r->archive)
+                         r->lib->error_string(r->archive) != NULL ? r->lib->error_string(r->archive)
                                                                   : "it is damaged");
     member->sum = XXH3_64bits_digest(hash);
     (void)XXH3_freeState(hash);
@@ -121,14 +123,14 @@ static int replay_read_data(struct replay_reading *r, int part, bool is_head,
 static int replay_read_member(struct replay_reading *r, struct archive_entry *entry,
                               struct error *e)
 {
-    const char *name = archive_entry_pathname(entry);
+    const char *name = r->lib->entry_pathname(entry);
     struct replay_member *member;
     int part = -1;
     if (name == NULL || name[0] == '\0' || strlen(name) > REPLAY_NAME_MAX)
         return replay_fail(r, e, ERR_CORRUPT, "a member has no usable name");
-    if (archive_entry_filetype(entry) == AE_IFDIR)
+    if (r->lib->entry_filetype(entry) == AE_IFDIR)
         return 0;
-    if (archive_entry_filetype(entry) != AE_IFREG || archive_entry_hardlink(entry) != NULL)
+    if (r->lib->entry_filetype(entry) != AE_IFREG || r->lib->entry_hardlink(entry) != NULL)
         return replay_fail(r, e, ERR_CORRUPT, "a member is no plain file");
     HASH_FIND_STR(r->members, name, member);
     if (member != NULL)
@@ -149,28 +151,24 @@ static int replay_read_member(struct replay_reading *r, struct archive_entry *en
     return replay_read_data(r, part, is_head, member, e);
 }
 
-static int replay_read_members(struct replay_reading *r, struct error *e)
+static int replay_read_members(struct replay_reading *r, int fd, struct error *e)
 {
     struct archive_entry *entry;
     int rc, got;
-    (void)archive_read_support_filter_zstd(r->archive);
-    (void)archive_read_support_filter_gzip(r->archive);
-    (void)archive_read_support_format_tar(r->archive);
-    if (archive_read_open_filename(r->archive, r->path, REPLAY_BLOCK_BYTES) != ARCHIVE_OK) {
-        int number = archive_errno(r->archive);
-        if (number == ENOENT || number == EACCES || number == EISDIR)
-            return error_set(e, -number, "%s: %s", r->path, strerror(number));
+    (void)r->lib->read_support_filter_zstd(r->archive);
+    (void)r->lib->read_support_filter_gzip(r->archive);
+    (void)r->lib->read_support_format_tar(r->archive);
+    if (r->lib->read_open_fd(r->archive, fd, REPLAY_BLOCK_BYTES) != ARCHIVE_OK)
         return replay_fail(r, e, ERR_CORRUPT, "it is cut, or no tar archive");
-    }
-    while ((got = archive_read_next_header(r->archive, &entry)) == ARCHIVE_OK) {
+    while ((got = r->lib->read_next_header(r->archive, &entry)) == ARCHIVE_OK) {
         rc = replay_read_member(r, entry, e);
         if (rc != 0)
             return rc;
     }
     if (got != ARCHIVE_EOF)
         return replay_fail(r, e, ERR_CORRUPT,
-                           archive_error_string(r->archive) != NULL
-                               ? archive_error_string(r->archive)
+                           r->lib->error_string(r->archive) != NULL
+                               ? r->lib->error_string(r->archive)
                                : "it is damaged");
     return r->has_head ? 0
                        : replay_fail(r, e, ERR_CORRUPT,
@@ -178,6 +176,17 @@ static int replay_read_members(struct replay_reading *r, struct error *e)
 }
 
 /* report.json */
+
+static int64_t replay_time(const char *text, size_t len)
+{
+    char copy[CLOCK_RFC3339_MAX + 8];
+    int64_t ms;
+    if (len >= sizeof copy)
+        return 0;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return clock_parse_rfc3339(copy, &ms) == 0 ? ms : 0;
+}
 
 struct replay_listed {
     char name[REPLAY_NAME_MAX + 1];
@@ -253,6 +262,12 @@ static int replay_check_head(struct replay_reading *r, struct error *e)
             (void)json_scan_i64(&s, &format);
         else if (json_slice_is(&key, "at"))
             replay_copy_text(&s, at, sizeof at);
+        else if (json_slice_is(&key, "cluster"))
+            replay_copy_text(&s, r->to->cluster, sizeof r->to->cluster);
+        else if (json_slice_is(&key, "node"))
+            replay_copy_text(&s, r->to->node, sizeof r->to->node);
+        else if (json_slice_is(&key, "version"))
+            replay_copy_text(&s, r->to->version, sizeof r->to->version);
         else if (json_slice_is(&key, "members") && json_scan_peek(&s) == JSON_KIND_ARRAY)
             rc = replay_read_list(r, &s, e);
         else
@@ -266,7 +281,7 @@ static int replay_check_head(struct replay_reading *r, struct error *e)
         return replay_fail(r, e, ERR_CORRUPT, "report.json is malformed");
     if (format != REPLAY_FORMAT) {
         (void)snprintf(why, sizeof why,
-                       "it has format %lld, and this clustertop knows %d: use the version that "
+                       "it has format %lld, and this version knows %d: use the version that "
                        "made it",
                        (long long)format, REPLAY_FORMAT);
         return replay_fail(r, e, ERR_VERSION, why);
@@ -276,7 +291,7 @@ static int replay_check_head(struct replay_reading *r, struct error *e)
         if (!member->is_listed && strcmp(member->name, "report.json") != 0)
             return replay_fail(r, e, ERR_CORRUPT, "it has members that report.json doesn't list");
     }
-    r->to->made_ms = model_text_time(at, strlen(at));
+    r->to->made_ms = replay_time(at, strlen(at));
     return 0;
 }
 
@@ -293,7 +308,7 @@ int64_t replay_line_at(const char *line, size_t len)
         if (!json_slice_is(&key, "at") || json_scan_peek(&s) != JSON_KIND_STRING)
             (void)json_scan_skip(&s, NULL);
         else if (json_scan_string(&s, &text))
-            at_ms = model_text_time(text.text, text.len);
+            at_ms = replay_time(text.text, text.len);
     }
     json_scan_done(&s);
     return at_ms;
@@ -365,27 +380,45 @@ const struct replay_mark *replay_part_find(const struct replay_part *part, int64
 
 /* Life */
 
+/* Everything from the file to marked parts. */
+static int replay_read(struct replay_reading *r, struct error *e)
+{
+    struct stat st;
+    int fd = open(r->path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return error_set(e, -errno, "%s: %s", r->path, strerror(errno));
+    bool is_dir = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
+    int rc = is_dir ? error_set(e, -EISDIR, "%s: %s", r->path, strerror(EISDIR))
+                    : archive_library_load(&r->lib, e);
+    if (rc == 0) {
+        r->archive = r->lib->read_new();
+        if (r->archive == NULL)
+            abort();
+        rc = replay_read_members(r, fd, e);
+        (void)r->lib->read_free(r->archive);
+    }
+    (void)close(fd);
+    if (rc == 0)
+        rc = replay_check_head(r, e);
+    for (int i = 0; i < REPLAY_PARTS && rc == 0; i++)
+        rc = replay_map(r, (enum replay_part_name)i, e);
+    if (rc == 0 && r->to->parts[REPLAY_FRAMES].n_marks == 0)
+        rc = replay_fail(r, e, ERR_CORRUPT, "it has no frames");
+    return rc;
+}
+
 int replay_archive_open(const char *path, struct replay_archive **archive, struct error *e)
 {
-    struct replay_reading r = {.path = path, .archive = archive_read_new()};
-    if (r.archive == NULL)
-        abort();
+    struct replay_reading r = {.path = path};
     for (int i = 0; i < REPLAY_PARTS; i++)
         r.fds[i] = -1;
     r.to = mem_zalloc(sizeof *r.to);
     buf_init(&r.head, REPLAY_HEAD_BYTES_MAX);
-    int rc = replay_read_members(&r, e);
-    if (rc == 0)
-        rc = replay_check_head(&r, e);
-    for (int i = 0; i < REPLAY_PARTS && rc == 0; i++)
-        rc = replay_map(&r, (enum replay_part_name)i, e);
-    if (rc == 0 && r.to->parts[REPLAY_FRAMES].n_marks == 0)
-        rc = replay_fail(&r, e, ERR_CORRUPT, "it has no frames");
+    int rc = replay_read(&r, e);
 
     for (int i = 0; i < REPLAY_PARTS; i++)
         if (r.fds[i] >= 0)
             (void)close(r.fds[i]);
-    (void)archive_read_free(r.archive);
     buf_done(&r.head);
     struct replay_member *member, *next;
     HASH_ITER (hh, r.members, member, next) {

@@ -1,7 +1,7 @@
 /* A report archive (docs/events.md, "Report") unpacked into unnamed temporary files, with marks to
  * find a moment by. Everything in it is taken for hostile: sizes, names, checksums, times. */
-#ifndef TUI_REPLAY_ARCHIVE_H
-#define TUI_REPLAY_ARCHIVE_H
+#ifndef CLIENT_REPLAY_ARCHIVE_H
+#define CLIENT_REPLAY_ARCHIVE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -13,6 +13,7 @@ enum {
     REPLAY_MEMBERS_MAX = 16 * 1024,
     REPLAY_HEAD_BYTES_MAX = 16 * 1024 * 1024, /* of report.json */
     REPLAY_LINE_BYTES_MAX = 64 * 1024 * 1024,
+    REPLAY_TEXT_MAX = 128,   /* of the texts of report.json */
     REPLAY_MARK_LINES = 256, /* lines between two marks; a frame has one each */
 };
 
@@ -44,6 +45,9 @@ struct replay_part {
 struct replay_archive {
     struct replay_part parts[REPLAY_PARTS];
     int64_t made_ms;
+    char cluster[REPLAY_TEXT_MAX]; /* "" where report.json doesn't say */
+    char node[REPLAY_TEXT_MAX];    /* that made it */
+    char version[REPLAY_TEXT_MAX];
 };
 
 /* ERR_CORRUPT (no archive, cut, checksums, malformed), ERR_VERSION, ERR_TOO_LARGE, -errno. */

@@ -1,0 +1,20 @@
+/* How a replay answers one request; for client_call.c. */
+#ifndef CLIENT_CLIENT_REPLAY_ANSWER_H
+#define CLIENT_CLIENT_REPLAY_ANSWER_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "client/client_replay.h"
+
+struct client_replay_answer;
+
+/* `path` is escaped, with its query. Never NULL: what a report can't answer is an answer too. */
+struct client_replay_answer *client_replay_ask(struct client_replay *replay, const char *method,
+                                               const char *path);
+unsigned client_replay_status(const struct client_replay_answer *answer); /* of HTTP */
+/* Appends the next piece of the body, which may be nothing; false when that was the last. */
+bool client_replay_next(struct client_replay_answer *answer, struct buf *out);
+void client_replay_answer_free(struct client_replay_answer *answer); /* NULL allowed */
+
+#endif
