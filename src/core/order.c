@@ -227,7 +227,8 @@ static void order_meet_term(struct order *order, uint64_t term)
     if (term > order->seen_term)
         order->seen_term = term;
     if (order->state == ORDER_STATE_LEADING)
-        order_follow_nobody(order, "another node has a higher term");
+        order_follow_nobody(order, order_is_handing(order) ? ORDER_REASON_HANDED
+                                                           : "another node has a higher term");
 }
 
 static int order_dispatch(struct order *order, struct order_peer *peer,

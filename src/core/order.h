@@ -313,6 +313,9 @@ struct order_read {
 };
 
 /* For the events of the cluster and `election show`. */
+/* Reason of a leader that is one no longer because it, or an operator, wanted so. */
+#define ORDER_REASON_HANDED "the lead is handed over"
+
 struct order_change {
     enum order_state from;
     enum order_state to;

@@ -181,6 +181,7 @@ struct order {
     bool claim_transfer;
     bool claim_sent;
     bool promise_due;
+    int64_t handed_ms;  /* when another was told to take the lead; 0: never */
     uint64_t seen_term; /* highest met in a refusal */
     uint64_t elections;
     uint64_t copy_peer;
@@ -378,6 +379,7 @@ void order_lead_append(struct order *order, struct order_entry *entry);
 bool order_lead_has_room(const struct order *order, size_t bytes);
 bool order_lead_has_quorum(const struct order *order);
 int order_transfer(struct order *order, uint64_t to);
+bool order_is_handing(const struct order *order); /* a moment ago */
 int order_read_event(struct order *order, const struct order_event *event);
 /* Asks the role for entries; one at a time for each peer. */
 void order_read_ask(struct order *order, struct order_peer *peer, uint64_t first, uint64_t last);

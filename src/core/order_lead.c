@@ -393,9 +393,16 @@ static void order_transfer_send(struct order *order, struct order_peer *peer)
         peer->takeovers < ORDER_TAKEOVER_BACKOFF_MAX ? peer->takeovers : ORDER_TAKEOVER_BACKOFF_MAX;
     peer->takeovers++;
     peer->takeover_ms = order->now_ms + ((int64_t)order_takeover_ms(order) << doublings);
+    order->handed_ms = order->now_ms;
     Wire__ChatTakeOver *take_over = order_send(order, peer->id, WIRE__CHAT_MESSAGE__KIND_TAKE_OVER);
     if (take_over != NULL)
         take_over->last_seq = order->log.last_seq;
+}
+
+bool order_is_handing(const struct order *order)
+{
+    return order->handed_ms != 0 &&
+           order->now_ms - order->handed_ms < order->config.leader_timeout_ms;
 }
 
 int order_transfer(struct order *order, uint64_t to)

@@ -568,6 +568,9 @@ static void follow_update(struct chat *chat)
     send_all(chat);
     for (size_t i = 0; i < update->reads_n; i++)
         start_read(chat, &update->reads[i]);
+    for (size_t i = 0; i < update->records_n; i++)
+        if (update->records[i].type == ORDER_RECORD_META)
+            chat_api_tell_promise(chat->api, &update->records[i].meta);
     for (size_t i = 0; i < update->changes_n; i++)
         note_change(chat, &update->changes[i]);
     if (update->trouble[0] != '\0')

@@ -42,6 +42,7 @@ struct chat_api {
     struct chat_rate *rates;
     struct chat_line_clock clock;
     struct buf scratch;
+    uint64_t promised_term, promised_to; /* that were told */
 };
 
 /* Takes `n` messages from what `user` may send now. */

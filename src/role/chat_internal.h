@@ -121,6 +121,8 @@ void chat_api_free(struct chat_api *api);
 /* There is something new to read. */
 /* Tells that the machine is in another state. */
 void chat_api_tell_change(struct chat_api *api, const struct order_change *change);
+/* Tells whom this node promised to follow. */
+void chat_api_tell_promise(struct chat_api *api, const struct order_meta *meta);
 void chat_api_delivered(struct chat_api *api);
 /* The disk is about to be closed. */
 void chat_api_disk_gone(struct chat_api *api);

@@ -1,4 +1,5 @@
 /* GET /api/chat/members, POST /api/chat/transfer, and the chat's row of /api/elections. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,7 +101,9 @@ void chat_api_tell_change(struct chat_api *api, const struct order_change *chang
                                .row = status_election_json(node, &election)),
                    "%s leads the chat in term %llu: %s", name, term, change->reason);
     } else if (change->from == ORDER_STATE_LEADING) {
-        event_emit(node, EVENT_CHAT_LOST, EVENT_ABOUT(.node = name, .cause = change->reason),
+        event_emit(node, EVENT_CHAT_LOST,
+                   EVENT_ABOUT(.node = name, .cause = change->reason,
+                               .minor = strcmp(change->reason, ORDER_REASON_HANDED) == 0),
                    "%s leads the chat no longer: %s", name, change->reason);
     } else if (change->to == ORDER_STATE_POLLING || change->to == ORDER_STATE_CLAIMING) {
         event_emit(node, EVENT_CHAT_ELECTION,
@@ -118,6 +121,39 @@ void chat_api_tell_change(struct chat_api *api, const struct order_change *chang
                    term, change->leader != 0 ? ", led by " : "",
                    change->leader != 0 ? chat_name(chat, change->leader) : "", change->reason);
     }
+}
+
+void chat_api_tell_promise(struct chat_api *api, const struct order_meta *meta)
+{
+    struct chat *chat = api->chat;
+    const char *name = node_options(chat->node)->name, *to = chat_name(chat, meta->promised_to);
+    if (meta->promised_to == 0 ||
+        (meta->term == api->promised_term && meta->promised_to == api->promised_to))
+        return;
+    api->promised_term = meta->term;
+    api->promised_to = meta->promised_to;
+    event_emit(chat->node, EVENT_CHAT_PROMISE,
+               EVENT_ABOUT(.node = name, .more = json_pack("{s:I, s:s}", "term",
+                                                           (json_int_t)meta->term, "to", to)),
+               "%s promised to follow %s in term %llu", name,
+               meta->promised_to == chat->id ? "nobody else" : to, (unsigned long long)meta->term);
+}
+
+/* A member that came or went, votes or not, is well or not. */
+static enum event_kind chat_member_tell(const char *key, const json_t *before, const json_t *row,
+                                        char text[EVENT_SOURCE_TEXT_MAX])
+{
+    const char *state = json_string_value(json_object_get(row, "state"));
+    bool votes = json_is_true(json_object_get(row, "voter"));
+    if (row == NULL)
+        (void)snprintf(text, EVENT_SOURCE_TEXT_MAX, "%s is no member of the chat any more", key);
+    else if (json_equal(json_object_get(before, "state"), json_object_get(row, "state")) &&
+             json_equal(json_object_get(before, "voter"), json_object_get(row, "voter")))
+        return EVENT_NONE;
+    else
+        (void)snprintf(text, EVENT_SOURCE_TEXT_MAX, "%s, %s of the chat, is %s", key,
+                       votes ? "a voter" : "a learner", state != NULL ? state : "?");
+    return EVENT_CHAT_MEMBER;
 }
 
 /* Rows of the members as this node sees them, without what changes with each message. */
@@ -163,9 +199,11 @@ static void chat_last_messages(void *arg, struct buf *out)
 void chat_api_add_source(struct chat_api *api)
 {
     events_set_messages(api->chat->node, chat_last_messages, api);
-    events_add_source(
-        api->chat->node,
-        &(struct event_source){.table = "chat", .whole = true, .fn = chat_member_rows, .arg = api});
+    events_add_source(api->chat->node, &(struct event_source){.table = "chat",
+                                                              .tell = chat_member_tell,
+                                                              .whole = true,
+                                                              .fn = chat_member_rows,
+                                                              .arg = api});
 }
 
 /* ---- transfer -------------------------------------------------------------------------------- */

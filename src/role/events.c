@@ -20,6 +20,7 @@
 
 struct event_draft {
     enum event_kind kind;
+    enum log_level level;
     char *about;
     char *table;
     char *rest;
@@ -87,13 +88,19 @@ static int events_put_patch(struct buf *out, const struct event_about *about, co
     return err;
 }
 
+static enum log_level events_level(const struct event_kind_row *kind,
+                                   const struct event_about *about)
+{
+    return about->minor ? LOG_LEVEL_DEBUG : kind->level;
+}
+
 static int events_put_rest(struct buf *out, const struct event_kind_row *kind,
                            const struct event_about *about, const char *table, const char *text,
                            bool with_row)
 {
     buf_clear(out);
     int err = buf_printf(out, "\"kind\":\"%s\",\"level\":\"%s\",\"text\":", kind->name,
-                         log_level_name(kind->level));
+                         log_level_name(events_level(kind, about)));
     if (err == 0)
         err = json_text_append(out, text, strlen(text));
     if (err == 0)
@@ -122,6 +129,7 @@ static struct event_draft *events_vdraft(enum event_kind kind, const struct even
     if (events_put_rest(&out, row, about, table, text, true) < 0)
         (void)events_put_rest(&out, row, about, table, text, false);
     draft->kind = kind;
+    draft->level = events_level(row, about);
     draft->about = mem_strndup(about->node != NULL ? about->node : "", EVENT_NAME_MAX);
     draft->table = mem_strdup(about->key != NULL ? table : "");
     draft->rest = buf_steal(&out, &draft->rest_len);
@@ -209,7 +217,7 @@ void event_publish(struct node *node, struct event_draft *draft)
         return;
     const struct event_kind_row *row = event_kind_row(draft->kind);
     struct event event = {
-        .kind = row->name, .level = row->level, .about = draft->about, .table = draft->table};
+        .kind = row->name, .level = draft->level, .about = draft->about, .table = draft->table};
     if (events != NULL)
         events_say(events, loop_wall_ms(node_loop(node)), &event, draft->rest, draft->rest_len);
     event_draft_free(draft);
@@ -288,13 +296,33 @@ static void events_raft_rows(void *arg, struct event_rows *rows, unsigned slice)
     json_decref(members);
 }
 
+/* What is worth a word of a replica: that it is one, how it takes part, whether it can be reached.
+ */
+static enum event_kind events_raft_tell(const char *key, const json_t *before, const json_t *row,
+                                        char text[EVENT_SOURCE_TEXT_MAX])
+{
+    const char *role = json_string_value(json_object_get(row, "role"));
+    const char *state = json_string_value(json_object_get(row, "state"));
+    if (row == NULL)
+        (void)snprintf(text, EVENT_SOURCE_TEXT_MAX, "%s is no replica any more", key);
+    else if (json_equal(json_object_get(before, "role"), json_object_get(row, "role")) &&
+             json_equal(json_object_get(before, "state"), json_object_get(row, "state")))
+        return EVENT_NONE;
+    else
+        (void)snprintf(text, EVENT_SOURCE_TEXT_MAX, "the replica %s is a %s, %s", key,
+                       role != NULL ? role : "?", state != NULL ? state : "?");
+    return EVENT_RAFT_MEMBER;
+}
+
 static void events_add_sources(struct node *node)
 {
     events_add_source(node, &(struct event_source){
                                 .table = "elections", .fn = events_election_rows, .arg = node});
-    events_add_source(node,
-                      &(struct event_source){
-                          .table = "raft", .whole = true, .fn = events_raft_rows, .arg = node});
+    events_add_source(node, &(struct event_source){.table = "raft",
+                                                   .tell = events_raft_tell,
+                                                   .whole = true,
+                                                   .fn = events_raft_rows,
+                                                   .arg = node});
 }
 
 /* ---- the disk -------------------------------------------------------------------------------- */

@@ -26,6 +26,7 @@ struct event_about {
     const char *table; /* in place of the kind's */
     json_t *row;
     bool gone;    /* the row is no more */
+    bool minor;   /* of level debug, whatever the kind says: it was meant to be so */
     json_t *more; /* further keys of the event */
 };
 
@@ -55,10 +56,14 @@ bool events_enabled(const struct node *node);
 struct event_rows;
 void event_rows_add(struct event_rows *rows, const char *key, json_t *row); /* takes `row` */
 
-enum { EVENT_SLICES = 10, EVENT_SOURCES_MAX = 16 };
+enum { EVENT_SLICES = 10, EVENT_SOURCES_MAX = 16, EVENT_SOURCE_TEXT_MAX = 256 };
 
 struct event_source {
     const char *table;
+    /* What is told of a row that has changed (`before` NULL: that is new; `row` NULL: that is
+     * gone). EVENT_NONE: nothing but the row. NULL: nothing ever. */
+    enum event_kind (*tell)(const char *key, const json_t *before, const json_t *row,
+                            char text[EVENT_SOURCE_TEXT_MAX]);
     bool local;  /* rows that only this node knows: told once to each new collector */
     bool whole;  /* rows that it does not add are no more */
     bool sliced; /* asked for each of EVENT_SLICES parts in turn, else for everything (slice 0) */

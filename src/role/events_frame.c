@@ -1,6 +1,7 @@
 /* The state of the cluster as the collector knows it: the rows that it found when it took the lead,
  * the patches of the events that it collects, and about once a second a look at what the roles have
  * now. What that look finds changed is told as an event, so that readers hear of it too. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,10 +30,9 @@ void events_frame_apply(struct events *events, const struct event *event)
         (void)event_state_apply(events->state, event->json, event->json_len);
 }
 
-/* The fields of `row` that differ from those of `before`; NULL when none does. */
-static json_t *event_rows_changed(const char *before, const json_t *row)
+/* The fields of `row` that differ from those of `old`; NULL when none does. */
+static json_t *event_rows_changed(const json_t *old, const json_t *row)
 {
-    json_t *old = json_loads(before, 0, NULL);
     json_t *changed = json_object();
     const char *key;
     json_t *value;
@@ -41,7 +41,6 @@ static json_t *event_rows_changed(const char *before, const json_t *row)
         if (!json_equal(json_object_get(old, key), value))
             (void)json_object_set(changed, key, value);
     }
-    json_decref(old);
     if (json_object_size(changed) > 0)
         return changed;
     json_decref(changed);
@@ -55,6 +54,25 @@ static void event_rows_note(struct event_rows *rows, const char *key)
     HASH_ADD_KEYPTR(hh, rows->seen, seen->key, strlen(seen->key), seen);
 }
 
+/* `row` NULL: gone. Takes `changed`. What a new collector finds is no news. */
+static void event_rows_say(const struct event_rows *rows, const char *key, const json_t *before,
+                           const json_t *row, json_t *changed)
+{
+    struct node *node = rows->events->node;
+    const struct event_source *source = rows->source;
+    char text[EVENT_SOURCE_TEXT_MAX];
+    enum event_kind kind = source->tell != NULL && !rows->events->finding
+                               ? source->tell(key, before, row, text)
+                               : EVENT_NONE;
+    if (kind == EVENT_NONE)
+        (void)snprintf(text, sizeof text, "%s %s%s", source->table, key,
+                       row == NULL ? " is gone" : "");
+    event_emit(node, kind != EVENT_NONE ? kind : EVENT_STATE_ROW,
+               EVENT_ABOUT(.table = source->table, .key = key, .row = changed, .gone = row == NULL,
+                           .node = kind != EVENT_NONE ? key : NULL),
+               "%s", text);
+}
+
 void event_rows_add(struct event_rows *rows, const char *key, json_t *row)
 {
     struct events *events = rows->events;
@@ -64,15 +82,17 @@ void event_rows_add(struct event_rows *rows, const char *key, json_t *row)
         event_rows_note(rows, key);
     if (before != NULL && !rows->anyway) {
         char *text = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(6));
-        json_t *changed =
-            text != NULL && strcmp(text, before) == 0 ? NULL : event_rows_changed(before, row);
+        bool same = text != NULL && strcmp(text, before) == 0;
+        json_t *old = same ? NULL : json_loads(before, 0, NULL);
+        json_t *changed = same ? NULL : event_rows_changed(old, row);
         free(text);
-        json_decref(row);
-        row = changed;
+        if (changed != NULL)
+            event_rows_say(rows, key, old, row, changed);
+        json_decref(old);
+    } else {
+        event_rows_say(rows, key, NULL, row, json_incref(row));
     }
-    if (row != NULL)
-        event_emit(events->node, EVENT_STATE_ROW,
-                   EVENT_ABOUT(.table = table, .key = key, .row = row), "%s %s", table, key);
+    json_decref(row);
 }
 
 static void event_rows_sweep(void *arg, const char *key, const char *row)
@@ -82,9 +102,7 @@ static void event_rows_sweep(void *arg, const char *key, const char *row)
     (void)row;
     HASH_FIND_STR(rows->seen, key, seen);
     if (seen == NULL)
-        event_emit(rows->events->node, EVENT_STATE_ROW,
-                   EVENT_ABOUT(.table = rows->source->table, .key = key, .gone = true),
-                   "%s %s is gone", rows->source->table, key);
+        event_rows_say(rows, key, NULL, NULL, NULL);
 }
 
 static void events_ask_source(struct events *events, const struct event_source *source,
@@ -133,9 +151,11 @@ void events_begin(struct node *node)
     if (events == NULL || !events->collecting)
         return;
     events->begun = true;
+    events->finding = true;
     for (unsigned slice = 0; slice < EVENT_SLICES; slice++)
         events_frame_tick(events, slice);
     events_tell_local(events);
+    events->finding = false;
     events_collect_own(events);
     events->frame_ms = 0;
     events_frame_keep(events);

@@ -97,7 +97,8 @@ struct events {
 
     /* while this node collects */
     bool collecting;
-    bool begun; /* frames can be answered */
+    bool begun;   /* frames can be answered */
+    bool finding; /* the rows that it has at its begin */
     uint64_t term;
     struct event_ring stream;
     uint64_t position; /* of the last */

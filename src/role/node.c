@@ -435,6 +435,12 @@ static void node_cannot_join(struct node *node, const char *address, int code, c
     }
 }
 
+/* One side said why, and meant it: it stops, or has a better link. */
+static bool node_is_orderly(int code)
+{
+    return code == ERR_CLOSED || code == ERR_EXISTS || code == ERR_CANCELLED;
+}
+
 static void node_on_down(void *arg, struct link *link, int code, const char *reason)
 {
     struct node *node = arg;
@@ -442,11 +448,11 @@ static void node_on_down(void *arg, struct link *link, int code, const char *rea
     HASH_DEL(node->peers, peer);
     log_info(LOG_ABOUT(.role = "node", .peer = link_peer(link)->name, .code = code),
              "link to %s is down: %s", link_peer(link)->name, reason);
-    event_emit(node, EVENT_LINK_DOWN,
-               EVENT_ABOUT(.node = node->options.name, .cause = reason,
-                           .more = json_pack("{s:s}", "peer", link_peer(link)->name)),
-               "the link of %s to %s is down: %s", node->options.name, link_peer(link)->name,
-               reason);
+    event_emit(
+        node, EVENT_LINK_DOWN,
+        EVENT_ABOUT(.node = node->options.name, .cause = reason, .minor = node_is_orderly(code),
+                    .more = json_pack("{s:s}", "peer", link_peer(link)->name)),
+        "the link of %s to %s is down: %s", node->options.name, link_peer(link)->name, reason);
     node_calls_lost(node, peer->id);
     node_tell_link(node, peer->id, 0);
     free(peer);

@@ -275,13 +275,16 @@ static void tables_behind_done(struct tables_behind *behind)
 
 static void tables_behind_pause(struct tables_behind *behind, const char *text)
 {
+    bool is_news = behind->pause_ms == 0;
     behind->pause_ms = behind->pause_ms == 0 ? TABLES_PUBLISH_PAUSE_MS : behind->pause_ms * 2;
     if (behind->pause_ms > TABLES_PUBLISH_PAUSE_MAX_MS)
         behind->pause_ms = TABLES_PUBLISH_PAUSE_MAX_MS;
     log_warn(&tables_log, "log of table %s: %s: trying again in %" PRId64 " ms", behind->table.name,
              text, behind->pause_ms);
-    event_emit(behind->publish->tables->node, EVENT_STORE_TROUBLE, EVENT_ABOUT(.cause = text),
-               "the log of table %s cannot be written to the store: %s", behind->table.name, text);
+    if (is_news)
+        event_emit(behind->publish->tables->node, EVENT_STORE_TROUBLE, EVENT_ABOUT(.cause = text),
+                   "the log of table %s cannot be written to the store: %s", behind->table.name,
+                   text);
     loop_timer_start(&behind->timer, behind->pause_ms);
 }
 
@@ -289,6 +292,9 @@ static void tables_behind_next(struct tables_behind *behind)
 {
     const struct state_table_entry *entry = &behind->entries.entries[behind->next++];
     behind->put = entry->version;
+    if (behind->pause_ms > 0)
+        event_emit(behind->publish->tables->node, EVENT_STORE_WELL, NULL,
+                   "the log of table %s is written to the store again", behind->table.name);
     behind->pause_ms = 0;
     failpoint("tables.published");
     bool hurry = behind->entries.n - behind->next > TABLES_PUBLISH_HURRY;

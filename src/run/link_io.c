@@ -7,6 +7,7 @@
  * Writing: frames gather in `out` during a turn. At its end they become `flying` - swapped for
  * plain links, encrypted piecewise for TLS - and go to the kernel at once; what it does not take
  * waits for libuv. */
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -341,7 +342,7 @@ static void link_io_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         if (link->state == LINK_STATE_LINGER)
             link_drop(link);
         else if (n == UV_EOF)
-            link_lost(link, ERR_CLOSED, "the other side closed the connection");
+            link_lost(link, -ECONNRESET, "the other side closed the connection");
         else
             link_lost(link, (int)n, "%s", err_text((int)n));
         return;

@@ -240,7 +240,7 @@ ssize_t link_tls_open(struct link_tls_session *session, void *out, size_t len, s
     if (n == GNUTLS_E_AGAIN)
         return 0;
     if (n == 0 || n == GNUTLS_E_PREMATURE_TERMINATION)
-        return error_set(e, ERR_CLOSED, "the other side closed the connection");
+        return error_set(e, -ECONNRESET, "the other side closed the connection");
     return link_tls_error(session, (int)n, e);
 }
 

@@ -372,3 +372,56 @@ numbers_are_whole() {
     [ "$(api -o /dev/null -w '%{http_code}' /api/events)" = 404 ]
     [ "$(job_end "$(submit '{"commands":["true"]}')")" = completed ]
 }
+
+# Warnings that are not of the machine's speed.
+warnings() {
+    api "/api/events?since=1h&level=warn" | jq -c 'select(.kind != null and .kind != "log.record" and .kind != "node.stall" and
+        .kind != "node.late" and .kind != "node.suspect")'
+}
+
+@test "links that nodes give up on purpose are no warnings; one that breaks is" {
+    start_cluster 3
+    chat_is_n3() { [ "$(api /api/elections | jq -r '.[] | select(.group == "chat") | .leader')" = n3 ]; }
+    wait_until 60 chat_is_n3 # the highest takes over what the first began
+    api '/api/events?since=1h&kind=link.down' | jq -se 'map(select(.cause == "the node has a new identity")) | length > 0'
+    api '/api/events?since=1h&kind=link.down' |
+        jq -se 'all(.[] | select(.cause == "the node has a new identity"); .level == "debug")'
+    api '/api/events?since=1h&kind=chat.lost' | jq -se 'all(.[] | select(.cause == "the lead is handed over"); .level == "debug")'
+    [ "$(warnings | jq -r 'select(.kind == "link.down" and (.cause | test("identity|another link|shutting|stopp")))')" = "" ]
+    victim=$([ "$(leader)" = n2 ] && echo n3 || echo n2)
+    kill_node "$victim"
+    told() { api -n "$(leader)" '/api/events?since=1h&kind=link.down&level=warn' | jq -se --arg v "$victim" 'any(.peer == $v)'; }
+    wait_until 20 told
+}
+
+@test "members of the cluster's state and of the chat, and whom they promise to follow, are told" {
+    start_cluster 3
+    told() { api "/api/events?since=1h&kind=$1" | jq -se "any($2)"; }
+    wait_until 30 told raft.member '.key == "n3" and .row.role == "voter" and .table == "raft" and .level == "info"'
+    wait_until 30 told chat.member '.key == "n3" and .table == "chat" and .row.state == "online"'
+    wait_until 60 told chat.promise '.to == "n3" and .node == "n1" and .term >= 1 and .level == "debug"'
+    kill_node n2
+    wait_until 30 told raft.member '.key == "n2" and .row.state == "offline"'
+    # what a new collector finds is no news
+    [ "$(api '/api/events?since=1h&kind=raft.member' | jq -se 'map(select(.key == "n2" and .row.state == "offline")) | length')" = 1 ] ||
+        [ "$(leader)" != n1 ]
+}
+
+@test "a store that fails is told once, and that it is well again" {
+    [ -e "$BATS_TEST_DIRNAME/../../third_party/duckdb/lib/libduckdb.so" ] || skip "no DuckDB here"
+    start_cluster 1
+    clustersh -c 'create table t (a int)'
+    published() { [ "$(clustersh -o csv -t -c "select published from cluster.tables where name = 't'")" = "$1" ]; }
+    wait_until 30 published 0
+    log=$(clustersh -o csv -t -c "select place from cluster.tables where name = 't'")
+    log=${log#file:}/_delta_log
+    mv "$log" "$log.away"
+    touch "$log"
+    clustersh -c 'insert into t values (1)'
+    told() { [ "$(api '/api/events?since=1h&kind=store.*' | jq -r .kind | grep -v null | xargs)" = "$1" ]; }
+    wait_until 30 told store.trouble
+    rm "$log"
+    mv "$log.away" "$log"
+    wait_until 60 told 'store.trouble store.well'
+    wait_until 30 published 1
+}
