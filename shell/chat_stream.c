@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "client/client_path.h"
+#include "shell/moment.h"
 #include "shell/request.h"
 #include "shell/text.h"
 
@@ -121,26 +121,6 @@ void chat_stream_stop(struct chat_stream *stream)
 
 /* ---- for people ------------------------------------------------------------------------------ */
 
-static char *clean_text(const json_t *message, const char *key, bool keep_lines)
-{
-    const json_t *value = json_object_get(message, key);
-    const char *text = json_string_value(value);
-    return text_clean(text != NULL ? text : "", json_string_length(value), keep_lines);
-}
-
-static void format_time(const json_t *message, char out[static 16])
-{
-    const char *at = json_string_value(json_object_get(message, "at"));
-    int64_t wall_ms;
-    struct tm tm;
-    out[0] = '\0';
-    if (at == NULL || clock_parse_rfc3339(at, &wall_ms) < 0)
-        return;
-    time_t s = (time_t)(wall_ms / 1000);
-    if (localtime_r(&s, &tm) != NULL)
-        (void)strftime(out, 16, "%H:%M:%S", &tm);
-}
-
 /* A sender's colour is always the same. */
 static unsigned color_of(const char *sender)
 {
@@ -165,14 +145,13 @@ static void append_indented(struct buf *b, const char *text)
 
 char *chat_stream_format(const json_t *message, const char *channel, bool has_color)
 {
-    char time[16];
-    char *name = clean_text(message, "channel", false);
-    char *from = clean_text(message, "from", false);
-    char *text = clean_text(message, "text", true);
+    char time[MOMENT_TEXT_MAX];
+    char *name = text_of_field(message, "channel", false);
+    char *from = text_of_field(message, "from", false);
+    char *text = text_of_field(message, "text", true);
     struct buf b;
     buf_init(&b, SIZE_MAX / 4);
-    format_time(message, time);
-    (void)buf_printf(&b, "%s ", time);
+    (void)buf_printf(&b, "%s ", moment_of(message, true, time));
     if (channel == NULL || strcmp(channel, name) != 0)
         (void)buf_printf(&b, "#%s ", name);
     if (has_color)

@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "shell/commands.h"
+#include "shell/moment.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 #include "shell/text.h"
@@ -41,32 +41,12 @@ struct cmd_events {
 
 /* ---- a line ---------------------------------------------------------------------------------- */
 
-static char *cmd_events_text(const json_t *event, const char *key)
-{
-    const json_t *value = json_object_get(event, key);
-    const char *text = json_string_value(value);
-    return text_clean(text != NULL ? text : "", json_string_length(value), false);
-}
-
-static void cmd_events_time(const json_t *event, char out[static 32])
-{
-    const char *at = json_string_value(json_object_get(event, "at"));
-    int64_t wall_ms;
-    struct tm tm;
-    out[0] = '\0';
-    if (at == NULL || clock_parse_rfc3339(at, &wall_ms) < 0)
-        return;
-    time_t s = (time_t)(wall_ms / 1000);
-    size_t n = localtime_r(&s, &tm) != NULL ? strftime(out, 24, "%m-%d %H:%M:%S", &tm) : 0;
-    (void)snprintf(out + n, 32 - n, ".%03d", (int)(wall_ms % 1000));
-}
-
 static void cmd_events_print(struct cmd_events *events, const json_t *event)
 {
-    char time[32];
-    char *level = cmd_events_text(event, "level"), *node = cmd_events_text(event, "node");
-    char *kind = cmd_events_text(event, "kind"), *text = cmd_events_text(event, "text");
-    char *by = cmd_events_text(event, "by");
+    char time[MOMENT_TEXT_MAX];
+    char *level = text_of_field(event, "level", false), *node = text_of_field(event, "node", false);
+    char *kind = text_of_field(event, "kind", false), *text = text_of_field(event, "text", false);
+    char *by = text_of_field(event, "by", false);
     bool color = output_has_color(&events->shell->output);
     const char *begin = !color                        ? ""
                         : strcmp(level, "error") == 0 ? "\033[1;31m"
@@ -75,8 +55,8 @@ static void cmd_events_print(struct cmd_events *events, const json_t *event)
                                                       : "";
     struct buf b;
     buf_init(&b, SIZE_MAX / 4);
-    cmd_events_time(event, time);
-    (void)buf_printf(&b, "%s%s %-5s %-8s %-16s ", begin, time, level, node, kind);
+    (void)buf_printf(&b, "%s%s %-5s %-8s %-16s ", begin, moment_of(event, false, time), level, node,
+                     kind);
     (void)buf_printf(&b, "%s%s%s%s%s\n", text, *by ? " (" : "", by, *by ? ")" : "",
                      *begin ? "\033[0m" : "");
     output_write(&events->shell->output, b.data, b.len);

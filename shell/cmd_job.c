@@ -8,6 +8,7 @@
 #include "shell/jobs.h"
 #include "shell/request.h"
 #include "shell/shell.h"
+#include "shell/text.h"
 
 enum { CMD_JOB_LIST_DEFAULT = 20 };
 
@@ -22,7 +23,7 @@ static char *cmd_job_command(const json_t *row)
 {
     const json_t *argv = json_object_get(row, "argv");
     const json_t *words = json_array_size(argv) > 0 ? argv : json_object_get(row, "commands");
-    return jobs_join(words, words == argv ? " " : "; ");
+    return text_join(words, words == argv ? " " : "; ");
 }
 
 const struct column cmd_job_columns[] = {

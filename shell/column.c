@@ -11,22 +11,7 @@
 #include "base/str.h"
 #include "shell/text.h"
 
-enum { COLUMN_ID_SHORT = 8, COLUMN_LIST_BYTES_MAX = 1024 * 1024 };
-
-static char *column_list(const json_t *value)
-{
-    struct buf b;
-    buf_init(&b, COLUMN_LIST_BYTES_MAX);
-    size_t i;
-    json_t *item;
-    json_array_foreach(value, i, item)
-    {
-        const char *text = json_string_value(item);
-        (void)buf_printf(&b, "%s%s", i > 0 ? "," : "", text != NULL ? text : "");
-    }
-    (void)buf_cstr(&b);
-    return buf_steal(&b, NULL);
-}
+enum { COLUMN_ID_SHORT = 8 };
 
 /* The value as programs read it. */
 static char *column_raw(const json_t *value)
@@ -36,7 +21,7 @@ static char *column_raw(const json_t *value)
     if (json_is_string(value))
         return mem_strndup(json_string_value(value), json_string_length(value));
     if (json_is_array(value))
-        return column_list(value);
+        return text_join(value, ",");
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15));
     return text != NULL ? text : mem_strdup("");
 }

@@ -11,7 +11,7 @@
 #include "shell/interrupt.h"
 #include "shell/request.h"
 
-enum { JOBS_JOIN_BYTES_MAX = 1024 * 1024, JOBS_TELL_MS = 1000, JOBS_PAGE_ROWS_MIN = 100 };
+enum { JOBS_TELL_MS = 1000, JOBS_PAGE_ROWS_MIN = 100 };
 
 int jobs_fetch_pages(struct shell *shell, const struct client_path *path, const char *after_key,
                      uint64_t limit, json_t **rows)
@@ -153,18 +153,4 @@ char *jobs_exit_text(const json_t *task)
     if (!has_ended || !json_is_integer(code))
         return NULL;
     return mem_printf("%lld", (long long)json_integer_value(code));
-}
-
-char *jobs_join(const json_t *strings, const char *separator)
-{
-    struct buf b;
-    buf_init(&b, JOBS_JOIN_BYTES_MAX);
-    size_t i;
-    json_t *item;
-    json_array_foreach(strings, i, item)
-    {
-        const char *text = json_string_value(item);
-        (void)buf_printf(&b, "%s%s", i > 0 ? separator : "", text != NULL ? text : "");
-    }
-    return buf_steal(&b, NULL);
 }

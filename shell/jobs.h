@@ -32,9 +32,6 @@ char *jobs_summary(const json_t *job);
 /* Exit status of a task as people read it: "0", "3", "signal 9", nothing while it runs. */
 char *jobs_exit_text(const json_t *task);
 
-/* The strings of an array with `separator` between them; malloc'ed. */
-char *jobs_join(const json_t *strings, const char *separator);
-
 const char *jobs_text(const json_t *object, const char *key); /* never NULL */
 
 #endif

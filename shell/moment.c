@@ -74,3 +74,19 @@ const char *moment_format(int64_t at_ms, char out[static MOMENT_TEXT_MAX])
     (void)snprintf(out + n, MOMENT_TEXT_MAX - n, ".%03d", (int)(at_ms % 1000));
     return out;
 }
+
+const char *moment_of(const json_t *object, bool is_short, char out[static MOMENT_TEXT_MAX])
+{
+    const char *at = json_string_value(json_object_get(object, "at"));
+    int64_t at_ms;
+    struct tm tm;
+    out[0] = '\0';
+    if (at == NULL || clock_parse_rfc3339(at, &at_ms) < 0)
+        return out;
+    if (!is_short)
+        return moment_format(at_ms, out);
+    time_t s = (time_t)(at_ms / 1000);
+    if (localtime_r(&s, &tm) != NULL)
+        (void)strftime(out, MOMENT_TEXT_MAX, "%H:%M:%S", &tm);
+    return out;
+}

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "client/client_nodes.h"
+#include "client/client_rows.h"
 #include "shell/request.h"
 
 static int nodes_compare(const void *a, const void *b)
@@ -16,14 +17,7 @@ static int nodes_compare(const void *a, const void *b)
 
 void nodes_sort(json_t *nodes)
 {
-    size_t n = json_array_size(nodes);
-    json_t **sorted = mem_calloc(n + 1, sizeof *sorted);
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = json_incref(json_array_get(nodes, i));
-    qsort(sorted, n, sizeof *sorted, nodes_compare);
-    for (size_t i = 0; i < n; i++)
-        (void)json_array_set_new(nodes, i, sorted[i]);
-    free(sorted);
+    client_rows_sort(nodes, nodes_compare);
 }
 
 static int nodes_resolve(void *arg, const char *name, struct nodeset *set)

@@ -10,6 +10,8 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+enum { TEXT_JOIN_BYTES_MAX = 1024 * 1024 };
+
 static bool text_utf8;
 
 void text_set_utf8(bool is_utf8)
@@ -67,6 +69,27 @@ char *text_clean(const char *s, size_t len, bool keep_lines)
     }
     *to = '\0';
     return clean;
+}
+
+char *text_of_field(const json_t *object, const char *key, bool keep_lines)
+{
+    const json_t *value = json_object_get(object, key);
+    const char *text = json_string_value(value);
+    return text_clean(text != NULL ? text : "", json_string_length(value), keep_lines);
+}
+
+char *text_join(const json_t *strings, const char *separator)
+{
+    struct buf b;
+    buf_init(&b, TEXT_JOIN_BYTES_MAX);
+    size_t i;
+    json_t *item;
+    json_array_foreach(strings, i, item)
+    {
+        const char *text = json_string_value(item);
+        (void)buf_printf(&b, "%s%s", i > 0 ? separator : "", text != NULL ? text : "");
+    }
+    return buf_steal(&b, NULL);
 }
 
 /* How many bytes at the end are the beginning of something that goes on. */

@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include <jansson.h>
+
 #include "base/buf.h"
 
 /* Takes the character set of the locale (setlocale was called): UTF-8, or ASCII for any other.
@@ -17,6 +19,12 @@ bool text_is_utf8(void);
 /* Malloc'ed form of `s` that a terminal shows and never obeys (str_printable); in ASCII every other
  * character is '?'. With `keep_lines` newlines and tabs stay. */
 char *text_clean(const char *s, size_t len, bool keep_lines);
+
+/* The same of a field of an object; "" when it is no text. */
+char *text_of_field(const json_t *object, const char *key, bool keep_lines);
+
+/* Malloc'ed: the strings of an array, apart by `separator`. Not cleaned. */
+char *text_join(const json_t *strings, const char *separator);
 
 /* Text that comes in parts, which may end inside a character. Zeroed to begin with. */
 struct text_stream {

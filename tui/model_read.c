@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "tui/model_internal.h"
@@ -171,7 +172,7 @@ static void model_parts_line(const struct model *model, const struct model_parts
                *table = model_part(model, parts, PART_TABLE);
     const char *key = model_part(model, parts, PART_KEY);
     *line = (struct model_line){
-        .at_ms = model_text_time(at, strlen(at)),
+        .at_ms = clock_rfc3339_ms(at, strlen(at)),
         .level = model_level_from_name(model_part(model, parts, PART_LEVEL)),
         .source = model_part(model, parts, PART_NODE),
         .kind = model_part(model, parts, PART_KIND),
@@ -317,7 +318,7 @@ void model_end_earlier(struct model *model)
 static void model_take_cursor(struct model *model, const struct model_parts *parts)
 {
     const char *at = model_part(model, parts, PART_AT);
-    int64_t at_ms = model_text_time(at, strlen(at));
+    int64_t at_ms = clock_rfc3339_ms(at, strlen(at));
     if (at_ms > model->live_ms) /* the collector's clock counts */
         model->live_ms = model->live.at_ms = at_ms;
     if (parts->len[PART_CURSOR] < sizeof model->cursor)
@@ -474,7 +475,7 @@ void model_read_message(struct model *model, const char *text, size_t len)
     json_scan_done(&s);
     const char *at = message.owned[0] != NULL ? message.owned[0] : "";
     struct model_line line = {
-        .at_ms = model_text_time(at, strlen(at)),
+        .at_ms = clock_rfc3339_ms(at, strlen(at)),
         .number = message.seq > 0 ? (uint64_t)message.seq : 0,
         .level = MODEL_LEVEL_INFO,
         .source = message.owned[2] != NULL ? message.owned[2] : "",

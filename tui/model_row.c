@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/nodeset.h"
@@ -339,7 +340,7 @@ bool model_row_bool(const struct model_row *row, const char *field)
 int64_t model_row_time(const struct model_row *row, const char *field)
 {
     const char *text = model_row_text(row, field);
-    return model_text_time(text, strlen(text));
+    return clock_rfc3339_ms(text, strlen(text));
 }
 
 size_t model_row_n_fields(const struct model_row *row)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "tui/model_text.h"
 
@@ -388,7 +389,7 @@ bool model_state_read_frame(struct model_state *state, const char *text, size_t 
             (void)model_state_read_table(state, table, false, &s);
         } else if (is_text && json_slice_is(&key, "at")) {
             if (json_scan_string(&s, &value))
-                state->at_ms = model_text_time(value.text, value.len);
+                state->at_ms = clock_rfc3339_ms(value.text, value.len);
         } else if (is_text && json_slice_is(&key, "cursor")) {
             if (json_scan_string(&s, &value))
                 (void)snprintf(cursor, cursor_size, "%.*s", (int)value.len, value.text);

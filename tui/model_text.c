@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/str.h"
 
 enum { MODEL_NUMBER_MAX = 64, MODEL_NUMBER_DIGITS_EXACT = 15 };
@@ -77,15 +76,4 @@ double model_text_number(const struct json_slice *number)
     if (c_locale == NULL)
         c_locale = newlocale(LC_ALL_MASK, "C", NULL);
     return strtod_l(text, NULL, c_locale);
-}
-
-int64_t model_text_time(const char *text, size_t len)
-{
-    char copy[CLOCK_RFC3339_MAX + 8];
-    int64_t ms;
-    if (len >= sizeof copy)
-        return 0;
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    return clock_parse_rfc3339(copy, &ms) == 0 ? ms : 0;
 }

@@ -15,7 +15,4 @@ size_t model_text_append(struct buf *b, const char *text, size_t len, size_t max
 /* A number of JSON, whatever the locale. */
 double model_text_number(const struct json_slice *number);
 
-/* Milliseconds since the epoch of RFC 3339 text; 0 when it is none. */
-int64_t model_text_time(const char *text, size_t len);
-
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/mem.h"
 #include "tui/model_text.h"
@@ -301,7 +302,7 @@ bool model_vitals_read(struct model_vitals *vitals, const char *text, size_t len
         enum json_kind kind = json_scan_peek(&s);
         if (json_slice_is(&key, "at") && kind == JSON_KIND_STRING) {
             if (json_scan_string(&s, &value))
-                head.at_ms = model_text_time(value.text, value.len);
+                head.at_ms = clock_rfc3339_ms(value.text, value.len);
         } else if (json_slice_is(&key, "step_ms") && kind == JSON_KIND_NUMBER) {
             (void)json_scan_i64(&s, &head.step_ms);
         } else if (json_slice_is(&key, "columns") && kind == JSON_KIND_ARRAY) {

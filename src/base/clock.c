@@ -144,6 +144,17 @@ int clock_parse_rfc3339(const char *s, int64_t *wall_ms)
     return 0;
 }
 
+int64_t clock_rfc3339_ms(const char *text, size_t len)
+{
+    char copy[CLOCK_RFC3339_MAX + 8];
+    int64_t ms;
+    if (len >= sizeof copy)
+        return 0;
+    memcpy(copy, text, len);
+    copy[len] = '\0';
+    return clock_parse_rfc3339(copy, &ms) == 0 ? ms : 0;
+}
+
 int clock_parse_moment(const char *s, int64_t now_ms, int64_t *wall_ms)
 {
     int64_t back_ms;

@@ -3,6 +3,7 @@
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { CLOCK_RFC3339_MAX = 32 };
@@ -18,6 +19,9 @@ const char *clock_format_rfc3339(int64_t wall_ms, char out[static CLOCK_RFC3339_
 /* Parses RFC 3339 with any offset and up to nine fraction digits (kept to the millisecond). A
  * leap second is the first of the next minute. ERR_INVALID otherwise, `wall_ms` untouched. */
 int clock_parse_rfc3339(const char *s, int64_t *wall_ms);
+
+/* The same of `len` bytes; 0 for what is none. */
+int64_t clock_rfc3339_ms(const char *text, size_t len);
 
 /* What people give for a moment: RFC 3339, or a duration ("10m") back from `now_ms`. ERR_INVALID
  * otherwise, `wall_ms` untouched. */

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "client/client_replay_internal.h"
+#include "client/client_rows.h"
 
 /* Answers */
 
@@ -90,8 +91,8 @@ static json_t *client_replay_told(const struct client_replay *replay, const char
 {
     const struct replay_part *events = &replay->archive->parts[REPLAY_EVENTS];
     struct client_replay_event event;
-    json_t **found = NULL;
-    size_t n = 0, cap = 0, offset = 0, len;
+    json_t *rows = json_array();
+    size_t offset = 0, len;
     const char *line;
     while ((line = replay_part_line(events, &offset, &len)) != NULL) {
         if (!client_replay_read_event(line, len, &event) || event.at_ms > replay->at_ms ||
@@ -100,17 +101,10 @@ static json_t *client_replay_told(const struct client_replay *replay, const char
         json_t *told = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
         json_t *row = told != NULL ? row_of(told) : NULL;
         json_decref(told);
-        if (row == NULL)
-            continue;
-        MEM_GROW(found, cap, n + 1);
-        found[n++] = row;
+        if (row != NULL)
+            (void)json_array_append_new(rows, row);
     }
-    if (n > 0)
-        qsort(found, n, sizeof *found, client_replay_compare_newest);
-    json_t *rows = json_array();
-    for (size_t i = 0; i < n; i++)
-        (void)json_array_append_new(rows, found[i]);
-    free(found);
+    client_rows_sort(rows, client_replay_compare_newest);
     return rows;
 }
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "client/client_replay_internal.h"
+#include "client/client_rows.h"
 
 enum { CLIENT_REPLAY_JOB_CHARS_MIN = 4 };
 
@@ -20,14 +21,7 @@ static int client_replay_compare_seq(const void *a, const void *b)
 static json_t *client_replay_jobs(const struct client_replay *replay)
 {
     json_t *rows = client_replay_rows(replay, "jobs");
-    size_t n = json_array_size(rows);
-    json_t **sorted = mem_calloc(n + 1, sizeof *sorted);
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = json_incref(json_array_get(rows, i));
-    qsort(sorted, n, sizeof *sorted, client_replay_compare_seq);
-    for (size_t i = 0; i < n; i++)
-        (void)json_array_set_new(rows, i, sorted[i]);
-    free(sorted);
+    client_rows_sort(rows, client_replay_compare_seq);
     return rows;
 }
 
@@ -203,16 +197,17 @@ void client_replay_ask_tasks(struct client_replay_answer *answer)
     client_replay_keep(tasks, "state", http_target_query(&answer->target, "state"));
     if (after_text != NULL)
         (void)str_parse_i64(after_text, 0, INT64_MAX, &after);
-    size_t n = json_array_size(tasks), kept = 0;
-    json_t **sorted = mem_calloc(n + 1, sizeof *sorted);
-    for (size_t i = 0; i < n; i++)
-        if (json_integer_value(json_object_get(json_array_get(tasks, i), "index")) > after)
-            sorted[kept++] = json_array_get(tasks, i);
-    qsort(sorted, kept, sizeof *sorted, client_replay_compare_index);
+    client_rows_sort(tasks, client_replay_compare_index);
+    uint64_t limit = client_replay_limit(answer, UINT64_MAX);
     json_t *rows = json_array();
-    for (size_t i = 0; i < kept && i < client_replay_limit(answer, UINT64_MAX); i++)
-        (void)json_array_append(rows, sorted[i]);
-    free(sorted);
+    size_t i;
+    json_t *task;
+    json_array_foreach(tasks, i, task)
+    {
+        if (json_integer_value(json_object_get(task, "index")) > after &&
+            json_array_size(rows) < limit)
+            (void)json_array_append(rows, task);
+    }
     json_decref(tasks);
     client_replay_give(answer, rows);
 }

@@ -14,5 +14,6 @@ libclient_a_SOURCES += src/client/client_replay.c src/client/client_replay.h
 libclient_a_SOURCES += src/client/client_replay_api.c src/client/client_replay_answer.h
 libclient_a_SOURCES += src/client/client_replay_jobs.c src/client/client_replay_internal.h
 libclient_a_SOURCES += src/client/client_replay_stream.c
+libclient_a_SOURCES += src/client/client_rows.c src/client/client_rows.h
 libclient_a_SOURCES += src/client/client_token.c src/client/client_token.h
 libclient_a_SOURCES += src/client/replay_archive.c src/client/replay_archive.h

@@ -177,17 +177,6 @@ static int replay_read_members(struct replay_reading *r, int fd, struct error *e
 
 /* report.json */
 
-static int64_t replay_time(const char *text, size_t len)
-{
-    char copy[CLOCK_RFC3339_MAX + 8];
-    int64_t ms;
-    if (len >= sizeof copy)
-        return 0;
-    memcpy(copy, text, len);
-    copy[len] = '\0';
-    return clock_parse_rfc3339(copy, &ms) == 0 ? ms : 0;
-}
-
 struct replay_listed {
     char name[REPLAY_NAME_MAX + 1];
     int64_t bytes;
@@ -291,7 +280,7 @@ static int replay_check_head(struct replay_reading *r, struct error *e)
         if (!member->is_listed && strcmp(member->name, "report.json") != 0)
             return replay_fail(r, e, ERR_CORRUPT, "it has members that report.json doesn't list");
     }
-    r->to->made_ms = replay_time(at, strlen(at));
+    r->to->made_ms = clock_rfc3339_ms(at, strlen(at));
     return 0;
 }
 
@@ -308,7 +297,7 @@ int64_t replay_line_at(const char *line, size_t len)
         if (!json_slice_is(&key, "at") || json_scan_peek(&s) != JSON_KIND_STRING)
             (void)json_scan_skip(&s, NULL);
         else if (json_scan_string(&s, &text))
-            at_ms = replay_time(text.text, text.len);
+            at_ms = clock_rfc3339_ms(text.text, text.len);
     }
     json_scan_done(&s);
     return at_ms;
