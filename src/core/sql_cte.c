@@ -7,11 +7,16 @@
 
 #include "base/mem.h"
 
-enum { SQL_CTES_MAX = 200 }; /* places */
+enum {
+    SQL_CTES_MAX = 200, /* places */
+    SQL_CTE_OBJECTS_MAX =
+        65536, /* of the tree, in all places: CTEs that name others grow by powers */
+};
 
 struct sql_with {
     const char *name;
     const json_t *entry; /* {aliases, query: {node}}, expanded */
+    size_t objects;      /* of its query */
     size_t id;
     const struct sql_with *outer;
 };
@@ -19,9 +24,19 @@ struct sql_with {
 struct sql_expand {
     struct planner *p;
     const struct sql_with *env;
-    size_t places;
+    size_t places, objects;
     bool failed;
 };
+
+static size_t sql_objects_of(json_t *tree)
+{
+    json_t *value;
+    size_t i, n = json_is_object(tree);
+    const char *key;
+    json_array_foreach(tree, i, value) n += sql_objects_of(value);
+    json_object_foreach(tree, key, value) n += sql_objects_of(value);
+    return n;
+}
 
 static void sql_expand_tree(struct sql_expand *x, json_t *tree);
 
@@ -31,7 +46,8 @@ static void sql_expand_ref(struct sql_expand *x, json_t *ref, const struct sql_w
     json_t *node = json_object_get(json_object_get(with->entry, "query"), "node");
     json_t *own = json_object_get(ref, "column_name_alias");
     json_t *aliases = json_object_get(with->entry, "aliases");
-    if (++x->places > SQL_CTES_MAX || !sql_ast_is_query(node) ||
+    x->objects += with->objects;
+    if (++x->places > SQL_CTES_MAX || x->objects > SQL_CTE_OBJECTS_MAX || !sql_ast_is_query(node) ||
         (json_array_size(own) > 0 && json_array_size(aliases) > 0)) {
         x->failed = true;
         return;
@@ -58,7 +74,8 @@ static void sql_expand_query(struct sql_expand *x, json_t *query)
         sql_expand_tree(x, json_object_get(entry, "value"));
         MEM_GROW(p->ctes, p->ctes_cap, p->ctes_n + 1);
         p->ctes[p->ctes_n] = (struct sql_cte){0};
-        withs[i] = (struct sql_with){sql_ast_text(entry, "key"), json_object_get(entry, "value"),
+        json_t *value = json_object_get(entry, "value");
+        withs[i] = (struct sql_with){sql_ast_text(entry, "key"), value, sql_objects_of(value),
                                      p->ctes_n++, x->env};
         x->env = &withs[i];
     }

@@ -509,9 +509,31 @@ static void a_deep_nest_takes_no_longer_than_its_text(void **state)
     }
 }
 
+static void ctes_that_double_each_other_stay_whole(void **state)
+{
+    struct buf sql;
+    buf_init(&sql, TEXT_MAX);
+    assert_int_equal(buf_printf(&sql, "WITH c0 AS (SELECT DISTINCT k FROM facts)"), 0);
+    for (size_t i = 1; i <= DEPTH; i++)
+        assert_int_equal(buf_printf(&sql,
+                                    ", c%zu AS MATERIALIZED (SELECT x.k FROM c%zu x JOIN c%zu y ON "
+                                    "x.k = y.k)",
+                                    i, i - 1, i - 1),
+                         0);
+    assert_int_equal(buf_printf(&sql, " SELECT count(*) FROM c%d", DEPTH), 0);
+    struct sql_plan_options options = {2, 1, 0, 0, "2025-01-31 12:00:00+00", 1};
+    struct sql_oracle_result result;
+    char *text = sql_oracle_check(*state, buf_cstr(&sql), &options, false, &result);
+    if (text != NULL)
+        fail_msg("%s", text);
+    assert_int_equal(result.tasks, 1);
+    buf_done(&sql);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(ctes_that_double_each_other_stay_whole),
         cmocka_unit_test(a_deep_nest_takes_no_longer_than_its_text),
         cmocka_unit_test(generated_queries_answer_as_duckdb_does),
     };
