@@ -1,6 +1,6 @@
 /* Happy path: lines are formatted into the last op that is staged; the loop's hook at the end of
  * the turn hands the staged ops to the writer, unless it has two already: then lines go on
- * gathering for one larger write. The writer hands ops back through a post.
+ * gathering for one larger write. The writer hands ops back.
  *
  * How it fails: see journal.h. The writer notes the first error, and from then on only passes ops
  * back with it. */
@@ -164,13 +164,6 @@ void journal_finish_close(struct journal *journal)
         cb(close_arg);
 }
 
-/* Runs on the writer's thread, never twice before on_outcome() took what there is. */
-static void on_notify(void *arg)
-{
-    struct journal *journal = arg;
-    loop_post(journal->loop, &journal->post, on_outcome, journal);
-}
-
 static uint64_t random_u64(void)
 {
     uint64_t value = 0;
@@ -214,7 +207,7 @@ static struct journal *new_journal(struct loop *loop, const struct journal_optio
     journal_file_init(&journal->writer.file);
     journal_file_init(&journal->writer.next);
     journal_table_init(&journal->table);
-    loop_hook_init(&journal->hook, loop, LOOP_PHASE_FLUSH, on_turn_end, journal);
+    loop_hook_init(&journal->hook, loop, LOOP_PHASE_WRITE, on_turn_end, journal);
     return journal;
 }
 
@@ -231,8 +224,9 @@ int journal_open(struct journal **out, struct loop *loop, const char *dir,
     if (rc == 0)
         rc = journal_writer_init(&journal->writer, &journal->dir, &journal->table, log,
                                  journal->options.segment_bytes, e);
+    struct writer_thread_owner owner = {loop, journal->dir.io, on_outcome, journal};
     if (rc == 0)
-        rc = journal_thread_start(&journal->thread, &journal->writer, on_notify, journal, e);
+        rc = journal_thread_start(&journal->thread, &journal->writer, &owner, e);
     if (rc < 0) {
         free_journal(journal);
         return rc;

@@ -54,13 +54,14 @@ static int open_file(struct wal_dir *dir, struct journal_file *file, const char 
     if (file->fd >= 0)
         (void)close(file->fd);
     flags |= O_RDWR | O_CLOEXEC;
+    file->direct = dir->direct;
     if (dir->direct) {
         file->fd = openat(dir->fd, name, flags | O_DIRECT | O_DSYNC, 0600);
         if (file->fd >= 0)
             return 0;
         if (errno != EINVAL && errno != ENOTSUP)
             return -errno;
-        dir->direct = false;
+        dir->direct = file->direct = false;
     }
     file->fd = openat(dir->fd, name, flags, 0600);
     return file->fd < 0 ? -errno : 0;
@@ -160,34 +161,48 @@ int journal_file_fill(struct wal_dir *dir, struct journal_file *file, const char
     return rc < 0 ? rc : 1;
 }
 
-int journal_file_write(struct wal_dir *dir, struct journal_file *file, const char *name,
-                       const void *data, size_t len)
+void journal_file_put(struct journal_file *file, const void *data, size_t len,
+                      struct disk_write *write)
 {
     assert(file->fd >= 0 && file->filled == file->cap && file->len + len <= file->cap);
     size_t tail = (size_t)(file->len % WAL_PAGE_BYTES);
-    make_room(file, tail + len);
-    memcpy(file->pages + tail, data, len);
-    size_t bytes = (size_t)round_up(tail + len);
-    memset(file->pages + tail + len, '\n', bytes - tail - len);
-    int rc = write_pages(dir, file, name, file->pages, bytes, file->len - tail);
+    *write = (struct disk_write){.fd = file->fd, .offset = file->len - tail};
+    if (len == 0 && file->len == file->cap)
+        return;
+    write->len = len > 0 ? (size_t)round_up(tail + len) : WAL_PAGE_BYTES;
+    make_room(file, write->len);
+    write->data = file->pages;
+    if (len > 0)
+        memcpy(file->pages + tail, data, len);
+    memset(file->pages + tail + len, '\n', write->len - tail - len);
+}
+
+void journal_file_wrote(struct journal_file *file, size_t len)
+{
+    size_t end = (size_t)(file->len % WAL_PAGE_BYTES) + len;
+    size_t rest = end % WAL_PAGE_BYTES;
+    file->len += len;
+    memmove(file->pages, file->pages + (end - rest), rest);
+}
+
+int journal_file_write(struct wal_dir *dir, struct journal_file *file, const char *name,
+                       const void *data, size_t len)
+{
+    struct disk_write write;
+    journal_file_put(file, data, len, &write);
+    if (write.len == 0)
+        return sync_file(dir, file->fd);
+    int rc = write_pages(dir, file, name, write.data, write.len, write.offset);
     if (rc == 0 && !dir->direct)
         rc = sync_file(dir, file->fd);
-    if (rc < 0)
-        return rc;
-    file->len += len;
-    size_t rest = (tail + len) % WAL_PAGE_BYTES;
-    memmove(file->pages, file->pages + (tail + len - rest), rest);
-    return 0;
+    if (rc == 0)
+        journal_file_wrote(file, len);
+    return rc;
 }
 
 int journal_file_touch(struct wal_dir *dir, struct journal_file *file, const char *name)
 {
-    size_t tail = (size_t)(file->len % WAL_PAGE_BYTES);
-    if (file->len == file->cap)
-        return sync_file(dir, file->fd);
-    memset(file->pages + tail, '\n', WAL_PAGE_BYTES - tail);
-    int rc = write_pages(dir, file, name, file->pages, WAL_PAGE_BYTES, file->len - tail);
-    return rc == 0 && !dir->direct ? sync_file(dir, file->fd) : rc;
+    return journal_file_write(dir, file, name, NULL, 0);
 }
 
 int journal_file_rename(struct wal_dir *dir, const char *from, const char *to)

@@ -14,7 +14,8 @@
 
 /* A file that is written: newlines from `len` to `cap`. */
 struct journal_file {
-    int fd; /* -1: none */
+    int fd;      /* -1: none */
+    bool direct; /* it was opened with O_DIRECT|O_DSYNC */
     uint64_t len;
     uint64_t cap;    /* multiple of a page */
     uint64_t filled; /* while newlines are put in */
@@ -35,6 +36,13 @@ int journal_file_resume(struct wal_dir *dir, struct journal_file *file, const ch
 /* Puts newlines behind the content, one slice a call, until `cap`; 1: all done and durable, 0: not
  * yet. */
 int journal_file_fill(struct wal_dir *dir, struct journal_file *file, const char *name);
+
+/* Puts `len` bytes behind the content, as a write that makes them durable; journal_file_wrote()
+ * says that it did. Until then the next call puts in place of them. They must fit; with `len` 0 the
+ * page in progress is written again, or with the file full nothing (`write->len` is 0). */
+void journal_file_put(struct journal_file *file, const void *data, size_t len,
+                      struct disk_write *write);
+void journal_file_wrote(struct journal_file *file, size_t len);
 
 /* Appends, durable when it returns 0. It must fit. */
 int journal_file_write(struct wal_dir *dir, struct journal_file *file, const char *name,

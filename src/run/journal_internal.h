@@ -16,7 +16,6 @@ TAILQ_HEAD(journal_op_order, journal_op);
 struct journal {
     struct loop *loop;
     struct loop_hook hook; /* hands over what was staged */
-    struct loop_post post; /* brings back what was done */
     struct journal_options options;
     struct wal_dir dir;
     struct journal_table table;

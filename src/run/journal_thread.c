@@ -13,8 +13,7 @@ static void execute_all(void *arg)
 {
     struct journal_thread *thread = arg;
     const struct writer_outcome *outcome = &thread->base.outcome;
-    int failed =
-        outcome->error.code; /* only this thread sets it, as what is known of the reserve */
+    int failed = outcome->error.code; /* only who writes sets it; the reserve, only this thread */
     struct journal_op *op;
     while ((op = STAILQ_FIRST(&thread->work)) != NULL) {
         STAILQ_REMOVE_HEAD(&thread->work, entry);
@@ -52,6 +51,46 @@ static int prepare(void *arg)
     return journal_writer_prepare(thread->writer);
 }
 
+static bool plan(void *arg, struct disk_write *write)
+{
+    struct journal_thread *thread = arg;
+    struct journal_op *op = STAILQ_FIRST(&thread->queue);
+    if (!journal_writer_plan(thread->writer, op, write))
+        return false;
+    STAILQ_REMOVE_HEAD(&thread->queue, entry);
+    thread->lent = op;
+    return true;
+}
+
+static void end_lent(struct journal_thread *thread, int status)
+{
+    struct journal_op *op = thread->lent;
+    thread->lent = NULL;
+    op->status = status;
+    STAILQ_INSERT_TAIL(&thread->done, op, entry);
+}
+
+static void wrote(void *arg)
+{
+    struct journal_thread *thread = arg;
+    journal_writer_wrote(thread->writer, thread->lent);
+    end_lent(thread, 0);
+}
+
+static void declined(void *arg)
+{
+    struct journal_thread *thread = arg;
+    STAILQ_INSERT_HEAD(&thread->queue, thread->lent, entry);
+    thread->lent = NULL;
+}
+
+static void failed(void *arg, int code)
+{
+    struct journal_thread *thread = arg;
+    writer_thread_fail(&thread->base, code, "journal", thread->writer->dir->path);
+    end_lent(thread, code);
+}
+
 static const struct writer_thread_ops journal_thread_ops = {
     .name = "journal",
     .has_work = has_work,
@@ -59,16 +98,20 @@ static const struct writer_thread_ops journal_thread_ops = {
     .write = execute_all,
     .lacks_reserve = lacks_reserve,
     .prepare = prepare,
+    .plan = plan,
+    .wrote = wrote,
+    .declined = declined,
+    .failed = failed,
 };
 
 int journal_thread_start(struct journal_thread *thread, struct journal_writer *writer,
-                         void (*notify)(void *arg), void *arg, struct error *e)
+                         const struct writer_thread_owner *owner, struct error *e)
 {
     *thread = (struct journal_thread){.writer = writer};
     STAILQ_INIT(&thread->queue);
     STAILQ_INIT(&thread->done);
     STAILQ_INIT(&thread->work);
-    int rc = writer_thread_start(&thread->base, &journal_thread_ops, thread, notify, arg);
+    int rc = writer_thread_start(&thread->base, &journal_thread_ops, thread, owner);
     if (rc < 0)
         return error_set(e, rc, "cannot start a thread for the journal in %s: %s",
                          writer->dir->path, err_text(rc));

@@ -1,5 +1,5 @@
-/* The writer thread of a journal (run/writer_thread.h): ops one way, the same ops with their status
- * back, after `notify` was called from the writer's thread. */
+/* The writer of a journal (run/writer_thread.h): ops one way, the same ops with their status back.
+ */
 #ifndef RUN_JOURNAL_THREAD_H
 #define RUN_JOURNAL_THREAD_H
 
@@ -16,14 +16,16 @@ struct journal_thread {
     struct journal_op_list queue; /* under its mutex, as the next */
     struct journal_op_list done;
 
+    struct journal_op *lent; /* what the loop writes */
+
     /* The writer's own. */
     struct journal_op_list work;
     struct journal_writer *writer;
 };
 
-/* Takes over `writer` until joined. `notify` may run before this returns. */
+/* Takes over `writer` until joined. */
 int journal_thread_start(struct journal_thread *thread, struct journal_writer *writer,
-                         void (*notify)(void *arg), void *arg, struct error *e);
+                         const struct writer_thread_owner *owner, struct error *e);
 /* Empties `ops` into the writer's queue. */
 void journal_thread_put(struct journal_thread *thread, struct journal_op_list *ops);
 /* Takes what came back since the last call. */

@@ -145,6 +145,21 @@ void journal_writer_done(struct journal_writer *writer)
     journal_file_done(&writer->next);
 }
 
+/* The lines of `op` are durable. */
+static void note_lines(struct journal_writer *writer, const struct journal_op *op)
+{
+    struct journal_segment *segment = writer->active;
+    metric_series_observe(writer->sync, clock_mono_us() - writer->since_us);
+    metric_series_observe(writer->batch, (int64_t)(op->last - op->first + 1));
+    metric_series_add(writer->bytes, op->text.len);
+    lock(writer);
+    journal_segment_note(segment, op->first, segment->bytes);
+    segment->last = op->last;
+    segment->bytes += op->text.len;
+    writer->table->bytes += op->text.len;
+    unlock(writer);
+}
+
 static int write_lines(struct journal_writer *writer, const struct journal_op *op)
 {
     if (op->text.len == 0)
@@ -156,22 +171,33 @@ static int write_lines(struct journal_writer *writer, const struct journal_op *o
     if (rc < 0)
         return rc;
     char name[JOURNAL_NAME_MAX];
-    struct journal_segment *segment = writer->active;
-    journal_name(name, segment->first);
-    int64_t since_us = clock_mono_us();
+    journal_name(name, writer->active->first);
+    writer->since_us = clock_mono_us();
     rc = journal_file_write(writer->dir, &writer->file, name, op->text.data, op->text.len);
-    if (rc < 0)
-        return rc;
-    metric_series_observe(writer->sync, clock_mono_us() - since_us);
-    metric_series_observe(writer->batch, (int64_t)(op->last - op->first + 1));
-    metric_series_add(writer->bytes, op->text.len);
-    lock(writer);
-    journal_segment_note(segment, op->first, segment->bytes);
-    segment->last = op->last;
-    segment->bytes += op->text.len;
-    writer->table->bytes += op->text.len;
-    unlock(writer);
-    return 0;
+    if (rc == 0)
+        note_lines(writer, op);
+    return rc;
+}
+
+bool journal_writer_plan(struct journal_writer *writer, const struct journal_op *op,
+                         struct disk_write *write)
+{
+    bool is_write = op->kind == JOURNAL_OP_WRITE && op->text.len > 0;
+    const struct journal_file *file = &writer->file;
+    if (!file->direct || (!is_write && op->kind != JOURNAL_OP_BEAT) ||
+        op->text.len > DISK_WRITE_BYTES_MAX - WAL_PAGE_BYTES ||
+        file->len + op->text.len > file->cap)
+        return false;
+    writer->since_us = clock_mono_us();
+    journal_file_put(&writer->file, op->text.data, op->text.len, write);
+    return write->len > 0;
+}
+
+void journal_writer_wrote(struct journal_writer *writer, const struct journal_op *op)
+{
+    journal_file_wrote(&writer->file, op->text.len);
+    if (op->kind == JOURNAL_OP_WRITE)
+        note_lines(writer, op);
 }
 
 static int beat(struct journal_writer *writer)

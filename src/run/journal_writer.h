@@ -1,4 +1,5 @@
-/* What a journal has its thread do, one after the other. Belongs to the writer's thread. */
+/* What a journal has its writer do, one after the other. Belongs to whoever writes at the time: the
+ * writer's thread or the loop (run/writer_thread.h). */
 #ifndef RUN_JOURNAL_WRITER_H
 #define RUN_JOURNAL_WRITER_H
 
@@ -47,6 +48,7 @@ struct journal_writer {
     struct journal_file file;       /* of `active` */
     struct journal_file next;       /* the reserve */
     bool next_ready;
+    int64_t since_us; /* when the present write began */
     struct metric_series *sync, *batch, *bytes;
 };
 
@@ -59,6 +61,13 @@ void journal_writer_done(struct journal_writer *writer);
 /* Executes `op` and sets its status. Returns 0, or an error after which nothing may be written any
  * more. */
 int journal_writer_step(struct journal_writer *writer, struct journal_op *op);
+
+/* When all that `op` needs is a write into the present file that the loop may start: true and that
+ * write. At its end journal_writer_wrote() notes what is durable now. A write that came to nothing
+ * leaves all as it was, for journal_writer_step(). */
+bool journal_writer_plan(struct journal_writer *writer, const struct journal_op *op,
+                         struct disk_write *write);
+void journal_writer_wrote(struct journal_writer *writer, const struct journal_op *op);
 
 /* One step, of a millisecond or so, towards having the reserve: 1 when it is there, 0 when more are
  * needed, negative when it cannot be had. */

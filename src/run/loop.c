@@ -19,7 +19,7 @@
 #include "base/mem.h"
 #include "run/loop_timer.h"
 
-enum { LOOP_PHASES = LOOP_PHASE_FLUSH + 1, LOOP_CLOSE_MS = 10000, LOOP_SLOW_LOG_MS = 1000 };
+enum { LOOP_PHASES = LOOP_PHASE_WRITE + 1, LOOP_CLOSE_MS = 10000, LOOP_SLOW_LOG_MS = 1000 };
 
 TAILQ_HEAD(loop_hooks, loop_hook);
 

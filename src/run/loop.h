@@ -54,6 +54,7 @@ enum loop_phase {
     LOOP_PHASE_DEFER,  /* calls that must not happen inside the caller */
     LOOP_PHASE_COMMIT, /* collect the turn's changes into one write */
     LOOP_PHASE_FLUSH,  /* send what the turn produced */
+    LOOP_PHASE_WRITE,  /* begin what takes time and is called back */
 };
 
 typedef void (*loop_hook_fn)(void *arg);

@@ -10,6 +10,7 @@ librun_a_SOURCES += src/run/atomic_file.c src/run/atomic_file.h
 librun_a_SOURCES += src/run/cgroup.c src/run/cgroup.h
 librun_a_SOURCES += src/run/data_dir.c src/run/data_dir.h
 librun_a_SOURCES += src/run/dir_pool.c src/run/dir_pool.h
+librun_a_SOURCES += src/run/disk_queue.c src/run/disk_queue.h
 librun_a_SOURCES += src/run/event_seq.c src/run/event_seq.h
 librun_a_SOURCES += src/run/event_store.c src/run/event_store.h
 librun_a_SOURCES += src/run/event_store_file.c src/run/event_store_internal.h

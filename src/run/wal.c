@@ -1,6 +1,5 @@
-/* Happy path: requests are staged during a turn of the loop; the loop's check and prepare handles
- * hand them to the writer thread together, before it polls again; the writer hands them back
- * through an async handle.
+/* Happy path: requests are staged during a turn of the loop, whose hook hands them to the writer
+ * together; the writer hands them back.
  *
  * How it fails: see wal.h. The writer notes the first error, and from then on only passes requests
  * back with it. */
@@ -17,7 +16,6 @@
 struct wal {
     struct loop *loop;
     struct loop_hook hook; /* hands over what was staged */
-    struct loop_post post; /* brings back what was done */
     struct wal_options options;
     struct wal_store store; /* the writer's while its thread runs */
     struct wal_thread writer;
@@ -95,13 +93,6 @@ static void on_outcome(void *arg)
         cb(close_arg);
 }
 
-/* Runs on the writer's thread, never twice before on_outcome() took what there is. */
-static void on_notify(void *arg)
-{
-    struct wal *wal = arg;
-    loop_post(wal->loop, &wal->post, on_outcome, wal);
-}
-
 int wal_open(struct wal **out, struct loop *loop, const char *dir,
              const struct wal_options *options, struct error *e)
 {
@@ -113,7 +104,7 @@ int wal_open(struct wal **out, struct loop *loop, const char *dir,
         wal->options.in_flight_bytes_max = WAL_IN_FLIGHT_BYTES;
     STAILQ_INIT(&wal->staged);
     STAILQ_INIT(&wal->order);
-    loop_hook_init(&wal->hook, loop, LOOP_PHASE_FLUSH, on_turn_end, wal);
+    loop_hook_init(&wal->hook, loop, LOOP_PHASE_WRITE, on_turn_end, wal);
     int rc = wal_store_init(&wal->store, dir, &wal->options, e);
     if (rc == 0)
         rc = wal_replay_run(&wal->replay, &wal->store, e);
@@ -125,7 +116,8 @@ int wal_open(struct wal **out, struct loop *loop, const char *dir,
     wal->direct = wal->store.dir.direct;
     wal->next = wal->replay.next;
     wal->first = wal->next - wal->replay.count;
-    rc = wal_thread_start(&wal->writer, &wal->store, on_notify, wal, e);
+    struct writer_thread_owner owner = {loop, wal->store.dir.io, on_outcome, wal};
+    rc = wal_thread_start(&wal->writer, &wal->store, &owner, e);
     if (rc < 0) {
         free_wal(wal);
         return rc;

@@ -1,10 +1,11 @@
 /* A write-ahead log: records with growing indexes, durable before their callback runs.
  *
- * Happy path: records handed to wal_append() during one turn of the loop leave together at its end
- * to the log's one writer thread, which puts everything that waits into one block, writes it with
- * O_DIRECT|O_DSYNC into a preallocated segment, and sends the requests back to the loop, where
- * their callbacks run in the order of the calls. Full segments are followed by ones prepared ahead;
- * trimmed ones are used again.
+ * Happy path: records handed to wal_append() during one turn of the loop leave together at its end:
+ * everything that waits is put into one block, written with O_DIRECT|O_DSYNC into a preallocated
+ * segment, and then the callbacks run on the loop in the order of the calls. A plain block is
+ * written by the kernel beside the loop, all else by the log's one writer thread
+ * (run/writer_thread.h). Full segments are followed by ones prepared ahead; trimmed ones are used
+ * again.
  *
  * How it fails:
  * - The process or machine stops in the middle of a write: the torn tail is cut at the next open
@@ -35,6 +36,7 @@
 #include <sys/types.h>
 
 #include "base/error.h"
+#include "run/disk_queue.h"
 #include "run/loop.h"
 
 enum {
@@ -56,12 +58,14 @@ struct wal_record {
 };
 
 /* The calls that touch the disk, for tests that make them fail. Called on the writer thread and,
- * inside wal_open() and wal_meta_*(), on the caller's. */
+ * inside wal_open() and wal_meta_*(), on the caller's; `start` on the loop's. */
 struct wal_io {
     ssize_t (*pwrite)(void *arg, int fd, const void *data, size_t len, off_t offset);
     int (*fdatasync)(void *arg, int fd);
     int (*fallocate)(void *arg, int fd, off_t len); /* 0 or an errno value, as posix_fallocate */
     void *arg;
+    /* As disk_queue_start(). NULL: the writer thread writes everything. */
+    int (*start)(void *arg, struct disk_queue *queue, const struct disk_write *write);
 };
 
 struct wal_options {

@@ -32,7 +32,18 @@ static int system_fallocate(void *arg, int fd, off_t len)
     return posix_fallocate(fd, 0, len);
 }
 
-const struct wal_io wal_file_system_io = {system_pwrite, system_fdatasync, system_fallocate, NULL};
+static int system_start(void *arg, struct disk_queue *queue, const struct disk_write *write)
+{
+    (void)arg;
+    return disk_queue_start(queue, write);
+}
+
+const struct wal_io wal_file_system_io = {
+    .pwrite = system_pwrite,
+    .fdatasync = system_fdatasync,
+    .fallocate = system_fallocate,
+    .start = system_start,
+};
 
 int wal_file_write_all(const struct wal_io *io, int fd, const void *data, size_t len,
                        uint64_t offset)
@@ -116,13 +127,14 @@ static int open_file(struct wal_dir *dir, struct wal_segment *segment, int flags
 {
     wal_file_close(segment);
     flags |= O_RDWR | O_CLOEXEC;
+    segment->direct = dir->direct;
     if (dir->direct) {
         segment->fd = openat(dir->fd, segment->name, flags | O_DIRECT, 0600);
         if (segment->fd >= 0)
             return 0;
         if (errno != EINVAL && errno != ENOTSUP)
             return -errno;
-        dir->direct = false;
+        dir->direct = segment->direct = false;
     }
     segment->fd = openat(dir->fd, segment->name, flags, 0600);
     return segment->fd < 0 ? -errno : 0;

@@ -33,6 +33,7 @@ struct wal_segment {
     char name[WAL_FILE_NAME_MAX];
     struct wal_head head;
     int fd;             /* -1 when closed */
+    bool direct;        /* it was opened with O_DIRECT */
     uint64_t filled;    /* bytes, while it is being filled */
     uint64_t index_max; /* highest index in it, 0 without records */
     TAILQ_ENTRY(wal_segment) entry;

@@ -66,7 +66,7 @@ static void write_all(void *arg)
 {
     struct wal_thread *thread = arg;
     struct wal_queue done = STAILQ_HEAD_INITIALIZER(done);
-    int failed = thread->base.outcome.error.code; /* only this thread sets it */
+    int failed = thread->base.outcome.error.code; /* only who writes sets it */
     while (failed == 0 && !STAILQ_EMPTY(&thread->work)) {
         failed = wal_writer_step(&thread->writer, &thread->work, &done);
         if (!STAILQ_EMPTY(&done))
@@ -108,6 +108,31 @@ static int prepare(void *arg)
     return wal_store_prepare(thread->store);
 }
 
+static bool plan(void *arg, struct disk_write *write)
+{
+    struct wal_thread *thread = arg;
+    return wal_writer_plan(&thread->writer, &thread->queue, write);
+}
+
+static void wrote(void *arg)
+{
+    struct wal_thread *thread = arg;
+    wal_writer_wrote(&thread->writer, &thread->queue, &thread->done);
+    thread->disk_bytes = wal_store_bytes(thread->store);
+}
+
+/* The block stays made, its requests stay queued. */
+static void declined(void *arg)
+{
+    (void)arg;
+}
+
+static void failed(void *arg, int code)
+{
+    struct wal_thread *thread = arg;
+    writer_thread_fail(&thread->base, code, "log", thread->store->dir.path);
+}
+
 static const struct writer_thread_ops wal_thread_ops = {
     .name = "wal",
     .has_work = has_work,
@@ -115,10 +140,14 @@ static const struct writer_thread_ops wal_thread_ops = {
     .write = write_all,
     .lacks_reserve = lacks_reserve,
     .prepare = prepare,
+    .plan = plan,
+    .wrote = wrote,
+    .declined = declined,
+    .failed = failed,
 };
 
-int wal_thread_start(struct wal_thread *thread, struct wal_store *store, void (*notify)(void *arg),
-                     void *arg, struct error *e)
+int wal_thread_start(struct wal_thread *thread, struct wal_store *store,
+                     const struct writer_thread_owner *owner, struct error *e)
 {
     *thread = (struct wal_thread){.store = store};
     int rc = wal_writer_init(&thread->writer, store, e);
@@ -130,7 +159,7 @@ int wal_thread_start(struct wal_thread *thread, struct wal_store *store, void (*
     STAILQ_INIT(&thread->done);
     STAILQ_INIT(&thread->work);
     thread->disk_bytes = wal_store_bytes(store);
-    rc = writer_thread_start(&thread->base, &wal_thread_ops, thread, notify, arg);
+    rc = writer_thread_start(&thread->base, &wal_thread_ops, thread, owner);
     if (rc < 0) {
         wal_writer_done(&thread->writer);
         return error_set(e, rc, "cannot start a thread for the log in %s: %s", store->dir.path,

@@ -1,6 +1,5 @@
-/* The writer thread of a write-ahead log (run/writer_thread.h): requests one way, the same with
- * their status back, after `notify` was called from the writer's thread. Requests that find no room
- * on the disk wait, and are tried again. */
+/* The writer of a write-ahead log (run/writer_thread.h): requests one way, the same with their
+ * status back. Requests that find no room on the disk wait, and are tried again. */
 #ifndef RUN_WAL_THREAD_H
 #define RUN_WAL_THREAD_H
 
@@ -30,9 +29,9 @@ struct wal_thread {
     struct wal_writer writer;
 };
 
-/* Takes over `store` until joined. `notify` may run before this returns. */
-int wal_thread_start(struct wal_thread *thread, struct wal_store *store, void (*notify)(void *arg),
-                     void *arg, struct error *e);
+/* Takes over `store` until joined. */
+int wal_thread_start(struct wal_thread *thread, struct wal_store *store,
+                     const struct writer_thread_owner *owner, struct error *e);
 
 /* Empties `queue` into the writer's. */
 void wal_thread_put(struct wal_thread *thread, struct wal_queue *queue);

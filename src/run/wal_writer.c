@@ -80,8 +80,8 @@ void wal_writer_done(struct wal_writer *writer)
     *writer = (struct wal_writer){0};
 }
 
-/* Writes the block whose records follow `begin` + head in `pages`. */
-static int write_block(struct wal_writer *writer, size_t begin)
+/* The block whose records follow `begin` + head in `pages` is whole: the bytes to write. */
+static size_t close_block(struct wal_writer *writer, size_t begin)
 {
     struct wal_store *store = writer->store;
     size_t records = writer->len - begin - WAL_BLOCK_HEAD_BYTES;
@@ -90,23 +90,36 @@ static int write_block(struct wal_writer *writer, size_t begin)
                          store->offset);
     size_t bytes = round_up(writer->len);
     memset(writer->pages + writer->len, 0, bytes - writer->len);
-    int64_t since_us = clock_mono_us();
-    int rc =
-        wal_file_write(&store->dir, store->active, writer->pages, bytes, store->offset - begin);
-    if (rc < 0)
-        return rc;
-    metric_series_observe(writer->sync, clock_mono_us() - since_us);
+    writer->begin = begin;
+    writer->since_us = clock_mono_us();
+    return bytes;
+}
+
+/* And now it is durable. */
+static void note_block(struct wal_writer *writer)
+{
+    struct wal_store *store = writer->store;
+    metric_series_observe(writer->sync, clock_mono_us() - writer->since_us);
     metric_series_observe(writer->batch, writer->records);
-    metric_series_add(writer->bytes, bytes);
+    metric_series_add(writer->bytes, round_up(writer->len));
     writer->records = 0;
     store->sequence++;
-    store->offset += writer->len - begin;
+    store->offset += writer->len - writer->begin;
     size_t tail = writer->len % WAL_PAGE_BYTES;
     memmove(writer->pages, writer->pages + writer->len - tail, tail);
     writer->len = tail;
     if (writer->cap > PAGES_BYTES_KEPT_MAX)
         resize(writer, PAGES_BYTES_MIN);
-    return 0;
+}
+
+static int write_block(struct wal_writer *writer, size_t bytes)
+{
+    struct wal_store *store = writer->store;
+    int rc = wal_file_write(&store->dir, store->active, writer->pages, bytes,
+                            store->offset - writer->begin);
+    if (rc == 0)
+        note_block(writer);
+    return rc;
 }
 
 static void put_record(struct wal_writer *writer, enum wal_kind kind,
@@ -138,7 +151,7 @@ static int find_room(struct wal_writer *writer, uint64_t bytes)
         size_t begin = begin_block(writer);
         struct wal_record seal = {.index = store->next->head.number};
         put_record(writer, WAL_KIND_SEAL, &seal);
-        rc = write_block(writer, begin);
+        rc = write_block(writer, close_block(writer, begin));
         if (rc < 0)
             return rc;
         wal_store_advance(store);
@@ -177,43 +190,89 @@ static void move_first(struct wal_queue *from, struct wal_queue *to)
     STAILQ_INSERT_TAIL(to, req, entry);
 }
 
+/* Makes a block of at most `room` bytes from the front of `queue`, of which the first request's
+ * next record fits; before a reset when that is not wanted. */
+static void make_block(struct wal_writer *writer, const struct wal_queue *queue, uint64_t room,
+                       bool takes_reset)
+{
+    size_t begin = begin_block(writer);
+    writer->made = true;
+    writer->begin = begin;
+    writer->complete = 0;
+    writer->reset = NULL; /* ends its block */
+    struct wal_req *req = STAILQ_FIRST(queue);
+    while (req != NULL && req->kind != WAL_KIND_TRIM && writer->reset == NULL &&
+           (takes_reset || req->kind != WAL_KIND_RESET) && put_request(writer, req, begin, room)) {
+        writer->complete++;
+        if (req->kind == WAL_KIND_RESET)
+            writer->reset = req;
+        req = STAILQ_NEXT(req, entry);
+    }
+}
+
+static uint64_t bytes_of_next(const struct wal_req *req)
+{
+    struct wal_record first = next_record(req);
+    return WAL_BLOCK_HEAD_BYTES + wal_format_record_bytes(first.len);
+}
+
 int wal_writer_step(struct wal_writer *writer, struct wal_queue *queue, struct wal_queue *done)
 {
     struct wal_store *store = writer->store;
     struct wal_req *req = STAILQ_FIRST(queue);
-    if (req->kind == WAL_KIND_TRIM) {
-        int rc = wal_store_trim(store, req->index);
+    int rc = 0;
+    if (!writer->made && req->kind == WAL_KIND_TRIM) {
+        rc = wal_store_trim(store, req->index);
         if (rc == 0)
             move_first(queue, done);
         return rc;
     }
-    struct wal_record first = next_record(req);
-    uint64_t bytes = WAL_BLOCK_HEAD_BYTES + wal_format_record_bytes(first.len);
-    int rc = find_room(writer, bytes);
-    if (rc != 0)
-        return rc;
-    uint64_t room = wal_store_room(store);
-    if (room > WAL_BLOCK_BYTES_MAX)
-        room = bytes > WAL_BLOCK_BYTES_MAX ? bytes : WAL_BLOCK_BYTES_MAX;
-
-    size_t begin = begin_block(writer);
-    unsigned complete = 0;
-    const struct wal_req *reset = NULL; /* ends its block */
-    while (req != NULL && req->kind != WAL_KIND_TRIM && reset == NULL &&
-           put_request(writer, req, begin, room)) {
-        complete++;
-        if (req->kind == WAL_KIND_RESET)
-            reset = req;
-        req = STAILQ_NEXT(req, entry);
+    if (!writer->made) {
+        uint64_t bytes = bytes_of_next(req);
+        rc = find_room(writer, bytes);
+        if (rc != 0)
+            return rc;
+        uint64_t room = wal_store_room(store);
+        if (room > WAL_BLOCK_BYTES_MAX)
+            room = bytes > WAL_BLOCK_BYTES_MAX ? bytes : WAL_BLOCK_BYTES_MAX;
+        make_block(writer, queue, room, true);
     }
-    rc = write_block(writer, begin);
-    if (rc == 0 && reset != NULL)
-        rc = wal_store_reset(store, reset->index);
+    rc = write_block(writer, close_block(writer, writer->begin));
+    if (rc == 0 && writer->reset != NULL)
+        rc = wal_store_reset(store, writer->reset->index);
     if (rc < 0)
         return rc;
-    while (complete-- > 0)
+    writer->made = false;
+    for (; writer->complete > 0; writer->complete--)
         move_first(queue, done);
     return 0;
+}
+
+bool wal_writer_plan(struct wal_writer *writer, struct wal_queue *queue, struct disk_write *write)
+{
+    struct wal_store *store = writer->store;
+    const struct wal_req *req = STAILQ_FIRST(queue);
+    if (writer->made || !store->active->direct || req->kind == WAL_KIND_TRIM ||
+        req->kind == WAL_KIND_RESET)
+        return false;
+    uint64_t room = wal_store_room(store);
+    if (room > DISK_WRITE_BYTES_MAX - WAL_PAGE_BYTES)
+        room = DISK_WRITE_BYTES_MAX - WAL_PAGE_BYTES;
+    if (bytes_of_next(req) > room)
+        return false;
+    make_block(writer, queue, room, false);
+    size_t bytes = close_block(writer, writer->begin);
+    *write =
+        (struct disk_write){store->active->fd, writer->pages, bytes, store->offset - writer->begin};
+    return true;
+}
+
+void wal_writer_wrote(struct wal_writer *writer, struct wal_queue *queue, struct wal_queue *done)
+{
+    note_block(writer);
+    writer->made = false;
+    for (; writer->complete > 0; writer->complete--)
+        move_first(queue, done);
 }
 
 int wal_writer_trim_ahead(struct wal_writer *writer, const struct wal_queue *queue)

@@ -7,14 +7,20 @@ enum { STACK_BYTES = 256 << 10 };
 
 /* ---- telling the loop ------------------------------------------------------------------------ */
 
-/* Unlocks and, when `tells` and the loop doesn't know already, notifies. */
+static void on_post(void *arg)
+{
+    struct writer_thread *thread = arg;
+    thread->owner.on_outcome(thread->owner.arg);
+}
+
+/* Unlocks and, when `tells` and the loop doesn't know already, tells it. */
 static void release(struct writer_thread *thread, bool tells)
 {
-    bool notify = tells && !thread->notified;
+    bool posts = tells && !thread->notified;
     thread->notified = thread->notified || tells;
     pthread_mutex_unlock(&thread->mutex);
-    if (notify)
-        thread->notify(thread->notify_arg);
+    if (posts)
+        loop_post(thread->owner.loop, &thread->post, on_post, thread);
 }
 
 void writer_thread_release_done(struct writer_thread *thread)
@@ -66,52 +72,120 @@ struct timespec writer_thread_retry_at(void)
     return until;
 }
 
-static bool lacks_reserve(const struct writer_thread *thread)
-{
-    return thread->outcome.error.code == 0 && thread->ops->lacks_reserve(thread->arg);
-}
+enum next { NEXT_WRITE, NEXT_PREPARE, NEXT_END };
 
-/* Called with the mutex held; returns for work, for the end, or for a step towards the reserve. */
-static void wait_for_work(struct writer_thread *thread)
+/* Called with the mutex held. */
+static enum next wait_for_work(struct writer_thread *thread)
 {
     thread->busy = false;
     pthread_cond_broadcast(&thread->idle);
-    while (!thread->ops->has_work(thread->arg) && !thread->stop) {
-        if (!lacks_reserve(thread)) {
+    for (;;) {
+        bool has_work = thread->ops->has_work(thread->arg);
+        if (!thread->lent && (has_work || thread->stop)) {
+            thread->busy = has_work;
+            return has_work ? NEXT_WRITE : NEXT_END;
+        }
+        bool prepares = !thread->stop && thread->outcome.error.code == 0 &&
+                        thread->ops->lacks_reserve(thread->arg);
+        if (!prepares) {
             pthread_cond_wait(&thread->wake, &thread->mutex);
             continue;
         }
         if (thread->outcome.reserve == 0)
-            break;
+            return NEXT_PREPARE;
         struct timespec until = writer_thread_retry_at();
         if (pthread_cond_timedwait(&thread->wake, &thread->mutex, &until) != 0)
-            break;
+            return NEXT_PREPARE;
     }
-    thread->busy = thread->ops->has_work(thread->arg);
 }
 
 static void *run(void *arg)
 {
     struct writer_thread *thread = arg;
-    for (;;) {
+    enum next next;
+    do {
         pthread_mutex_lock(&thread->mutex);
-        wait_for_work(thread);
-        bool has_work = thread->busy;
-        if (has_work)
+        next = wait_for_work(thread);
+        if (next == NEXT_WRITE)
             thread->ops->take(thread->arg);
-        bool stop = thread->stop;
         pthread_mutex_unlock(&thread->mutex);
-        if (has_work)
+        if (next == NEXT_WRITE)
             thread->ops->write(thread->arg);
-        else if (stop)
-            break;
-        else if (lacks_reserve(thread))
+        else if (next == NEXT_PREPARE)
             writer_thread_prepare(thread);
-    }
+    } while (next != NEXT_END);
     pthread_mutex_lock(&thread->mutex);
     thread->outcome.stopped = true;
     release(thread, true);
     return NULL;
+}
+
+/* ---- the loop writes ------------------------------------------------------------------------- */
+
+static void give_up_queue(struct writer_thread *thread)
+{
+    disk_queue_close(thread->queue);
+    thread->queue = NULL;
+}
+
+/* With the mutex held: starts what is first, when it is for the loop. */
+static bool lend(struct writer_thread *thread)
+{
+    struct disk_write write;
+    if (thread->queue == NULL || thread->busy || thread->lent || thread->outcome.error.code != 0 ||
+        !thread->ops->has_work(thread->arg) || !thread->ops->plan(thread->arg, &write))
+        return false;
+    const struct wal_io *io = thread->owner.io;
+    int rc = io->start(io->arg, thread->queue, &write);
+    thread->lent = rc == 0;
+    thread->lent_bytes = write.len;
+    if (rc < 0)
+        thread->ops->declined(thread->arg);
+    if (rc < 0 && rc != -EAGAIN) /* not on this file system, or kernel */
+        give_up_queue(thread);
+    return thread->lent;
+}
+
+/* With the mutex held: what is queued is begun by whoever shall. */
+static void begin(struct writer_thread *thread)
+{
+    if (lend(thread) || thread->lent || !thread->ops->has_work(thread->arg))
+        return;
+    thread->busy = true;
+    pthread_cond_signal(&thread->wake);
+}
+
+/* A write that was declined, or done in part, is done again as a whole; one that failed is not. */
+static void take_back(struct writer_thread *thread, int64_t result)
+{
+    thread->lent = false;
+    bool declined = result >= 0 || result == -EAGAIN || result == -EINVAL || result == -EOPNOTSUPP;
+    if (result == (int64_t)thread->lent_bytes) {
+        thread->ops->wrote(thread->arg);
+        begin(thread);
+        return;
+    }
+    if (declined)
+        thread->ops->declined(thread->arg);
+    else
+        thread->ops->failed(thread->arg, (int)result);
+    if (thread->ops->has_work(thread->arg)) {
+        thread->busy = true;
+        pthread_cond_signal(&thread->wake);
+    }
+}
+
+static void on_written(void *arg, int64_t result)
+{
+    struct writer_thread *thread = arg;
+    pthread_mutex_lock(&thread->mutex);
+    take_back(thread, result);
+    if (thread->stop)
+        pthread_cond_signal(&thread->wake);
+    if (!thread->notified)
+        loop_hook_arm(&thread->hook);
+    thread->notified = true;
+    pthread_mutex_unlock(&thread->mutex);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -141,10 +215,9 @@ static void done(struct writer_thread *thread)
 }
 
 int writer_thread_start(struct writer_thread *thread, const struct writer_thread_ops *ops,
-                        void *arg, void (*notify)(void *arg), void *notify_arg)
+                        void *arg, const struct writer_thread_owner *owner)
 {
-    *thread =
-        (struct writer_thread){.ops = ops, .arg = arg, .notify = notify, .notify_arg = notify_arg};
+    *thread = (struct writer_thread){.ops = ops, .arg = arg, .owner = *owner};
     pthread_condattr_t clock;
     pthread_condattr_init(&clock);
     pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
@@ -152,9 +225,12 @@ int writer_thread_start(struct writer_thread *thread, const struct writer_thread
     pthread_cond_init(&thread->wake, &clock);
     pthread_cond_init(&thread->idle, NULL);
     pthread_condattr_destroy(&clock);
+    loop_hook_init(&thread->hook, owner->loop, LOOP_PHASE_DEFER, on_post, thread);
     int rc = create(thread);
     if (rc < 0)
         done(thread);
+    else if (owner->io->start != NULL)
+        (void)disk_queue_open(&thread->queue, owner->loop, on_written, thread);
     return rc;
 }
 
@@ -169,6 +245,8 @@ void writer_thread_stop(struct writer_thread *thread)
 void writer_thread_join(struct writer_thread *thread)
 {
     pthread_join(thread->thread, NULL);
+    loop_hook_disarm(&thread->hook);
+    give_up_queue(thread);
     done(thread);
 }
 
@@ -181,8 +259,7 @@ void writer_thread_lock(struct writer_thread *thread)
 
 void writer_thread_release_work(struct writer_thread *thread)
 {
-    thread->busy = true;
-    pthread_cond_signal(&thread->wake);
+    begin(thread);
     pthread_mutex_unlock(&thread->mutex);
 }
 
@@ -197,8 +274,15 @@ void writer_thread_release_taken(struct writer_thread *thread, struct writer_out
 int writer_thread_sync(struct writer_thread *thread)
 {
     pthread_mutex_lock(&thread->mutex);
-    while (thread->busy && !thread->stalled)
-        pthread_cond_wait(&thread->idle, &thread->mutex);
+    while ((thread->lent || thread->busy) && !thread->stalled) {
+        if (thread->lent) {
+            pthread_mutex_unlock(&thread->mutex);
+            disk_queue_wait(thread->queue);
+            pthread_mutex_lock(&thread->mutex);
+        } else {
+            pthread_cond_wait(&thread->idle, &thread->mutex);
+        }
+    }
     int rc = thread->outcome.error.code;
     if (rc == 0 && thread->stalled)
         rc = -ENOSPC;

@@ -23,7 +23,8 @@ static void after_a_power_cut_at_any_write_all_that_was_acknowledged_is_there(vo
         struct journal_fixture f;
         journal_fixture_init(&f, g.seed, false);
         f.options.whole = true; /* nothing may look like damage */
-        f.options.buffered = prng_chance(&g.prng, 1, 2);
+        f.options.buffered = prng_chance(&g.prng, 1, 3);
+        wal_disk_vary(&f.disk, &g.prng);
         journal_fixture_must_open(&f);
         wal_disk_fail(&f.disk, WAL_FAULT_POWER, (unsigned)prng_below(&g.prng, 30), 0);
         for (int i = 0; i < 200 && f.failures == 0; i++) {

@@ -376,13 +376,17 @@ static void a_failed_write_is_told_once_and_what_is_durable_is_read(void **state
         enum wal_fault fault;
         int code;
         bool buffered;
-    } cases[] = {{WAL_FAULT_WRITE, EIO, false},
-                 {WAL_FAULT_WRITE, ENOSPC, true},
-                 {WAL_FAULT_SYNC, EIO, true}};
+        bool by_thread;
+    } cases[] = {{WAL_FAULT_WRITE, EIO, false, false},
+                 {WAL_FAULT_WRITE, EIO, false, true},
+                 {WAL_FAULT_WRITE, ENOSPC, true, true},
+                 {WAL_FAULT_SYNC, EIO, true, true}};
     for (size_t i = 0; i < MEM_COUNT(cases); i++) {
         struct journal_fixture f;
         journal_fixture_init(&f, i, true);
         f.options.buffered = cases[i].buffered;
+        if (cases[i].by_thread)
+            f.disk.io.start = NULL;
         f.options.segment_bytes = 1 << 20;
         journal_fixture_must_open(&f);
         assert_int_equal(journal_fixture_append(&f, 10, 100), 0);
@@ -455,11 +459,12 @@ static void a_lost_reserve_is_told_while_there_is_room(void **state)
     journal_fixture_done(&f);
 }
 
-static void a_hanging_disk_shows_as_waiting(void **state)
+static void the_wait_is_seen(bool by_thread)
 {
-    (void)state;
     struct journal_fixture f;
     journal_fixture_init(&f, 1, false);
+    if (by_thread)
+        f.disk.io.start = NULL;
     journal_fixture_must_open(&f);
     assert_int_equal(journal_fixture_append(&f, 1, 10), 0);
     journal_fixture_wait(&f);
@@ -482,6 +487,39 @@ static void a_hanging_disk_shows_as_waiting(void **state)
     journal_fixture_done(&f);
 }
 
+static void a_hanging_disk_shows_as_waiting(void **state)
+{
+    (void)state;
+    the_wait_is_seen(false);
+    the_wait_is_seen(true);
+}
+
+static void plain_writes_are_started_by_the_loop(void **state)
+{
+    (void)state;
+    struct journal_fixture f;
+    journal_fixture_init(&f, 1, true);
+    f.options.segment_bytes = 1 << 20;
+    journal_fixture_must_open(&f);
+    unsigned before = f.disk.started;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(journal_fixture_append(&f, 3, 100), 0);
+        journal_fixture_wait(&f);
+        assert_int_equal(journal_beat(f.journal), 0);
+        journal_fixture_wait(&f);
+    }
+    if (f.disk.started == before) { /* no O_DIRECT here */
+        journal_fixture_done(&f);
+        skip();
+    }
+    assert_true(f.disk.started > before + 20); /* the kernel may decline one */
+    assert_int_equal(journal_fixture_append(&f, 1, 100), 0);
+    assert_int_equal(journal_sync_now(f.journal), 0); /* without the loop */
+    journal_fixture_reopen(&f);
+    journal_fixture_must_hold(&f);
+    journal_fixture_done(&f);
+}
+
 static void any_sequence_of_changes_is_what_the_next_open_finds(void **state)
 {
     (void)state;
@@ -490,6 +528,7 @@ static void any_sequence_of_changes_is_what_the_next_open_finds(void **state)
     while (generated_next(&g)) {
         struct journal_fixture f;
         journal_fixture_init(&f, g.seed, false);
+        wal_disk_vary(&f.disk, &g.prng);
         journal_fixture_must_open(&f);
         for (int i = 0; i < 60; i++) {
             uint64_t first = journal_first(f.journal);
@@ -554,6 +593,7 @@ int main(void)
         cmocka_unit_test(short_writes_are_completed),
         cmocka_unit_test(a_lost_reserve_is_told_while_there_is_room),
         cmocka_unit_test(a_hanging_disk_shows_as_waiting),
+        cmocka_unit_test(plain_writes_are_started_by_the_loop),
         cmocka_unit_test(any_sequence_of_changes_is_what_the_next_open_finds),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -292,11 +292,20 @@ static void wait_for_reserve(struct wal_fixture *f)
     wal_fixture_wait(f); /* the thread is through with the reserve */
 }
 
-static void a_failed_call_stops_the_log(bool buffered, enum wal_fault fault, int code)
+enum writer { LOOP, THREAD, THREAD_BUFFERED };
+
+static void write_by(struct wal_fixture *f, enum writer writer)
+{
+    f->options.buffered = writer == THREAD_BUFFERED;
+    if (writer == THREAD)
+        f->disk.io.start = NULL;
+}
+
+static void a_failed_call_stops_the_log(enum writer writer, enum wal_fault fault, int code)
 {
     struct wal_fixture f;
     wal_fixture_init(&f, 1, true);
-    f.options.buffered = buffered;
+    write_by(&f, writer);
     wal_fixture_must_open(&f);
     wait_for_reserve(&f);
     uint64_t acked = f.acked;
@@ -324,17 +333,19 @@ static void a_failed_call_stops_the_log(bool buffered, enum wal_fault fault, int
 static void a_failed_write_is_reported_to_all_and_stops_the_log(void **state)
 {
     (void)state;
-    a_failed_call_stops_the_log(false, WAL_FAULT_WRITE, EIO);
-    a_failed_call_stops_the_log(false, WAL_FAULT_WRITE, ENOSPC);
-    a_failed_call_stops_the_log(true, WAL_FAULT_WRITE, EIO);
-    a_failed_call_stops_the_log(true, WAL_FAULT_SYNC, EIO);
+    a_failed_call_stops_the_log(LOOP, WAL_FAULT_WRITE, EIO);
+    a_failed_call_stops_the_log(LOOP, WAL_FAULT_WRITE, ENOSPC);
+    a_failed_call_stops_the_log(THREAD, WAL_FAULT_WRITE, EIO);
+    a_failed_call_stops_the_log(THREAD, WAL_FAULT_WRITE, ENOSPC);
+    a_failed_call_stops_the_log(THREAD_BUFFERED, WAL_FAULT_WRITE, EIO);
+    a_failed_call_stops_the_log(THREAD_BUFFERED, WAL_FAULT_SYNC, EIO);
 }
 
-static void short_writes_are_continued(void **state)
+static void short_writes_of(enum writer writer)
 {
-    (void)state;
     struct wal_fixture f;
     wal_fixture_init(&f, 1, true);
+    write_by(&f, writer);
     wal_disk_fail(&f.disk, WAL_FAULT_SHORT, 0, 0);
     wal_fixture_must_open(&f);
     for (int i = 0; i < 50; i++)
@@ -344,6 +355,59 @@ static void short_writes_are_continued(void **state)
     wal_fixture_close(&f);
     wal_fixture_must_open(&f);
     assert_null(wal_fixture_check(&f, 50));
+    wal_fixture_done(&f);
+}
+
+static void short_writes_are_continued(void **state)
+{
+    (void)state;
+    short_writes_of(LOOP);
+    short_writes_of(THREAD);
+}
+
+/* The thread would take them all: that the loop did is in `started`. */
+static void plain_writes_are_started_by_the_loop(void **state)
+{
+    (void)state;
+    struct wal_fixture f;
+    wal_fixture_init(&f, 1, true);
+    wal_fixture_must_open(&f);
+    if (!wal_is_direct(f.wal)) {
+        wal_fixture_done(&f);
+        skip();
+    }
+    wait_for_reserve(&f);
+    unsigned started = f.disk.started;
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(wal_fixture_append(&f, 1, 100), 0);
+        wal_fixture_wait(&f);
+    }
+    assert_true(f.disk.started > started + 10); /* the kernel may decline one */
+    assert_int_equal(wal_fixture_append(&f, 1, 100), 0);
+    assert_int_equal(wal_sync(f.wal), 0); /* without the loop */
+    wal_fixture_wait(&f);
+    wal_fixture_done(&f);
+}
+
+static void what_the_kernel_declines_is_written_by_the_thread(void **state)
+{
+    (void)state;
+    struct wal_fixture f;
+    wal_fixture_init(&f, 1, true);
+    f.disk.declines = true;
+    wal_fixture_must_open(&f);
+    for (uint32_t i = 0; i < 200; i++) {
+        assert_int_equal(wal_fixture_append(&f, 1 + i % 3, i * 10), 0);
+        if (i % 3 == 0)
+            wal_fixture_wait(&f);
+        if (i % 50 == 0)
+            assert_int_equal(wal_sync(f.wal), 0);
+    }
+    wal_fixture_wait(&f);
+    assert_int_equal(f.failed, 0);
+    wal_fixture_close(&f);
+    wal_fixture_must_open(&f);
+    assert_null(wal_fixture_check(&f, f.acked));
     wal_fixture_done(&f);
 }
 
@@ -461,11 +525,11 @@ static void a_trim_brings_the_reserve_back(void **state)
     wal_fixture_done(&f);
 }
 
-static void the_wait_for_a_hanging_disk_can_be_seen(void **state)
+static void the_wait_is_seen_of(enum writer writer)
 {
-    (void)state;
     struct wal_fixture f;
     wal_fixture_init(&f, 1, false);
+    write_by(&f, writer);
     wal_fixture_must_open(&f);
     assert_int_equal(wal_oldest_wait_ms(f.wal), 0);
     wal_disk_fail(&f.disk, WAL_FAULT_HANG, 0, 0);
@@ -484,6 +548,13 @@ static void the_wait_for_a_hanging_disk_can_be_seen(void **state)
     wal_fixture_done(&f);
 }
 
+static void the_wait_for_a_hanging_disk_can_be_seen(void **state)
+{
+    (void)state;
+    the_wait_is_seen_of(LOOP);
+    the_wait_is_seen_of(THREAD);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -496,6 +567,8 @@ int main(void)
         cmocka_unit_test(a_segment_of_another_log_is_refused),
         cmocka_unit_test(a_failed_write_is_reported_to_all_and_stops_the_log),
         cmocka_unit_test(short_writes_are_continued),
+        cmocka_unit_test(plain_writes_are_started_by_the_loop),
+        cmocka_unit_test(what_the_kernel_declines_is_written_by_the_thread),
         cmocka_unit_test(a_full_disk_is_told_before_the_log_waits_for_room),
         cmocka_unit_test(a_log_that_waits_for_room_can_be_closed),
         cmocka_unit_test(a_trim_behind_what_waits_makes_room_for_it),

@@ -47,34 +47,86 @@ static void write_some_sectors(struct wal_disk *disk, int fd, const uint8_t *dat
     free(page);
 }
 
+/* Called with the mutex held: what becomes of a write that does not hang; its errno or 0, with less
+ * to write perhaps. */
+static int suffer(struct wal_disk *disk, int fd, const void *data, size_t *len, off_t offset)
+{
+    disk->writes++;
+    if (*len > disk->writes_largest)
+        disk->writes_largest = (unsigned)*len;
+    if (disk->dead)
+        return EIO;
+    if (strikes(disk, WAL_FAULT_POWER)) {
+        write_some_sectors(disk, fd, data, *len, offset);
+        disk->dead = true;
+        return EIO;
+    }
+    if (strikes(disk, WAL_FAULT_WRITE)) {
+        disk->fault = WAL_FAULT_NONE;
+        return disk->code;
+    }
+    if (strikes(disk, WAL_FAULT_SHORT) && *len > PAGE_BYTES)
+        *len = PAGE_BYTES + prng_below(&disk->prng, *len - PAGE_BYTES) / PAGE_BYTES * PAGE_BYTES;
+    return 0;
+}
+
 static ssize_t disk_pwrite(void *arg, int fd, const void *data, size_t len, off_t offset)
 {
     struct wal_disk *disk = arg;
     pthread_mutex_lock(&disk->mutex);
-    disk->writes++;
     disk->writes_of_owner += pthread_equal(disk->owner, pthread_self()) != 0;
-    if (len > disk->writes_largest)
-        disk->writes_largest = (unsigned)len;
-    int code = disk->dead ? EIO : 0;
     if (strikes(disk, WAL_FAULT_HANG)) {
         disk->hanging = true;
         while (disk->fault == WAL_FAULT_HANG)
             pthread_cond_wait(&disk->released, &disk->mutex);
         disk->hanging = false;
     }
-    if (code == 0 && strikes(disk, WAL_FAULT_POWER)) {
-        write_some_sectors(disk, fd, data, len, offset);
-        disk->dead = true;
-        code = EIO;
-    } else if (code == 0 && strikes(disk, WAL_FAULT_WRITE)) {
-        disk->fault = WAL_FAULT_NONE;
-        code = disk->code;
-    } else if (code == 0 && strikes(disk, WAL_FAULT_SHORT) && len > PAGE_BYTES) {
-        len = PAGE_BYTES + prng_below(&disk->prng, len - PAGE_BYTES) / PAGE_BYTES * PAGE_BYTES;
-    }
+    int code = suffer(disk, fd, data, &len, offset);
     pthread_mutex_unlock(&disk->mutex);
     errno = code;
     return code != 0 ? -1 : pwrite(fd, data, len, offset);
+}
+
+/* The same of a write that the loop starts. */
+static int disk_start(void *arg, struct disk_queue *queue, const struct disk_write *write)
+{
+    struct wal_disk *disk = arg;
+    pthread_mutex_lock(&disk->mutex);
+    disk->started++;
+    bool hangs = strikes(disk, WAL_FAULT_HANG);
+    unsigned declined = disk->declines ? (unsigned)prng_below(&disk->prng, 8) : 8;
+    struct disk_write some = *write;
+    int code = 0;
+    if (hangs) {
+        assert_null(disk->held_in);
+        disk->held_in = queue;
+        disk->held = *write;
+        disk->hanging = true;
+    } else if (declined > 1) {
+        code = suffer(disk, write->fd, write->data, &some.len, (off_t)write->offset);
+    }
+    pthread_mutex_unlock(&disk->mutex);
+    if (hangs)
+        return 0;
+    if (declined == 0)
+        return -EAGAIN;
+    if (declined > 1 && code == 0)
+        return disk_queue_start(queue, &some);
+    disk_queue_pretend(queue, declined == 1 ? -EAGAIN : -code);
+    return 0;
+}
+
+/* What the loop started, and hung, goes on. */
+static void go_on(struct wal_disk *disk)
+{
+    struct disk_queue *queue = disk->held_in;
+    if (queue == NULL)
+        return;
+    disk->held_in = NULL;
+    disk->hanging = false;
+    int rc = disk_start(disk, queue, &disk->held);
+    if (rc < 0)
+        disk_queue_pretend(queue, rc);
 }
 
 static int disk_fdatasync(void *arg, int fd)
@@ -103,12 +155,19 @@ static int disk_fallocate(void *arg, int fd, off_t len)
 void wal_disk_init(struct wal_disk *disk, uint64_t seed)
 {
     *disk = (struct wal_disk){
-        .io = {disk_pwrite, disk_fdatasync, disk_fallocate, disk},
+        .io = {disk_pwrite, disk_fdatasync, disk_fallocate, disk, disk_start},
         .owner = pthread_self(),
     };
     pthread_mutex_init(&disk->mutex, NULL);
     pthread_cond_init(&disk->released, NULL);
     prng_init(&disk->prng, seed);
+}
+
+void wal_disk_vary(struct wal_disk *disk, struct prng *prng)
+{
+    if (prng_chance(prng, 1, 3))
+        disk->io.start = NULL;
+    disk->declines = prng_chance(prng, 1, 2);
 }
 
 void wal_disk_fail(struct wal_disk *disk, enum wal_fault fault, unsigned after, int code)
@@ -120,6 +179,7 @@ void wal_disk_fail(struct wal_disk *disk, enum wal_fault fault, unsigned after, 
     disk->dead = false;
     pthread_cond_broadcast(&disk->released); /* a write that hangs meets the new fault */
     pthread_mutex_unlock(&disk->mutex);
+    go_on(disk);
 }
 
 void wal_disk_release(struct wal_disk *disk)
@@ -128,6 +188,7 @@ void wal_disk_release(struct wal_disk *disk)
     disk->fault = WAL_FAULT_NONE;
     pthread_cond_broadcast(&disk->released);
     pthread_mutex_unlock(&disk->mutex);
+    go_on(disk);
 }
 
 bool wal_disk_is_hanging(struct wal_disk *disk)

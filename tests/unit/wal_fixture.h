@@ -36,12 +36,19 @@ struct wal_disk {
     pthread_t owner; /* who initialised it */
     unsigned writes;
     unsigned writes_of_owner;
-    unsigned writes_largest; /* bytes */
+    unsigned writes_largest;    /* bytes */
+    unsigned started;           /* by the loop */
+    bool declines;              /* some of these, at their begin or end */
+    struct disk_queue *held_in; /* what the loop started and hangs */
+    struct disk_write held;
     struct prng prng;
     struct wal_io io;
 };
 
+/* The loop may start writes. */
 void wal_disk_init(struct wal_disk *disk, uint64_t seed);
+/* Leaves all to the thread, or declines some of what the loop starts, or neither. */
+void wal_disk_vary(struct wal_disk *disk, struct prng *prng);
 void wal_disk_fail(struct wal_disk *disk, enum wal_fault fault, unsigned after, int code);
 void wal_disk_release(struct wal_disk *disk);
 bool wal_disk_is_hanging(struct wal_disk *disk);

@@ -224,7 +224,8 @@ static void a_power_cut_at_any_write_loses_nothing_acknowledged(void **state)
     while (generated_next(&g)) {
         struct world w = {.next = 1};
         wal_fixture_init(&w.f, g.seed, false);
-        w.f.options.buffered = prng_chance(&g.prng, 1, 2);
+        w.f.options.buffered = prng_chance(&g.prng, 1, 3);
+        wal_disk_vary(&w.f.disk, &g.prng);
         wal_fixture_must_open(&w.f);
         for (int cut = 0; cut < 4; cut++) {
             unsigned after = (unsigned)prng_below(&g.prng, 60);
