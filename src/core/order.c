@@ -390,7 +390,7 @@ static int64_t order_deadline_ms(const struct order *order)
     if (order->state == ORDER_STATE_FOLLOWER)
         order_sooner(&at_ms, order->election_ms);
     else if (order->state == ORDER_STATE_LEADING)
-        order_sooner(&at_ms, order->beat_ms);
+        order_sooner(&at_ms, order_lead_next_ms(order));
     else if (order->state != ORDER_STATE_OUTSIDE)
         order_sooner(&at_ms, order->answer_ms);
     if ((order->state == ORDER_STATE_CLAIMING || order->state == ORDER_STATE_COPYING) &&

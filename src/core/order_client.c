@@ -269,6 +269,8 @@ int order_on_forward(struct order *order, struct order_peer *peer, const Wire__C
     }
     if (order->log.last_seq >= first)
         order_record_append(order, first);
+    if (order->state == ORDER_STATE_LEADING)
+        peer->awaited_seq = order->log.last_seq;
     order_batch_done(&batch);
     return 0;
 }

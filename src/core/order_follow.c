@@ -206,7 +206,7 @@ int order_on_append(struct order *order, struct order_peer *peer, uint64_t term,
         uint64_t commit = append->commit_seq < matched ? append->commit_seq : matched;
         if (err == 0 && commit > order->commit_seq)
             order->commit_seq = commit;
-        order->reply_due = order->reply_due || append->count == 0;
+        order->reply_due = order->reply_due || (append->count == 0 && !append->notice);
     }
     order_batch_done(&batch);
     return err;

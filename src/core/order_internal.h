@@ -12,6 +12,7 @@
 enum {
     ORDER_IN_FLIGHT_MAX = 64, /* messages of entries to one follower */
     ORDER_RETRY_BUSY_MS = 50,
+    ORDER_NOTICE_MS = 1,
     ORDER_TAKEOVER_BACKOFF_MAX = 6, /* doublings */
 };
 
@@ -91,6 +92,8 @@ struct order_peer {
     uint64_t next_seq;
     uint64_t match_seq; /* durable there, and the same as here */
     uint64_t commit_sent;
+    int64_t notice_ms;    /* when it is told of commit_seq if nothing else is sent; 0: it knows */
+    uint64_t awaited_seq; /* its clients wait for entries up to this one */
     uint64_t delivered_seq;
     bool damaged;
     bool full;
@@ -378,6 +381,8 @@ void order_on_append_reply(struct order *order, struct order_peer *peer, uint64_
 void order_lead_append(struct order *order, struct order_entry *entry);
 bool order_lead_has_room(const struct order *order, size_t bytes);
 bool order_lead_has_quorum(const struct order *order);
+/* When the next heartbeat or notice is due. */
+int64_t order_lead_next_ms(const struct order *order);
 int order_transfer(struct order *order, uint64_t to);
 bool order_is_handing(const struct order *order); /* a moment ago */
 int order_read_event(struct order *order, const struct order_event *event);

@@ -20,6 +20,8 @@ static void order_lead_reset_peer(struct order *order, struct order_peer *peer)
     peer->next_seq = order->log.last_seq + 1;
     peer->match_seq = 0;
     peer->commit_sent = 0;
+    peer->notice_ms = 0;
+    peer->awaited_seq = 0;
     peer->delivered_seq = 0;
     peer->damaged = peer->full = peer->can_lead = false;
     peer->heard_ms = order->now_ms;
@@ -127,6 +129,7 @@ static Wire__ChatAppend *order_lead_append_message(struct order *order, struct o
     append->commit_seq = order->commit_seq;
     append->last_seq = order->log.last_seq;
     peer->commit_sent = order->commit_seq;
+    peer->notice_ms = 0;
     return append;
 }
 
@@ -442,6 +445,35 @@ static void order_lead_yield(struct order *order)
 
 /* ---- in each step ---------------------------------------------------------------------------- */
 
+/* What a majority has by now is told with the next entries. When none come for a moment, or clients
+ * of that node wait for it, it is told alone. */
+static void order_lead_notice(struct order *order, struct order_peer *peer)
+{
+    bool idle = peer->linked && peer->member && peer->next_seq > order->log.last_seq &&
+                peer->commit_sent < order->commit_seq && !peer->probing;
+    if (!idle) {
+        peer->notice_ms = 0;
+        return;
+    }
+    if (peer->notice_ms == 0)
+        peer->notice_ms = order->now_ms + ORDER_NOTICE_MS;
+    if (order->now_ms < peer->notice_ms && peer->commit_sent >= peer->awaited_seq)
+        return;
+    Wire__ChatAppend *append = order_lead_append_message(order, peer);
+    if (append != NULL)
+        append->notice = true;
+}
+
+int64_t order_lead_next_ms(const struct order *order)
+{
+    int64_t soonest_ms = order->beat_ms;
+    const struct order_peer *peer;
+    for (peer = order->peers; peer != NULL; peer = peer->hh.next)
+        if (peer->notice_ms > 0 && peer->notice_ms < soonest_ms)
+            soonest_ms = peer->notice_ms;
+    return soonest_ms;
+}
+
 void order_lead_check(struct order *order)
 {
     if (order->state != ORDER_STATE_LEADING)
@@ -464,12 +496,8 @@ void order_lead_work(struct order *order)
         order_lead_replicate(order, peer);
     order_lead_beat(order);
     for (peer = order->peers; peer != NULL; peer = peer->hh.next) {
-        bool idle = peer->linked && peer->member && peer->next_seq > order->log.last_seq &&
-                    peer->commit_sent < order->commit_seq && !peer->probing;
-        if (idle)
-            (void)order_lead_append_message(order, peer);
-        else
-            order_lead_replicate(order, peer); /* those probed once more by a heartbeat */
+        order_lead_notice(order, peer);
+        order_lead_replicate(order, peer); /* those probed once more by a heartbeat */
     }
     order_lead_yield(order);
 }

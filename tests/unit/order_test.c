@@ -55,8 +55,72 @@ static void a_message_is_acknowledged_when_a_majority_has_it_on_disk_and_not_bef
     bed.nodes[1].disk_hangs = false;
     order_bed_settle(&bed);
     assert_int_equal(bed.nodes[3].acks, 1);
+    order_bed_wait(&bed, 10);
     assert_int_equal(bed.nodes[1].messages, 1);
     assert_int_equal(bed.nodes[2].messages, 0); /* it has the entry, not on its disk */
+    order_bed_done(&bed);
+}
+
+struct sent_count {
+    unsigned appends; /* with entries */
+    unsigned notices;
+    unsigned replies;
+};
+
+static struct sent_count sent;
+
+static void count_sent(struct order_bed *bed, unsigned from, const struct order_send *send)
+{
+    (void)bed;
+    (void)from;
+    const Wire__ChatMessage *message = send->message;
+    if (message->kind_case == WIRE__CHAT_MESSAGE__KIND_APPEND) {
+        sent.appends += message->append->count > 0;
+        sent.notices += message->append->notice;
+    } else if (message->kind_case == WIRE__CHAT_MESSAGE__KIND_APPEND_REPLY) {
+        sent.replies++;
+    }
+}
+
+static void what_a_majority_has_is_told_with_the_next_entries(void **state)
+{
+    (void)state;
+    struct order_bed bed;
+    order_bed_init(&bed, 3);
+    order_bed_form(&bed);
+    order_bed_wait(&bed, 10);
+    bed.on_send = count_sent;
+    sent = (struct sent_count){0};
+    for (unsigned i = 1; i <= 3; i++) {
+        order_bed_submit(&bed, 3, 1, i);
+        order_bed_settle(&bed);
+        assert_int_equal(bed.nodes[3].acks, i);
+        assert_int_equal(bed.nodes[1].messages, i - 1);
+    }
+    assert_int_equal(sent.appends, 6);
+    assert_int_equal(sent.notices, 0);
+    order_bed_wait(&bed, 10); /* nothing follows: it is told alone */
+    assert_int_equal(bed.nodes[1].messages, 3);
+    assert_int_equal(bed.nodes[2].messages, 3);
+    assert_int_equal(sent.notices, 2);
+    assert_int_equal(sent.replies, 6);
+    order_bed_done(&bed);
+}
+
+static void a_node_whose_clients_wait_is_told_at_once_what_a_majority_has(void **state)
+{
+    (void)state;
+    struct order_bed bed;
+    order_bed_init(&bed, 3);
+    order_bed_form(&bed);
+    order_bed_wait(&bed, 10);
+    order_bed_submit(&bed, 1, 1, 1);
+    order_bed_settle(&bed);
+    assert_int_equal(bed.nodes[1].acks, 1);
+    assert_int_equal(bed.nodes[1].messages, 1);
+    assert_int_equal(bed.nodes[2].messages, 0);
+    order_bed_wait(&bed, 10);
+    assert_int_equal(bed.nodes[2].messages, 1);
     order_bed_done(&bed);
 }
 
@@ -670,6 +734,8 @@ int main(void)
         cmocka_unit_test(a_node_alone_leads_and_delivers),
         cmocka_unit_test(the_highest_id_leads_and_any_node_takes_messages),
         cmocka_unit_test(a_message_is_acknowledged_when_a_majority_has_it_on_disk_and_not_before),
+        cmocka_unit_test(what_a_majority_has_is_told_with_the_next_entries),
+        cmocka_unit_test(a_node_whose_clients_wait_is_told_at_once_what_a_majority_has),
         cmocka_unit_test(a_message_repeated_anywhere_is_in_the_log_once),
         cmocka_unit_test(numbers_may_leave_gaps_up_to_a_limit),
         cmocka_unit_test(the_earlier_of_two_askers_is_told_that_the_later_one_gets_the_answer),
