@@ -118,14 +118,28 @@ void txn_truth_visible(struct txn_world *w, struct txn_world_node *node,
     }
 }
 
+/* The first that is whole. */
+static const struct txn_world_node *txn_truth_whole(const struct txn_world *w)
+{
+    return &w->nodes[w->nodes[0].broken ? 1 : 0];
+}
+
+/* A coordinator goes on until every participant has acknowledged. */
+static bool txn_truth_waits(const struct txn_world *w, const struct txn_body *body)
+{
+    return w->flip_node < w->nodes_n && w->nodes[w->flip_node].broken &&
+           txn_body_has(body, w->flip_node + 1);
+}
+
 static void txn_truth_end_node(struct txn_world *w, const struct txn_world_node *node)
 {
+    const struct txn_world_node *whole = txn_truth_whole(w);
     struct txn_doubt doubt;
     struct txn_round_view round;
     if (txn_doubt_at(node->txn, 0, &doubt))
         txn_world_wrong(w, "node %u is still in doubt about %s: %s", node->index + 1,
                         txn_world_name(&doubt.body->txid), doubt.text);
-    if (txn_round_at(node->txn, 0, &round))
+    if (txn_round_at(node->txn, 0, &round) && !txn_truth_waits(w, round.body))
         txn_world_wrong(w, "node %u still coordinates %s", node->index + 1,
                         txn_world_name(&round.body->txid));
     if (!txn_in_rotation(node->txn))
@@ -133,9 +147,10 @@ static void txn_truth_end_node(struct txn_world *w, const struct txn_world_node 
     for (unsigned key = 0; key < TXN_WORLD_KEYS; key++) {
         const char name[] = {'k', (char)('0' + key), '\0'};
         uint64_t version = txn_version(node->txn, name);
-        if (version != txn_version(w->nodes[0].txn, name))
-            txn_world_wrong(w, "node %u has version %u of %s, node 1 has %u", node->index + 1,
-                            (unsigned)version, name, (unsigned)txn_version(w->nodes[0].txn, name));
+        uint64_t other = txn_version(whole->txn, name);
+        if (version != other)
+            txn_world_wrong(w, "node %u has version %u of %s, node %u has %u", node->index + 1,
+                            (unsigned)version, name, whole->index + 1, (unsigned)other);
         if (version != node->shown[key])
             txn_world_wrong(w, "node %u serves version %u of %s and has %u", node->index + 1,
                             (unsigned)node->shown[key], name, (unsigned)version);
@@ -145,10 +160,13 @@ static void txn_truth_end_node(struct txn_world *w, const struct txn_world_node 
 void txn_truth_end(struct txn_world *w)
 {
     for (unsigned i = 0; i < w->nodes_n; i++)
-        txn_truth_end_node(w, &w->nodes[i]);
+        if (!w->nodes[i].broken)
+            txn_truth_end_node(w, &w->nodes[i]);
     for (unsigned i = 0; i < w->txns_n; i++) {
         struct txn_world_txn *truth = &w->txns[i];
         for (unsigned n = 0; n < w->nodes_n; n++) {
+            if (w->nodes[n].broken)
+                continue;
             enum txn_state state = txn_state_of(w->nodes[n].txn, &truth->txid);
             if (truth->outcome == TXN_OUTCOME_COMMIT && txn_body_has(truth->body, n + 1) &&
                 state != TXN_STATE_COMMITTED)

@@ -156,7 +156,7 @@ static void txn_world_operate(struct txn_world *w, struct txn_world_event *event
 static void txn_world_restart(struct txn_world *w, struct txn_world_event *event)
 {
     struct txn_world_node *node = &w->nodes[event->node];
-    if (!node->up)
+    if (!node->up && !node->broken)
         txn_world_start(w, node);
 }
 
@@ -167,6 +167,8 @@ static void txn_world_break(struct txn_world *w, struct txn_world_event *event)
     if (!node->up)
         return;
     txn_world_crash(w, node);
+    if (node->index == w->flip_node && txn_world_chance(w, 50))
+        txn_world_flip(w, node);
     struct txn_world_event *later = txn_world_at(
         w, txn_world_chance(w, 50) ? txn_world_ms(w, 1, 500) : txn_world_ms(w, 500, 9000),
         txn_world_restart);
@@ -211,6 +213,43 @@ static void txn_world_look(struct txn_world *w, struct txn_world_event *event)
         txn_world_at(w, 700, txn_world_look);
 }
 
+/* The bit is put right. */
+static void txn_world_mend(struct txn_world *w, struct txn_world_node *node)
+{
+    txn_world_trace(w, "the log of node %u is mended", node->index + 1);
+    node->broken = false;
+    txn_world_start(w, node);
+    txn_world_look(w, NULL);
+}
+
+/* Somebody may wait for a node that does not start. No operator can have something committed that a
+ * participant may have refused. */
+static void txn_world_clear(struct txn_world *w, struct txn_world_event *event)
+{
+    (void)event;
+    for (unsigned i = 0; i < w->nodes_n; i++) {
+        struct txn_doubt doubt;
+        struct txn_world_node *node = &w->nodes[i];
+        if (!node->up || !txn_doubt_at(node->txn, 0, &doubt) ||
+            !w->nodes[doubt.body->coordinator - 1].broken)
+            continue;
+        struct txn_world_txn *truth = txn_truth_find(w, &doubt.body->txid);
+        if (!txn_world_is_honest(w, truth->body, TXN_OUTCOME_ABORT)) {
+            txn_world_mend(w, &w->nodes[doubt.body->coordinator - 1]);
+            return;
+        }
+        truth->asked = TXN_OUTCOME_ABORT;
+        txn_world_trace(w, "an operator clears %s at node %u", txn_world_name(&truth->txid), i + 1);
+        (void)txn_world_step(w, node,
+                             (struct txn_event){.type = TXN_EVENT_RESOLVE,
+                                                .txid = truth->txid,
+                                                .outcome = truth->asked,
+                                                .text = "the coordinator's log is damaged"});
+    }
+    if (!w->group)
+        txn_world_at(w, 3000, txn_world_clear);
+}
+
 static void txn_world_heal(struct txn_world *w, struct txn_world_event *event)
 {
     (void)event;
@@ -218,10 +257,14 @@ static void txn_world_heal(struct txn_world *w, struct txn_world_event *event)
     w->healed = true;
     memset(w->cut, 0, sizeof w->cut);
     for (unsigned i = 0; i < w->nodes_n; i++) {
+        if (w->nodes[i].broken)
+            continue;
         if (!w->nodes[i].up)
             txn_world_start(w, &w->nodes[i]);
         txn_world_members(w, &w->nodes[i]);
     }
+    if (w->flip_node < w->nodes_n && !w->group)
+        txn_world_at(w, 5000, txn_world_clear);
 }
 
 static void txn_world_plan(struct txn_world *w, txn_world_fn fire, unsigned n)
@@ -247,6 +290,9 @@ void txn_world_run(struct txn_world *w)
     w->loss_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->time.prng, 40);
     w->twice_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->time.prng, 30);
     w->late_percent = txn_world_chance(w, 50) ? 0 : (unsigned)prng_below(&w->time.prng, 20);
+    bool flips = w->bug == TXN_BUG_DAMAGE_HIDDEN || w->bug == TXN_BUG_DAMAGE_SKIPPED ||
+                 txn_world_chance(w, 25);
+    w->flip_node = flips ? (unsigned)prng_below(&w->time.prng, w->nodes_n) : w->nodes_n;
     w->time.now_ms = 1000;
     w->heal_ms = txn_world_ms(w, 2000, 14000);
     for (unsigned i = 0; i < w->nodes_n; i++) {

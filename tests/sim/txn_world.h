@@ -1,11 +1,15 @@
 /* A simulated cluster around two-phase commit: nodes that crash at any record, disks that stall and
  * tear, links that lose, repeat, delay and reorder, partitions that may be one-way, detectors that
  * err, gates that are slow, operators that decide, a metadata group or none, clocks that differ,
- * run fast or slow, and are set while a node runs.
+ * run fast or slow, and are set while a node runs, and at times bits that flip in one node's log.
  *
  * One seed decides everything. After each step the machines check themselves; what becomes durable
  * or visible is checked against what every other node holds (txn_truth.c). When the trouble is over
  * nobody may be in doubt and all versions must agree.
+ *
+ * A node that finds its log damaged does not start any more (run/journal.h has a checksum on each
+ * line; role/participant.c ends the node). The others go on without it: what it coordinated and did
+ * not decide, an operator has aborted; for what it committed and told nobody, its log is mended.
  *
  * Operators are honest: without a metadata group they decide only what the coordinator, which is
  * down, cannot have decided otherwise.
@@ -43,6 +47,8 @@
     X(REWRITTEN_REGISTER, "the metadata group's register can be written twice")                    \
     X(TORN_MIDDLE, "a crash loses a record and keeps later ones")                                  \
     X(LOST_SYNC, "a crash loses records that were said to be durable")                             \
+    X(DAMAGE_HIDDEN, "a damaged log is taken for a whole, shorter one")                            \
+    X(DAMAGE_SKIPPED, "a damaged record is left out")                                              \
     X(MINORITY, "a minority takes itself for all members")                                         \
     X(SWALLOWED_ACK, "acknowledgements of decisions are never delivered")                          \
     X(SWALLOWED_HEARTBEAT, "heartbeats are never delivered")                                       \
@@ -86,6 +92,7 @@ struct txn_world_event {
 struct txn_world_node {
     unsigned index;
     bool up;
+    bool broken; /* its log is damaged: it stays down */
     uint64_t boot;
     struct txn *txn;
     struct txn_update update;
@@ -130,6 +137,7 @@ struct txn_world {
     uint64_t steps;
     unsigned nodes_n;
     unsigned loss_percent, twice_percent, late_percent;
+    unsigned flip_node; /* of whose log a bit may flip; nodes_n: of none */
     struct txn_world_node nodes[TXN_WORLD_NODES_MAX];
     bool cut[TXN_WORLD_NODES_MAX][TXN_WORLD_NODES_MAX]; /* from, to */
     struct txn_world_txn txns[TXN_WORLD_TXNS_MAX];
@@ -154,6 +162,8 @@ const char *txn_world_name(const struct uuid *txid); /* static storage */
 
 void txn_world_start(struct txn_world *w, struct txn_world_node *node);
 void txn_world_crash(struct txn_world *w, struct txn_world_node *node);
+/* A bit of a record of the node, which is down, flips. */
+void txn_world_flip(struct txn_world *w, struct txn_world_node *node);
 /* Gives the node an event; its code. */
 int txn_world_step(struct txn_world *w, struct txn_world_node *node, struct txn_event event);
 void txn_world_node_done(struct txn_world_node *node);

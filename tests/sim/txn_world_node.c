@@ -347,6 +347,29 @@ void txn_world_crash(struct txn_world *w, struct txn_world_node *node)
     txn_update_clear(&node->update);
 }
 
+/* The bugs alone go on with what is left. */
+void txn_world_flip(struct txn_world *w, struct txn_world_node *node)
+{
+    if (node->disk_n == 0)
+        return;
+    size_t at = prng_below(&w->time.prng, node->disk_n);
+    txn_world_trace(w, "a bit flips in record %zu of the %zu of node %u", at + 1, node->disk_n,
+                    node->index + 1);
+    size_t lost = 0;
+    if (w->bug == TXN_BUG_DAMAGE_HIDDEN)
+        lost = node->disk_n - at;
+    else if (w->bug == TXN_BUG_DAMAGE_SKIPPED)
+        lost = 1;
+    else
+        node->broken = true;
+    for (size_t i = at; i < at + lost; i++)
+        txn_record_release(&node->disk[i]);
+    if (lost > 0)
+        memmove(node->disk + at, node->disk + at + lost,
+                (node->disk_n - at - lost) * sizeof *node->disk);
+    node->disk_n -= lost;
+}
+
 void txn_world_node_done(struct txn_world_node *node)
 {
     for (size_t i = 0; i < node->disk_n; i++)
