@@ -30,7 +30,8 @@ static struct executor_job *executor_child_release(struct executor_child *child)
 static void executor_child_on_done(struct executor_child *child, Wire__SqlTaskUpdate *update)
 {
     struct executor_job *job = executor_child_release(child);
-    child->state = EXECUTOR_CHILD_IDLE;
+    if (!child->was_killed) /* its last words, if it was: nothing more is given to it */
+        child->state = EXECUTOR_CHILD_IDLE;
     bool was_cancelled = job->cancel_code != 0 && update->done->error != NULL &&
                          update->done->error->code == ERR_CANCELLED;
     if (was_cancelled)

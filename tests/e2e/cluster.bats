@@ -49,7 +49,8 @@ teardown() { stop_cluster; }
     for i in $(seq 50); do api -f -X PUT -d "$i" "/api/kv/k$i" >/dev/null; done
     start_node n3
     wait_until 20 all_vote
-    wait_until 20 test "$(api -n n3 '/api/jobs?consistency=stale' | jq length)" = 0
+    has_it() { [ "$(api -n n3 -f '/api/kv/k50?consistency=stale')" = 50 ]; }
+    wait_until 20 has_it
     [ "$(api -n n3 /api/kv/k50)" = 50 ]
 }
 
@@ -91,7 +92,8 @@ teardown() { stop_cluster; }
     start_cluster 3
     to=$(printf '%s\n' n1 n2 n3 | grep -v "$(leader)" | head -n 1)
     api -f -d "{\"to\":\"$to\"}" /api/raft/transfer >/dev/null
-    wait_until 10 test "$(leader)" = "$to"
+    leads() { [ "$(leader)" = "$to" ]; }
+    wait_until 10 leads
     api -f -X PUT -d x /api/kv/key >/dev/null
 }
 

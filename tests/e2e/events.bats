@@ -30,12 +30,10 @@ still() {
 
 @test "every node answers with the events of all nodes" {
     start_cluster 3
+    have_begun() { api -n "$1" '/api/events?since=1h&kind=daemon.start' | jq -se 'map(.node // empty) | unique == ["n1", "n2", "n3"]'; }
     for node in n1 n2 n3; do
-        events=$(api -n $node '/api/events?since=1h')
-        for other in n1 n2 n3; do
-            jq -se --arg n $other 'any(.kind == "daemon.start" and .node == $n)' <<<"$events"
-        done
-        tail -n 1 <<<"$events" | jq -e .cursor
+        wait_until 20 have_begun $node
+        api -n $node '/api/events?since=1h' | tail -n 1 | jq -e .cursor
     done
 }
 
@@ -77,11 +75,11 @@ still() {
     kill_node "$old"
     has_lead() { api -n "$(up_node)" '/api/events?since=1m&kind=raft.lead,events.collector' | jq -se --arg old "$old" 'map(.kind) | index("raft.lead") and index("events.collector")'; }
     wait_until 30 has_lead
-    events=$(api -n "$(up_node)" '/api/events?since=1h')
+    has_seen() { api -n "$(up_node)" "/api/events?since=1h&kind=$2" | jq -se --arg n "$1" --arg k "$2" 'any(.kind == $k and ($n == "" or .node == $n))'; }
     for n in n1 n2 n3; do
-        [ $n = "$old" ] || jq -se --arg n $n 'any(.kind == "daemon.start" and .node == $n)' <<<"$events"
+        [ $n = "$old" ] || wait_until 20 has_seen $n daemon.start
     done
-    jq -se 'any(.kind == "raft.election")' <<<"$events"
+    wait_until 20 has_seen '' raft.election
     is_new() { ready_frame "$(up_node)" | jq -e --arg old "$old" '.elections[] | select(.group == "cluster") | .leader != $old and .leader != null'; }
     wait_until 20 is_new
 }

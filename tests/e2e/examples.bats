@@ -23,17 +23,17 @@ teardown() {
     clusterd config check "$BATS_TEST_TMPDIR/k8s.yaml"
 }
 
-# A port on loopback that nobody has.
-free_port() {
+# Three ports on loopback that nobody has.
+free_ports() {
     local port
-    for port in $(shuf -i 20000-30000 -n 50); do
-        (exec 4<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-    done
+    for port in $(shuf -i 20000-30000 -n 100); do
+        (exec 4<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || echo "$port"
+    done | head -n 3
 }
 
 @test "three nodes of one host: the highest leads, the log is where the configuration says" {
     CLUSTER_DIR=$(mktemp -d /tmp/clusterd-example.XXXXXX)
-    ports=$(for i in 1 2 3; do free_port; done)
+    ports=$(free_ports)
     for i in 1 2 3; do
         sed -e "s,/tmp/clusterd-chat,$CLUSTER_DIR/run,; s/listen: .*/listen: 127.0.0.1:0/" \
             -e "s/:7400/:$(sed -n 1p <<<"$ports")/; s/:7410/:$(sed -n 2p <<<"$ports")/; s/:7420/:$(sed -n 3p <<<"$ports")/" \

@@ -57,8 +57,8 @@ rss_max_kb() {
     [ "$(job_end "$job")" = completed ]
     kill_node n3
     for node in n1 n2; do
-        [ "$(api -n $node -f "/api/jobs/$job/output" | xxd -p)" = 61ff00fe62 ]
-        [ "$(api -n $node -f "/api/jobs/$job/output?offset=3" | xxd -p)" = fe62 ]
+        [ "$(api -n $node -f "/api/jobs/$job/output" | hex)" = 61ff00fe62 ]
+        [ "$(api -n $node -f "/api/jobs/$job/output?offset=3" | hex)" = fe62 ]
         [ "$(api -n $node -f "/api/jobs/$job/output?stream=stderr" | wc -c)" = 0 ]
     done
 }

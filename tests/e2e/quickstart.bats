@@ -67,7 +67,7 @@ output_has() {
 @test "quickstart ends at a prompt on a terminal" {
     tmux -L "quickstart-$$" new-session -d -x 100 -y 50 "$TREE/quickstart" "$BATS_FILE_TMPDIR/texts/three"
     wait_for_prompt() { tmux -L "quickstart-$$" capture-pane -p | grep -q '^clustersh n1.*> *$'; }
-    for _ in $(seq 200); do wait_for_prompt && break; sleep 0.1; done
+    for _ in $(seq 1200); do wait_for_prompt && break; sleep 0.1; done
     wait_for_prompt
     tmux -L "quickstart-$$" kill-server
 }

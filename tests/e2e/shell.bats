@@ -95,9 +95,9 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "output with a NUL comes through whole, inline and live" {
-    [ "$(clustersh exec n1 -- 'printf "a\\0b\\n"' | tail -n 1 | xxd -p)" = 6100620a ]
-    [ "$(clustersh job run -- 'printf "a\\0b\\n"' | xxd -p)" = 6100620a ]
-    [ "$(clustersh job logs last | xxd -p)" = 6100620a ]
+    [ "$(clustersh exec n1 -- 'printf "a\\0b\\n"' | tail -n 1 | hex)" = 6100620a ]
+    [ "$(clustersh job run -- 'printf "a\\0b\\n"' | hex)" = 6100620a ]
+    [ "$(clustersh job logs last | hex)" = 6100620a ]
     clustersh job results last
     api '/api/jobs/last/tasks?output=true' | jq -e '.[0] | .stdout_base64 == "YQBiCg==" and .stderr == "" and (has("stderr_base64") | not)'
     api -d '{"mode":"direct","command":"printf \"a\\\\0b\""}' /api/execute | jq -e '.stdout_base64 == "YQBi" and (has("stderr_base64") | not)'

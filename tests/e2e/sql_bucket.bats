@@ -34,9 +34,6 @@ control() {
 stat_of() {
     control stats | jq ".$1"
 }
-all_online() {
-    [ "$(api /api/nodes | jq '[.[] | select(.state == "online")] | length')" = "$CLUSTER_NODES" ]
-}
 nothing_is_left() {
     [ -z "$(find "$CLUSTER_DIR"/*/data/sql -path '*scratch/*')" ] && [ "$(stat_of uploads)" = 0 ]
 }
@@ -123,7 +120,6 @@ make_wide() {
 
 @test "three nodes share a bucket: shuffles, small files, conditions" {
     start_bucket_cluster 3 -o sql.split_bytes=1
-    wait_until 30 all_online
     sql "create table facts as select i as id, i % 7 as k, 'it''s ' || i % 3 as s, (i % 100)::decimal(10,2) / 4 as d from range(5000) r(i)"
     for i in 5000 10000 15000; do sql "insert into facts select id + $i, k, s, d from facts where id < 5000"; done
     [ "$(sql "select k, count(*), sum(id), avg(d), count(distinct s) from facts group by k order by k limit 2")" = \

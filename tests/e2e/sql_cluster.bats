@@ -13,13 +13,8 @@ sql() {
     clustersh -o csv -t -c "$1"
 }
 
-all_online() {
-    [ "$(api /api/nodes | jq '[.[] | select(.state == "online")] | length')" = "$CLUSTER_NODES" ]
-}
-
 @test "nodes, jobs, tasks, tables, commits and settings are tables that join with data" {
     start_cluster 2
-    wait_until 30 all_online
     [ "$(sql "select name, state from cluster.nodes order by name")" = $'n1,online\nn2,online' ]
     [ "$(sql "select count(*) from cluster.nodes where list_contains(roles, 'worker') and joined_at <= now()")" = 2 ]
 

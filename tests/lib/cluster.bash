@@ -29,6 +29,7 @@ start_cluster() {
     CLUSTER_PID=$!
     wait_until 30 grep -q '^ready: ' "$CLUSTER_DIR/ready" || { cat "$CLUSTER_DIR/log" >&2; return 1; }
     export CLUSTERSH_ENDPOINT=unix:$CLUSTER_DIR/n1/data/clusterd.sock
+    [ "$nodes" -lt 2 ] || wait_until 30 all_online
     [ "$nodes" -lt 3 ] || wait_until 30 all_vote
 }
 
@@ -58,6 +59,11 @@ api() {
     curl -sS -m 60 --unix-socket "$(socket_of "$node")" "${@:1:$#-1}" "http://localhost${*: -1}"
 }
 
+# What is read, as hexadecimal digits.
+hex() {
+    od -An -v -tx1 | tr -d ' \n'
+}
+
 # A sanitizer keeps freed memory, so that bounds of memory say nothing.
 is_instrumented() {
     grep -q -e __asan_init -e __tsan_init "$(command -v clusterd)"
@@ -73,6 +79,10 @@ up_node() {
 
 leader() {
     api -n "$(up_node)" /healthz | jq -re .leader
+}
+
+all_online() {
+    [ "$(api -n "$(up_node)" /api/nodes | jq '[.[] | select(.state == "online")] | length')" = "$CLUSTER_NODES" ]
 }
 
 all_vote() {

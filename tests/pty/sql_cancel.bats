@@ -13,16 +13,12 @@ setup() {
     command -v script || skip "no script(1) here"
 }
 
-all_online() {
-    [ "$(api /api/nodes | jq '[.[] | select(.state == "online")] | length')" = "$CLUSTER_NODES" ]
-}
 statements() {
     [ "$(api /api/sql | jq length)" = "$1" ]
 }
 
 @test "Ctrl-C ends a statement on every node and leaves nothing of it" {
     start_cluster 3 -o sql.split_bytes=1 -o sql.slots=1
-    wait_until 30 all_online
     clustersh -c "create table facts as select i as id, i % 7 as k from range(20000) r(i)"
     clustersh -c "insert into facts select * from facts"
     clustersh -c "insert into facts select * from facts"

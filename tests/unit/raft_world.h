@@ -19,7 +19,7 @@ enum {
     RAFT_WORLD_SERVERS_MAX = 5,
     RAFT_WORLD_ELECTION_MS = 250,
     RAFT_WORLD_HEARTBEAT_MS = 40,
-    RAFT_WORLD_WAIT_MS = 30000,
+    RAFT_WORLD_WAIT_MS = 120000,
     RAFT_WORLD_TRACKED = 8192, /* commands that are tracked one by one */
 };
 
