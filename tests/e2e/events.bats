@@ -69,8 +69,8 @@ still() {
 @test "a change of the lead: elections are told, the next collector has what the others saw" {
     start_cluster 3
     wait_until 20 ready_frame
-    ready_frame | jq -e '.elections | map(.group) | sort == ["chat", "cluster"]'
-    ready_frame | jq -e '.raft | length == 3 and (map(select(.leader)) | length == 1)'
+    all_known() { ready_frame | jq -e '(.elections | map(.group) | sort == ["chat", "cluster"]) and (.raft | length == 3 and (map(select(.leader)) | length == 1))'; }
+    wait_until 20 all_known
     old=$(leader)
     kill_node "$old"
     has_lead() { api -n "$(up_node)" '/api/events?since=1m&kind=raft.lead,events.collector' | jq -se --arg old "$old" 'map(.kind) | index("raft.lead") and index("events.collector")'; }

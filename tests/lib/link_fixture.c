@@ -142,6 +142,7 @@ void fixture_node_options(struct fixture_node *node, struct link_fixture *f, uin
     options->ops = &fixture_ops;
     options->arg = node;
     options->ping_interval_ms = 20;
+    options->silence_timeout_ms = 60000; /* both ends are this process, which may not get to run */
     options->backoff_min_ms = 5;
     options->backoff_max_ms = 50;
 }
