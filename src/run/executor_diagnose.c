@@ -55,7 +55,7 @@ static void executor_diagnose_csv(struct executor_task *task)
     error->code = ERR_INVALID;
     error->elsewhere = false;
     if (line != NULL && file != NULL && reason != NULL) {
-        if (original != NULL)
+        if (original != NULL && strstr(reason, "Invalid unicode") == NULL) /* names another one */
             executor_error_hint(error, "the line is: %.200s", original);
         if (error->name != protobuf_c_empty_string)
             free(error->name);

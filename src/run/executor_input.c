@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -50,6 +51,18 @@ const char *executor_input_root(struct executor_task *task, const char *url)
                : NULL;
 }
 
+/* A pipe would be waited for, perhaps for ever. What isn't there is told when it is opened. */
+static int executor_input_check_kind(struct executor_task *task, const char *path)
+{
+    struct stat st;
+    if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+        return 0;
+    (void)executor_task_fail_text(task, ERR_INVALID, "file", "%s is %s, not a file", path,
+                                  S_ISDIR(st.st_mode) ? "a directory" : "a device, pipe or socket");
+    executor_error_hint(task->error, "name a file, or several by a pattern: '/folder/*.csv'");
+    return -1;
+}
+
 /* Files that people put there may be links to anywhere; those with wildcards are DuckDB's to find.
  */
 static int executor_input_check_files(struct executor_task *task, const Wire__SqlInput *input,
@@ -58,8 +71,9 @@ static int executor_input_check_files(struct executor_task *task, const Wire__Sq
     int err = 0;
     for (size_t i = 0; i < input->n_files && err == 0; i++) {
         char *path = mem_printf("%s/%s", root, input->files[i]->path);
-        if (strpbrk(path, "*?[") == NULL && !executor_engine_allows(task->engine, path))
-            err = executor_input_refuse(task, path);
+        if (strpbrk(path, "*?[") == NULL)
+            err = executor_engine_allows(task->engine, path) ? executor_input_check_kind(task, path)
+                                                             : executor_input_refuse(task, path);
         free(path);
     }
     return err;

@@ -38,11 +38,17 @@ nothing_is_left() {
     row '2,b,2024-01-01,2,3'
     row '2,b,2024-01-01,99999999'
     row ',b,2024-01-01,2'
+    row $'2,b\xff,2024-01-01,2'
+    [[ "$output" != *"the line is"* ]]
     printf 'id,s,d,n\n1,"two\nlines",2024-01-01,1\n2,b,,\n,c,,\n' >"$FILES/rows.csv"
     refuses "copy t from '$FILES/rows.csv'" "$FILES/rows.csv, line 5: column id takes no null"
     { echo id,s,d,n; for i in $(seq 50000); do echo "$i,x,2024-01-01,1"; done; echo "zz,x,2024-01-01,1"; } | gzip >"$FILES/late.csv.gz"
     refuses "copy t from '$FILES/late.csv.gz'" "$FILES/late.csv.gz, line 50002: "
     refuses "copy t from '$FILES/none.csv'" "no file matches $FILES/none.csv"
+    mkfifo "$FILES/pipe.csv"
+    refuses "copy t from '$FILES/pipe.csv'" "$FILES/pipe.csv is a device, pipe or socket, not a file"
+    mkdir "$FILES/folder.csv"
+    refuses "copy t from '$FILES/folder.csv'" "$FILES/folder.csv is a directory, not a file"
     [ "$(sql "select count(*) from t")" = 0 ]
     wait_until 10 nothing_is_left
 }
