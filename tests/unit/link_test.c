@@ -481,7 +481,6 @@ static void pings_keep_an_idle_link_alive_and_measure_it(void **state)
     struct link_stats stats = {0};
     fixture_node_options(&a, f, 1, &options);
     options.ping_interval_ms = 2;
-    options.silence_timeout_ms = 1000;
     fixture_node_start(&a, &options);
     fixture_node_init(&b, f, 2);
     (void)fixture_node_dial(&a, &b);
