@@ -112,8 +112,14 @@ struct sql_statement {
 int sql_parse(const char *text, size_t len, struct sql_statement *out, struct sql_error *e);
 void sql_statement_done(struct sql_statement *statement);
 
-/* Columns of VALUES (literal, ...), ... with nothing else in it; 0: it isn't that. */
-size_t sql_values_columns(const char *text, size_t len);
+/* VALUES (expression, ...), ... */
+struct sql_values {
+    size_t columns, rows;
+};
+
+/* Counts them; false: the text isn't that, has something behind it, a subquery, DEFAULT or a
+ * parameter in it. What is counted DuckDB gives, or it refuses the text. */
+bool sql_values_count(const char *text, size_t len, struct sql_values *out);
 
 /* Sets `e` (NULL allowed) and returns `code`. `hint` may be NULL. */
 int sql_error_set(struct sql_error *e, int code, size_t at, const char *hint, const char *fmt, ...)

@@ -22,38 +22,47 @@ static void queries_admit(struct queries *role);
 
 /* ---- ends ------------------------------------------------------------------------------------ */
 
-/* No more of it runs; the answer may still flow. */
-static void query_stop(struct query *q)
+/* What a client's statement was counted as. */
+static void query_uncount(struct query *q)
 {
     struct queries *role = q->role;
-    if (q->ended)
-        return;
-    if (q->told)
-        query_tell_end(q, NULL);
-    q->ended = true;
     metric_series_add(metric_series(METRIC_SQL_QUERIES, q->code == 0 ? "ok" : err_name(q->code)),
                       1);
     metric_observe(METRIC_SQL_QUERY, (loop_now_ms(node_loop(role->node)) - q->began_ms) * 1000);
     metric_add(METRIC_SQL_ROWS, q->rows_out);
-    loop_timer_stop(&q->timer);
-    query_stages_done(q);
-    trace_number(q->span, "clusterd.query.rows", (int64_t)q->rows_out);
-    trace_text(q->span, "clusterd.query.command", sql_kind_name(q->statement.kind));
-    trace_end(q->span, q->code, NULL);
-    q->span = NULL;
-    query_read_done(q);
     if (q->waiting)
         role->waiting_n--;
     else
         role->running_n--;
     q->waiting = false;
-    queries_admit(role);
+}
+
+/* The answer may still flow. */
+void query_stop(struct query *q)
+{
+    if (q->ended)
+        return;
+    if (q->told)
+        query_tell_end(q, NULL);
+    q->ended = true;
+    loop_timer_stop(&q->timer);
+    query_stages_done(q);
+    query_crowd_leave(q);
+    trace_number(q->span, "clusterd.query.rows", (int64_t)q->rows_out);
+    trace_text(q->span, "clusterd.query.command", sql_kind_name(q->statement.kind));
+    trace_end(q->span, q->code, NULL);
+    q->span = NULL;
+    query_read_done(q);
+    if (q->on_end != NULL)
+        return;
+    query_uncount(q);
+    queries_admit(q->role);
 }
 
 void query_free(struct query *q)
 {
     query_stop(q);
-    TAILQ_REMOVE(&q->role->all, q, entry);
+    TAILQ_REMOVE(q->on_end != NULL ? &q->role->carriers : &q->role->all, q, entry);
     loop_hook_disarm(&q->hook);
     if (q->planned)
         sql_plan_done(&q->plan);
@@ -104,7 +113,10 @@ void query_fail(struct query *q, int code, size_t at, const char *hint, const ch
     va_start(args, fmt);
     vsnprintf(text, sizeof text, fmt, args);
     va_end(args);
-    query_fail_line(q, code, at, hint, text);
+    if (q->on_end != NULL)
+        q->on_end(q, code, hint, text);
+    else
+        query_fail_line(q, code, at, hint, text);
 }
 
 void query_fail_error(struct query *q, const struct sql_error *e)
@@ -116,6 +128,10 @@ void query_done(struct query *q)
 {
     if (q->ended)
         return;
+    if (q->on_end != NULL) {
+        q->on_end(q, 0, NULL, "");
+        return;
+    }
     int64_t wall = loop_now_ms(node_loop(q->role->node)) - q->began_ms;
     const char *command = q->statement.explain ? "EXPLAIN" : sql_kind_name(q->statement.kind);
     json_t *done = json_pack("{s:I,s:I,s:s}", "rows", (json_int_t)q->rows_out, "wall_ms",
@@ -218,6 +234,34 @@ static void query_new(struct queries *role, struct http_request *req, const char
     http_request_on_close(req, query_on_close, q);
     query_out_line(q, json_pack("{s:s}", "query", q->id_text));
     queries_admit(role);
+}
+
+static void query_on_carried(void *arg)
+{
+    query_free(arg);
+}
+
+struct query *query_new_carrier(const struct query *like, query_end_fn on_end)
+{
+    struct query *q = mem_zalloc(sizeof *q);
+    q->role = like->role;
+    q->on_end = on_end;
+    uuid_generate(&q->id);
+    uuid_format(&q->id, q->id_text);
+    q->user = mem_strdup(like->user);
+    q->session = mem_strdup(like->session);
+    q->text = mem_strdup("");
+    q->statement.kind = like->statement.kind;
+    q->code = ERR_CANCELLED;
+    q->span = trace_child(trace_context(like->span), "sql group", TRACE_INTERNAL);
+    trace_text(q->span, "clusterd.query.id", q->id_text);
+    q->began_ms = loop_now_ms(node_loop(q->role->node));
+    buf_init(&q->lines, TABLES_ENTRY_BYTES_MAX);
+    buf_init(&q->out, 1); /* nothing is told */
+    loop_timer_init(&q->timer, node_loop(q->role->node), query_on_timer, q);
+    loop_hook_init(&q->hook, node_loop(q->role->node), LOOP_PHASE_FLUSH, query_on_carried, q);
+    TAILQ_INSERT_TAIL(&q->role->carriers, q, entry);
+    return q;
 }
 
 static void queries_post(struct http_request *req, void *arg)
@@ -348,6 +392,8 @@ static int queries_start(struct node *node, void **self, struct error *e)
     role->places = sql_places_new();
     TAILQ_INIT(&role->all);
     TAILQ_INIT(&role->relays);
+    TAILQ_INIT(&role->carriers);
+    TAILQ_INIT(&role->crowds);
     http_router_add(node_router(node), queries_routes, MEM_COUNT(queries_routes), role);
     metric_add_collector(queries_collect, role);
     query_events_start(role);
@@ -371,6 +417,7 @@ static void queries_stop(void *self)
             http_stream_abort(req);
         }
     }
+    query_crowds_free(role);
     node_role_stopped(role->node);
 }
 

@@ -2,7 +2,7 @@
  * decides what to do, query_read.c parses, takes snapshots, plans, query_stage.c runs stages,
  * query_message.c says what a task is told, query_places.c where it runs,
  * query_out.c writes the answer, query_write.c and query_show.c do the statements that aren't
- * queries. */
+ * queries, query_commit.c ends those that write. */
 #ifndef ROLE_QUERY_INTERNAL_H
 #define ROLE_QUERY_INTERNAL_H
 
@@ -27,6 +27,8 @@ enum { QUERY_HELD_BYTES = 256 * 1024 };
 struct object_call;
 struct queries;
 struct query;
+struct query_crowd;
+struct query_group;
 struct query_relay;
 struct query_task;
 struct query_vacuum;
@@ -110,6 +112,9 @@ struct query_target {
 /* Called once, never from inside. */
 typedef void (*query_next_fn)(struct query *q);
 
+/* The end of a query that no client asked for; it is ended and freed there. */
+typedef void (*query_end_fn)(struct query *q, int code, const char *hint, const char *text);
+
 struct query {
     struct queries *role;
     struct http_request *req; /* NULL: over for the client */
@@ -166,8 +171,18 @@ struct query {
     char *txn_id;
     struct buf lines;      /* of a commit */
     bool may_be_committed; /* they were sent, and not refused */
+    query_next_fn again;   /* when the commit is refused by a later one; NULL: it fails */
     uint64_t affected;
     unsigned retries;
+
+    /* query_crowd.c: INSERTs of rows that read nothing */
+    struct sql_values values;  /* rows 0: it is no such */
+    struct query_crowd *crowd; /* until its files are written */
+    struct query_group *group; /* whose rows are written with others */
+    unsigned regrouped;        /* times that its group was given up */
+    struct query_group *carries;
+    query_end_fn on_end; /* NULL: a client's */
+    TAILQ_ENTRY(query) crowd_entry;
 
     /* answering */
     struct buf out;
@@ -186,7 +201,9 @@ struct queries {
     unsigned running_n, waiting_n;
     struct sql_places *places;
     struct query_events *events;
-    TAILQ_HEAD(, query) all; /* waiting ones in order of arrival */
+    TAILQ_HEAD(query_list, query) all; /* waiting ones in order of arrival */
+    struct query_list carriers;        /* no client's */
+    TAILQ_HEAD(, query_crowd) crowds;
     TAILQ_HEAD(, query_relay) relays;
     unsigned relays_n;
 };
@@ -205,6 +222,11 @@ void query_fail(struct query *q, int code, size_t at, const char *hint, const ch
     __attribute__((format(printf, 5, 6)));
 void query_fail_error(struct query *q, const struct sql_error *e);
 void query_done(struct query *q); /* writes {"done":...} and ends */
+
+/* Ends it: nothing of it runs any more, it is told nothing. */
+void query_stop(struct query *q);
+/* One that no client asked for, in the name of `like`. It ends in `on_end`. */
+struct query *query_new_carrier(const struct query *like, query_end_fn on_end);
 
 /* query_events.c: what is told of statements. */
 void query_tell_begin(struct query *q);
@@ -232,7 +254,9 @@ void query_snapshots(struct query *q);
 void query_cluster_snapshot(struct query *q, const struct sql_ref *ref);
 size_t query_table_columns(const struct query_table *table);
 char *query_table_name(const char *schema, const char *name);
+/* All but its files; those, too. */
 void query_table_take(struct query_table *table, const struct tables_result *result);
+void query_table_files(struct query_table *table);
 void query_table_done(struct query_table *table);
 void query_read_done(struct query *q);
 void query_fail_wire(struct query *q, const Wire__SqlError *error);
@@ -278,6 +302,30 @@ bool query_out_is_full(const struct query *q);
  * can't be. */
 bool query_answer(struct query *q);
 
+/* query_commit.c. Lines of the entry in q->lines: begins it, with a new q->txn_id; appends a file.
+ */
+int query_write_info(struct query *q, const char *operation, uint64_t read_version);
+int query_write_add(struct query *q, const struct delta_metadata *metadata,
+                    const Wire__SqlOutputFile *file, bool changes);
+/* Appends an add for each file that the last stage wrote, counts q->affected. */
+int query_commit_files(struct query *q, const struct delta_metadata *metadata);
+/* Sends q->lines as a version of `table`, which ends the statement. `again` (NULL: it fails then)
+ * when another commit took away what this one changes. */
+void query_commit_send(struct query *q, const struct query_table *table, query_next_fn again);
+/* What came of a commit: refused for sure, its files are not needed any more. */
+void query_commit_told(struct query *q, int code);
+/* Files of the last stage into q->target_table, whose place they take with q->replaces. */
+void query_commit(struct query *q);
+
+/* query_crowd.c. An INSERT whose rows can be written together with those of others: begins it, now
+ * or when its turn comes. False: it goes by itself. */
+bool query_crowd_take(struct query *q);
+/* Its files are written, or it has ended: the next may begin. */
+void query_crowd_leave(struct query *q);
+/* The statements that it carries, as parts of its task. */
+void query_crowd_parts(const struct query *carrier, Wire__SqlFragment *fragment);
+void query_crowds_free(struct queries *role);
+
 /* query_copy.c */
 void query_copy_begin(struct query *q);   /* COPY FROM, of q->target_table */
 void query_copy_to_read(struct query *q); /* COPY TO, of what was read */
@@ -290,18 +338,13 @@ void query_show(struct query *q);
 void query_explain(struct query *q);
 void query_write(struct query *q);
 void query_write_done(struct query *q);
-/* Lines of the entry in q->lines: begins it, with a new q->txn_id; appends a file. */
-int query_write_info(struct query *q, const char *operation, uint64_t read_version);
-int query_write_add(struct query *q, const struct delta_metadata *metadata,
-                    const Wire__SqlOutputFile *file, bool changes);
+void query_insert(struct query *q); /* takes a snapshot of its table, and so on */
+/* Whether an INSERT of rows that read nothing fits `table`: then it has its q->source. False after
+ * query_fail(). */
+bool query_insert_compose_values(struct query *q, const struct query_table *table);
 /* The rows go into q->target_table. */
 void query_into_table(struct query *q);
 void query_insert_run(struct query *q); /* plans what was read into it, then query_commit() */
-void query_commit(struct query *q);
-/* Appends an add for each file that the last stage wrote, counts q->affected. */
-int query_commit_files(struct query *q, const struct delta_metadata *metadata);
-/* What came of a commit: refused for sure, its files are not needed any more. */
-void query_commit_told(struct query *q, int code);
 /* Index by name without regard to case; SIZE_MAX: none. */
 size_t query_find_name(char *const *names, size_t n, const char *name);
 /* query_rewrite.c: DELETE, UPDATE, OPTIMIZE; query_vacuum.c. */

@@ -298,6 +298,8 @@ Wire__SqlRunTask *query_task_message(struct query *q, const struct query_task *t
         fragment->inputs[fragment->n_inputs++] =
             query_table_input(&q->tables[input->index], input, first, end);
     }
+    if (q->carries != NULL)
+        query_crowd_parts(q, fragment);
     fragment->output = query_output(q, task, attempt);
     return message;
 }

@@ -120,6 +120,10 @@ void query_table_take(struct query_table *table, const struct tables_result *res
         table->columns[i] = (struct sql_column){field->name, delta_type_duckdb(&field->type),
                                                 delta_metadata_partition(metadata, i) != SIZE_MAX};
     }
+}
+
+void query_table_files(struct query_table *table)
+{
     size_t files = delta_view_files(table->view);
     table->files = mem_calloc(files + 1, sizeof *table->files);
     table->delta = mem_calloc(files + 1, sizeof *table->delta);
@@ -226,6 +230,7 @@ static void query_on_snapshot(void *arg, const struct tables_result *result)
     }
     struct query_table *table = &q->tables[q->tables_got];
     query_table_take(table, result);
+    query_table_files(table);
     q->views[q->tables_got] = (struct sql_table){.name = table->name,
                                                  .columns = table->columns,
                                                  .columns_n = query_table_columns(table),

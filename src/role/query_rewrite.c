@@ -12,8 +12,6 @@
 #include "role/query_internal.h"
 #include "wire/lake_path.h"
 
-enum { QUERY_REWRITES_MAX = 5 };
-
 static void query_rewrite_begin(struct query *q);
 
 static bool query_adds_nothing(const struct query_task *task)
@@ -29,19 +27,6 @@ static void query_rewrite_again(struct query *q)
 {
     query_stages_done(q);
     query_rewrite_begin(q);
-}
-
-static void query_on_rewritten(void *arg, const struct tables_result *result)
-{
-    struct query *q = arg;
-    q->call = NULL;
-    query_commit_told(q, result->code);
-    if (result->code == ERR_CONFLICT && ++q->retries < QUERY_REWRITES_MAX)
-        query_rewrite_again(q);
-    else if (result->code < 0)
-        query_fail(q, result->code, SQL_AT_NONE, "repeat the statement", "%s", result->text);
-    else
-        query_done(q);
 }
 
 /* The rows of the files of task t before. */
@@ -100,14 +85,7 @@ static void query_rewrite_commit(struct query *q)
         query_done(q);
         return;
     }
-    struct tables_commit commit = {.table = table->id,
-                                   .base = delta_view_version(table->view),
-                                   .txn_id = q->txn_id,
-                                   .user = q->user,
-                                   .lines = buf_cstr(&q->lines),
-                                   .lines_len = q->lines.len};
-    q->may_be_committed = true;
-    q->call = tables_commit(node_lake(q->role->node)->tables, &commit, query_on_rewritten, q);
+    query_commit_send(q, table, query_rewrite_again);
 }
 
 /* ---- tasks ----------------------------------------------------------------------------------- */

@@ -11,6 +11,7 @@
 #include "run/executor_error.h"
 #include "run/executor_guard.h"
 #include "run/executor_input.h"
+#include "run/executor_parts.h"
 #include "run/executor_rows.h"
 #include "run/executor_sql.h"
 #include "run/executor_write.h"
@@ -122,6 +123,10 @@ static void executor_fragment_measure(struct executor_task *task, Wire__SqlProfi
 void executor_fragment_run(struct executor_task *task, const Wire__SqlFragment *fragment)
 {
     size_t len = 0;
+    if (fragment->n_parts > 0) {
+        executor_parts_run(task, fragment);
+        return;
+    }
     char *text = executor_fragment_text(task, fragment, &len);
     if (text == NULL)
         return;

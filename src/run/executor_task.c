@@ -200,12 +200,17 @@ static void executor_task_forget_output(struct executor_task *task)
     task->scratch_names = NULL;
     for (size_t i = 0; i < done->n_parsed; i++)
         wire__sql_parsed__free_unpacked(done->parsed[i], NULL);
+    for (size_t i = 0; i < done->n_parts; i++)
+        wire__sql_part_done__free_unpacked(done->parts[i], NULL);
     free(done->files);
     free(done->parsed);
+    free(done->parts);
     done->files = NULL;
     done->n_files = 0;
     done->parsed = NULL;
     done->n_parsed = 0;
+    done->parts = NULL;
+    done->n_parts = 0;
     executor_task_drop_columns(task);
 }
 

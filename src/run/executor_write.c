@@ -1,38 +1,23 @@
-/* DuckDB's COPY does the work and says what it wrote (RETURN_STATS): names, rows, bytes,
- * statistics, partition values. */
+/* DuckDB's COPY does the work and says what it wrote (executor_written.c). */
 #include "run/executor_write.h"
 
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
 #include "base/mem.h"
-#include "base/str.h"
 #include "run/executor_input.h"
 #include "run/executor_publish.h"
 #include "run/executor_query.h"
 #include "run/executor_rows.h"
 #include "run/executor_sql.h"
-#include "run/executor_stats.h"
+#include "run/executor_write_internal.h"
 #include "wire/lake_path.h"
 
-#define EXECUTOR_WRITE_PARTITION "__clusterd_partition"
-
 enum { EXECUTOR_WRITE_PARTITIONS_MAX = 1024, EXECUTOR_WRITE_TARGET_MIN = 64 * 1024 };
-
-struct executor_write {
-    struct executor_task *task;
-    const Wire__SqlOutput *output;
-    const char *root;
-    char *scratch;                    /* what COPY writes to: a file or a directory */
-    const Wire__SqlOutputFile *split; /* a file that is being written anew as several */
-    size_t published;                 /* files at their place */
-};
 
 static const char *const executor_write_csv_options[] = {
     "compression", "dateformat", "delim",   "delimiter", "escape", "force_quote",
@@ -137,11 +122,11 @@ static void executor_write_column(struct executor_sql *sql, const Wire__SqlColum
     executor_sql_name(sql, column->name);
 }
 
-static void executor_write_select(struct executor_write *w, struct executor_sql *sql,
+/* The rows of one statement as the output wants them. */
+static void executor_write_select(const Wire__SqlOutput *output, struct executor_sql *sql,
                                   const char *text)
 {
-    const Wire__SqlOutput *output = w->output;
-    executor_sql_add(sql, "COPY (SELECT ");
+    executor_sql_add(sql, "SELECT ");
     for (size_t i = 0; i < output->n_columns; i++) {
         if (i > 0)
             executor_sql_add(sql, ", ");
@@ -156,8 +141,7 @@ static void executor_write_select(struct executor_write *w, struct executor_sql 
         executor_sql_printf(sql, ") %% %zu AS INTEGER) AS " EXECUTOR_WRITE_PARTITION,
                             output->n_paths);
     }
-    executor_sql_printf(sql, " FROM (%s\n)) TO ", text);
-    executor_sql_literal(sql, w->scratch);
+    executor_sql_printf(sql, " FROM (%s\n)", text);
 }
 
 static int executor_write_options(struct executor_write *w, struct executor_sql *sql,
@@ -232,118 +216,7 @@ static int executor_write_layout(struct executor_write *w, struct executor_sql *
     return 0;
 }
 
-/* ---- what it wrote --------------------------------------------------------------------------- */
-
-/* Where a file goes, relative to the root: malloc'ed, or NULL with the task failed. Sets what the
- * answer says about partitions. */
-static char *executor_write_key(struct executor_write *w, const json_t *keys,
-                                Wire__SqlOutputFile *file)
-{
-    const Wire__SqlOutput *output = w->output;
-    if (output->kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_FILE)
-        return mem_strdup(output->paths[0]);
-    if (output->kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_HASH) {
-        const char *text = json_string_value(json_object_get(keys, EXECUTOR_WRITE_PARTITION));
-        uint64_t partition = 0;
-        if (text != NULL)
-            (void)str_parse_u64(text, 0, output->n_paths - 1, &partition);
-        file->partition = (uint32_t)partition;
-        for (size_t i = 0; i + 1 < w->task->done.n_files; i++)
-            if (w->task->done.files[i]->partition == partition) {
-                (void)executor_task_fail_text(w->task, ERR_INTERNAL, "internal",
-                                              "DuckDB wrote two files for one partition");
-                return NULL;
-            }
-        return mem_strdup(output->paths[partition]);
-    }
-    struct lake_partition *partitions = mem_calloc(output->n_columns + 1, sizeof *partitions);
-    size_t n = 0;
-    file->values = mem_calloc(output->n_columns + 1, sizeof(Wire__SqlValue *));
-    for (size_t i = 0; i < output->n_columns; i++) {
-        if (!output->columns[i]->partition)
-            continue;
-        const char *text = json_string_value(json_object_get(keys, output->columns[i]->name));
-        Wire__SqlValue *value = mem_alloc(sizeof *value);
-        wire__sql_value__init(value);
-        value->is_null = text == NULL;
-        if (text != NULL)
-            value->text = mem_strdup(text);
-        file->values[file->n_values++] = value;
-        partitions[n++] = (struct lake_partition){output->columns[i]->name, text};
-    }
-    struct uuid id;
-    uuid_generate(&id);
-    char *key = lake_data_key(partitions, n, &id);
-    free(partitions);
-    return key;
-}
-
-/* A part of a file is where that is, with its values. */
-static char *executor_write_part_key(const struct executor_write *w, Wire__SqlOutputFile *file)
-{
-    char name[UUID_TEXT_MAX];
-    struct uuid id;
-    const Wire__SqlOutputFile *whole = w->split;
-    file->values = mem_calloc(whole->n_values + 1, sizeof(Wire__SqlValue *));
-    for (size_t i = 0; i < whole->n_values; i++) {
-        Wire__SqlValue *value = mem_alloc(sizeof *value);
-        wire__sql_value__init(value);
-        value->is_null = whole->values[i]->is_null;
-        value->text = mem_strdup(whole->values[i]->text);
-        file->values[file->n_values++] = value;
-    }
-    uuid_generate(&id);
-    const char *slash = strrchr(whole->path, '/');
-    int dir = slash != NULL ? (int)(slash - whole->path + 1) : 0;
-    return mem_printf("%.*spart-%s.parquet", dir, whole->path, uuid_format(&id, name));
-}
-
-/* One row of COPY's answer: [name, rows, bytes, bytes of footer, statistics, partition values]. */
-static int executor_write_add(void *arg, const char *row, size_t len)
-{
-    struct executor_write *w = arg;
-    json_t *columns = json_loadb(row, len, 0, NULL);
-    const char *name = json_string_value(json_array_get(columns, 0));
-    json_int_t rows = json_integer_value(json_array_get(columns, 1));
-    int err = 0;
-    if (name == NULL) {
-        err = executor_task_fail_text(w->task, ERR_INTERNAL, "internal",
-                                      "DuckDB does not say what it wrote");
-    } else if (rows > 0 || w->output->kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_FILE) {
-        Wire__SqlOutputFile *file = executor_task_add_file(w->task);
-        file->rows = (uint64_t)rows;
-        file->bytes = (uint64_t)json_integer_value(json_array_get(columns, 2));
-        char *key = w->split != NULL ? executor_write_part_key(w, file)
-                                     : executor_write_key(w, json_array_get(columns, 5), file);
-        err = key != NULL ? 0 : -1;
-        file->path = key != NULL ? key : mem_strdup("");
-        if (w->output->kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE)
-            file->stats = executor_stats_delta(w->output->columns, w->output->n_columns,
-                                               json_array_get(columns, 4), file->rows);
-        /* where it is now, until it is published */
-        w->task->scratch_names = mem_reallocarray(w->task->scratch_names, w->task->done.n_files,
-                                                  sizeof *w->task->scratch_names);
-        w->task->scratch_names[w->task->done.n_files - 1] = mem_strdup(name);
-    }
-    json_decref(columns);
-    return err;
-}
-
-/* For csv and json COPY says the number of rows alone. */
-static int executor_write_add_counted(void *arg, const char *row, size_t len)
-{
-    struct executor_write *w = arg;
-    json_t *columns = json_loadb(row, len, 0, NULL);
-    struct stat st;
-    Wire__SqlOutputFile *file = executor_task_add_file(w->task);
-    file->rows = (uint64_t)json_integer_value(json_array_get(columns, 0));
-    file->bytes = stat(w->scratch, &st) == 0 ? (uint64_t)st.st_size : 0;
-    file->path = mem_strdup(w->output->paths[0]);
-    w->task->scratch_names = mem_alloc(sizeof *w->task->scratch_names);
-    w->task->scratch_names[0] = mem_strdup(w->scratch);
-    json_decref(columns);
-    return 0;
-}
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 static int executor_write_publish(struct executor_write *w)
 {
@@ -380,13 +253,19 @@ static void executor_write_unpublish(struct executor_write *w)
     }
 }
 
-static int executor_write_copy(struct executor_write *w, const char *text)
+static int executor_write_copy(struct executor_write *w, const char *const *texts, size_t n)
 {
     struct executor_sql sql;
     bool is_parquet = w->output->kind != WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_FILE ||
                       w->output->format == WIRE__SQL_FORMAT__SQL_FORMAT_PARQUET;
     executor_sql_init(&sql);
-    executor_write_select(w, &sql, text);
+    executor_sql_add(&sql, "COPY (");
+    for (size_t i = 0; i < n; i++) {
+        executor_sql_add(&sql, i > 0 ? " UNION ALL " : "");
+        executor_write_select(w->output, &sql, texts[i]);
+    }
+    executor_sql_add(&sql, ") TO ");
+    executor_sql_literal(&sql, w->scratch);
     int err = executor_write_layout(w, &sql);
     executor_sql_add(&sql, ")");
     if (err == 0 && sql.failed < 0)
@@ -470,26 +349,59 @@ static char *executor_write_scratch(struct executor_task *task, const Wire__SqlO
     return path;
 }
 
+/* The rows of `n` statements to their places. */
+static int executor_write_all(struct executor_write *w, const char *const *texts, size_t n)
+{
+    w->root = executor_input_root(w->task, w->output->root);
+    w->scratch = w->root != NULL ? executor_write_scratch(w->task, w->output) : NULL;
+    if (w->scratch == NULL)
+        return -1;
+    int err = executor_write_copy(w, texts, n);
+    if (err == 0)
+        err = executor_write_split(w);
+    if (err == 0)
+        err = executor_write_publish(w);
+    if (err < 0) {
+        executor_write_unpublish(w);
+        executor_publish_remove(w->scratch);
+    }
+    free(w->scratch);
+    return err;
+}
+
 int executor_write_run(struct executor_task *task, const Wire__SqlOutput *output, const char *text,
                        size_t len)
 {
     struct executor_write w = {.task = task, .output = output};
     int err = executor_write_check(&w);
-    if (err == 0) {
-        w.root = executor_input_root(task, output->root);
-        w.scratch = w.root != NULL ? executor_write_scratch(task, output) : NULL;
-        err = w.scratch != NULL ? 0 : -1;
-    }
     if (err == 0)
         err = executor_write_bind(&w, text, len);
+    return err == 0 ? executor_write_all(&w, &text, 1) : err;
+}
+
+int executor_write_parts(struct executor_task *task, const Wire__SqlOutput *output,
+                         const char *const *texts, size_t n)
+{
+    struct executor_write w = {.task = task, .output = output};
+    int err = executor_write_check(&w);
+    return err == 0 ? executor_write_all(&w, texts, n) : err;
+}
+
+int executor_write_try(struct executor_task *task, const Wire__SqlOutput *output, const char *text,
+                       size_t len)
+{
+    struct executor_write w = {.task = task, .output = output};
+    struct executor_sql sql;
+    uint64_t rows = task->done.rows;
+    int err = executor_write_bind(&w, text, len);
+    executor_sql_init(&sql);
+    executor_write_select(output, &sql, text);
+    if (err == 0 && sql.failed < 0)
+        err = executor_task_fail_text(task, sql.failed, "limit", "the statement is too large");
     if (err == 0)
-        err = executor_write_copy(&w, text);
-    if (err == 0)
-        err = executor_write_split(&w);
-    if (err == 0)
-        err = executor_write_publish(&w);
-    if (err < 0 && w.root != NULL)
-        executor_write_unpublish(&w);
-    free(w.scratch);
+        err = executor_rows_drain(task, executor_sql_text(&sql), 0);
+    executor_sql_done(&sql);
+    executor_task_drop_columns(task);
+    task->done.rows = rows;
     return err;
 }

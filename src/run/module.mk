@@ -163,6 +163,7 @@ executor_sources += src/run/executor_fragment.c src/run/executor_fragment.h
 executor_sources += src/run/executor_guard.c src/run/executor_guard.h
 executor_sources += src/run/executor_input.c src/run/executor_input.h
 executor_sources += src/run/executor_options.c src/run/executor_options.h
+executor_sources += src/run/executor_parts.c src/run/executor_parts.h
 executor_sources += src/run/executor_publish.c src/run/executor_publish.h
 executor_sources += src/run/executor_query.c src/run/executor_query.h
 executor_sources += src/run/executor_rows.c src/run/executor_rows.h
@@ -171,7 +172,8 @@ executor_sources += src/run/executor_stats.c src/run/executor_stats.h
 executor_sources += src/run/executor_task.c src/run/executor_task.h
 executor_sources += src/run/executor_type.c src/run/executor_type.h
 executor_sources += src/run/executor_value.c src/run/executor_value.h
-executor_sources += src/run/executor_write.c src/run/executor_write.h
+executor_sources += src/run/executor_write.c src/run/executor_write.h src/run/executor_write_internal.h
+executor_sources += src/run/executor_written.c
 EXTRA_DIST += $(executor_sources)
 if HAVE_DUCKDB
 librun_a_SOURCES += $(executor_sources)

@@ -206,35 +206,60 @@ static void any_text_parses_or_fails_with_a_place_in_it(void **state)
     }
 }
 
-static void values_of_literals_are_told_from_others(void **state)
+static void values_that_read_nothing_are_told_from_others(void **state)
 {
     (void)state;
     static const struct {
         const char *text;
-        size_t columns;
+        size_t columns, rows;
     } rows[] = {
-        {"values (1, 'x')", 2},
-        {"VALUES (-1.5e3, NULL, date '2024-01-31'),\n (+2, true, 'it''s') -- two rows", 3},
-        {"values ($$a$$)", 1},
-        {"values (1), (2, 3)", 0},
-        {"values (1 + 1)", 0},
-        {"values (x)", 0},
-        {"values (default)", 0},
-        {"values ((select 1))", 0},
-        {"values (random())", 0},
-        {"values ('a' || 'b')", 0},
-        {"values (1) union all select 2", 0},
-        {"values (1) order by 1", 0},
-        {"values (1", 0},
-        {"values ('x)", 0},
-        {"values ()", 0},
-        {"values", 0},
-        {"select 1", 0},
-        {"", 0},
+        {"values (1, 'x')", 2, 1},
+        {"VALUES (-1.5e3, NULL, date '2024-01-31'),\n (+2, true, 'it''s') -- two rows", 3, 2},
+        {"values ($$a, (b$$)", 1, 1},
+        {"values (1 + 1), (abs(-2)), (3)", 1, 3},
+        {"values (x)", 1, 1},
+        {"values (random(), now() - interval '1 day', [1, 2, 3], {'a': 1, 'b': (2, 3)}, 'x' || "
+         "'y')",
+         5, 1},
+        {"values (1::decimal(10, 2), cast(1 as decimal(4, 1)))", 2, 1},
+        {"values (extract(year from date '2024-01-31'), list_transform([1, 2], x -> x + 1))", 2, 1},
+        {"values (case when 1 in (1, 2) then 'a' else 'b' end)", 1, 1},
+        {"values ('a)', \"b)\"), (/* ), */ 1, 2)", 2, 2},
+        {"values (map {'k': 1}['k'])", 1, 1},
+        {"values (1), (2, 3)", 0, 0},
+        {"values (default)", 0, 0},
+        {"values (1, DEFAULT)", 0, 0},
+        {"values (?, 1)", 0, 0},
+        {"values ($1)", 0, 0},
+        {"values ((select 1))", 0, 0},
+        {"values (1 + ( /* x */ SELECT 1))", 0, 0},
+        {"values (exists(from range(1)))", 0, 0},
+        {"values (1 in (values (1)))", 0, 0},
+        {"values (array(with a as (select 1) from a))", 0, 0},
+        {"values ((table t))", 0, 0},
+        {"values (((select 1)))", 0, 0},
+        {"values (1) union all select 2", 0, 0},
+        {"values (1) order by 1", 0, 0},
+        {"values (1) t(a)", 0, 0},
+        {"values (1", 0, 0},
+        {"values (1]", 0, 0},
+        {"values ([1)", 0, 0},
+        {"values ('x)", 0, 0},
+        {"values (1;)", 0, 0},
+        {"values (1,)", 0, 0},
+        {"values (,1)", 0, 0},
+        {"values (1),", 0, 0},
+        {"values ()", 0, 0},
+        {"values", 0, 0},
+        {"select 1", 0, 0},
+        {"", 0, 0},
     };
     for (size_t i = 0; i < MEM_COUNT(rows); i++) {
-        if (sql_values_columns(rows[i].text, strlen(rows[i].text)) != rows[i].columns)
-            fail_msg("%s", rows[i].text);
+        struct sql_values values = {0};
+        bool is_values = sql_values_count(rows[i].text, strlen(rows[i].text), &values);
+        if (is_values != (rows[i].columns > 0) || values.columns != rows[i].columns ||
+            values.rows != rows[i].rows)
+            fail_msg("%s: %zu columns, %zu rows", rows[i].text, values.columns, values.rows);
     }
 }
 
@@ -244,7 +269,7 @@ int main(void)
         cmocka_unit_test(statements_are_told_by_their_first_words),
         cmocka_unit_test(create_table_has_columns_partitions_and_a_place),
         cmocka_unit_test(statements_that_write_come_apart),
-        cmocka_unit_test(values_of_literals_are_told_from_others),
+        cmocka_unit_test(values_that_read_nothing_are_told_from_others),
         cmocka_unit_test(mistakes_are_named_with_their_place),
         cmocka_unit_test(what_would_leave_the_cluster_is_refused_by_name),
         cmocka_unit_test(any_text_parses_or_fails_with_a_place_in_it),
