@@ -707,6 +707,78 @@ static void a_file_of_a_table_has_statistics(void **state)
     free(p);
 }
 
+static void statements_that_are_written_together_fail_alone(void **state)
+{
+    struct executor_bed *bed = *state;
+    struct executor_bed_run run;
+    static const struct {
+        const char *sql, *error;
+        unsigned position;
+    } rows[] = {
+        {"VALUES (1, 'a')", NULL, 0},
+        {"VALUES ('nope', 'b')", "column id: nope is no INTEGER", 0},
+        {"VALUES (2, x)", "\"x\" was not found", 12},
+        {"VALUES (3, 'c'), (4, NULL); -- two", NULL, 0},
+        {"VALUES (NULL, 'd')", "column id takes no null", 0},
+        {"VALUES (5)", "the query gives 1 columns, and 2 are needed", 0},
+        {"DELETE FROM t", "no SELECT", 0},
+        {"VALUES (6.4, 7)", NULL, 0},
+    };
+    char *parts[MEM_COUNT(rows)];
+    struct plan *p = plan_new(bed, "");
+    for (size_t i = 0; i < MEM_COUNT(rows); i++)
+        parts[i] = TEXT(rows[i].sql);
+    p->fragment.parts = parts;
+    p->fragment.n_parts = MEM_COUNT(rows);
+    plan_out_column(p, "id", "INTEGER");
+    plan_out_column(p, "text", "VARCHAR");
+    p->out_columns[0].not_null = true;
+    plan_to(p, WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE, NULL);
+    plan_run(bed, p, &run);
+    if (run.done->error != NULL)
+        fail_msg("%s", run.done->error->message);
+    assert_int_equal(run.done->n_parts, MEM_COUNT(rows));
+    for (size_t i = 0; i < MEM_COUNT(rows); i++) {
+        const Wire__SqlError *error = run.done->parts[i]->error;
+        if ((error != NULL) != (rows[i].error != NULL) ||
+            (error != NULL && strstr(error->message, rows[i].error) == NULL))
+            fail_msg("%s: %s", rows[i].sql, error != NULL ? error->message : "no error");
+        if (rows[i].position > 0)
+            assert_int_equal(error->position, rows[i].position);
+    }
+    assert_int_equal(run.done->n_files, 1);
+    assert_int_equal(run.done->rows, 4);
+    char *path = mem_strdup(run.done->files[0]->path);
+    executor_bed_run_done(&run);
+    free(p);
+    p = plan_new(bed, "SELECT string_agg(id || coalesce(text, '-'), ' ') FROM t");
+    plan_in_column(p, "id", "INTEGER", false);
+    plan_in_column(p, "text", "VARCHAR", false);
+    plan_file(p, path, NULL);
+    plan_gives(bed, p, "[\"1a 3c 4- 67\"]");
+    free(path);
+}
+
+static void statements_that_all_fail_write_nothing(void **state)
+{
+    struct executor_bed *bed = *state;
+    struct executor_bed_run run;
+    char *parts[] = {TEXT("VALUES ('x')"), TEXT("VALUES (y)")};
+    struct plan *p = plan_new(bed, "");
+    p->fragment.parts = parts;
+    p->fragment.n_parts = 2;
+    plan_out_column(p, "id", "INTEGER");
+    plan_to(p, WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE, NULL);
+    plan_run(bed, p, &run);
+    assert_null(run.done->error);
+    assert_int_equal(run.done->n_files, 0);
+    assert_int_equal(run.done->n_parts, 2);
+    assert_non_null(run.done->parts[0]->error);
+    assert_non_null(run.done->parts[1]->error);
+    executor_bed_run_done(&run);
+    free(p);
+}
+
 static void a_table_is_written_by_partition(void **state)
 {
     struct executor_bed *bed = *state;
@@ -980,6 +1052,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(files_of_a_table_end_at_their_target),
         cmocka_unit_test(large_files_of_a_partition_become_several),
         cmocka_unit_test(what_does_not_fit_the_table_is_named_by_column),
+        cmocka_unit_test(statements_that_are_written_together_fail_alone),
+        cmocka_unit_test(statements_that_all_fail_write_nothing),
         cmocka_unit_test(a_task_that_fails_leaves_no_file),
         cmocka_unit_test(a_directory_that_cannot_be_written_is_an_error),
         cmocka_unit_test(a_checkpoint_reads_back_as_it_was),
