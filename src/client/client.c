@@ -1,8 +1,9 @@
-/* The client's descriptor is an epoll set that holds libcurl's sockets and one timer.
+/* The client's descriptor is an epoll set that holds the sockets and one timer.
  *
- * client_start() queues a call and sets the timer. client_dispatch() tells libcurl which sockets
- * are ready, answers what it finished, launches what is due, frees what was cancelled, and sets the
- * timer to the next thing that is due. Failures of a call are client_call.c's. */
+ * client_start() queues a call and sets the timer. client_dispatch() tells the transports
+ * which sockets are ready, answers what they finished, launches what is due, frees what was
+ * cancelled, and sets the timer to the next thing that is due. Failures of a call are
+ * client_call.c's. */
 #include "client/client.h"
 
 #include <assert.h>
@@ -91,6 +92,7 @@ int client_open(const struct client_options *options, struct client **client, st
 {
     struct client *c = mem_zalloc(sizeof *c);
     TAILQ_INIT(&c->calls);
+    TAILQ_INIT(&c->https);
     c->epoll_fd = c->timer_fd = -1;
     c->curl_due_ms = INT64_MAX;
     c->ca_file = mem_strdup(options->ca_file);
@@ -127,10 +129,8 @@ void client_close(struct client *client)
     struct client_call *call;
     while ((call = TAILQ_FIRST(&client->calls)) != NULL)
         client_call_free(call);
-    if (client->multi != NULL) {
-        (void)curl_multi_cleanup(client->multi);
-        curl_global_cleanup();
-    }
+    client_curl_close(client);
+    client_http_close(client);
     if (client->epoll_fd >= 0)
         (void)close(client->epoll_fd);
     if (client->timer_fd >= 0)
@@ -140,52 +140,6 @@ void client_close(struct client *client)
     free(client->cert_file);
     free(client->key_file);
     free(client);
-}
-
-/* libcurl's wishes */
-
-static int client_on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *known)
-{
-    (void)easy;
-    struct client *client = arg;
-    if (what == CURL_POLL_REMOVE) {
-        (void)epoll_ctl(client->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-        return 0;
-    }
-    struct epoll_event event = {.data.fd = fd};
-    if ((what & CURL_POLL_IN) != 0)
-        event.events |= EPOLLIN;
-    if ((what & CURL_POLL_OUT) != 0)
-        event.events |= EPOLLOUT;
-    if (known == NULL) {
-        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-        (void)curl_multi_assign(client->multi, fd, client);
-    }
-    if (epoll_ctl(client->epoll_fd, EPOLL_CTL_MOD, fd, &event) != 0)
-        (void)epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-    return 0;
-}
-
-static int client_on_timer(CURLM *multi, long timeout_ms, void *arg)
-{
-    (void)multi;
-    struct client *client = arg;
-    client->curl_due_ms = timeout_ms < 0 ? INT64_MAX : clock_mono_ms() + timeout_ms;
-    return 0;
-}
-
-static void client_set_up_curl(struct client *client)
-{
-    if (client->multi != NULL)
-        return;
-    (void)curl_global_init(CURL_GLOBAL_DEFAULT);
-    client->multi = curl_multi_init();
-    if (client->multi == NULL)
-        abort();
-    (void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETFUNCTION, client_on_socket);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_SOCKETDATA, client);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_TIMERFUNCTION, client_on_timer);
-    (void)curl_multi_setopt(client->multi, CURLMOPT_TIMERDATA, client);
 }
 
 /* Dispatch */
@@ -223,36 +177,9 @@ static void client_poll_sockets(struct client *client)
             (void)!read(client->timer_fd, &expirations, sizeof expirations);
             continue;
         }
-        int what = 0;
-        if ((events[i].events & EPOLLIN) != 0)
-            what |= CURL_CSELECT_IN;
-        if ((events[i].events & EPOLLOUT) != 0)
-            what |= CURL_CSELECT_OUT;
-        if ((events[i].events & (EPOLLERR | EPOLLHUP)) != 0)
-            what |= CURL_CSELECT_ERR;
-        int running;
-        (void)curl_multi_socket_action(client->multi, events[i].data.fd, what, &running);
-    }
-    if (client->curl_due_ms <= clock_mono_ms()) {
-        int running;
-        client->curl_due_ms = INT64_MAX;
-        (void)curl_multi_socket_action(client->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-    }
-}
-
-static void client_take_finished(struct client *client)
-{
-    CURLMsg *message;
-    int left;
-    while (client->multi != NULL &&
-           (message = curl_multi_info_read(client->multi, &left)) != NULL) {
-        struct client_call *call;
-        if (message->msg != CURLMSG_DONE)
-            continue;
-        CURLcode rc = message->data.result;
-        (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&call);
-        if (call->state == CLIENT_CALL_RUNNING)
-            client_call_finished(call, rc);
+        if (!client_http_ready(client, events[i].data.fd, events[i].events) &&
+            client->multi != NULL)
+            client_curl_ready(client, events[i].data.fd, events[i].events);
     }
 }
 
@@ -267,8 +194,6 @@ static void client_run_calls(struct client *client)
         if (is_live && call->deadline_ms <= now_ms) {
             client_call_late(call);
         } else if (call->state == CLIENT_CALL_WAITING && call->due_ms <= now_ms) {
-            if (client->replay == NULL)
-                client_set_up_curl(client);
             client_call_launch(call);
         } else if (call->answer != NULL) {
             call->resume = false;
@@ -278,7 +203,10 @@ static void client_run_calls(struct client *client)
             client_call_abandon(call);
         } else if (call->state == CLIENT_CALL_RUNNING && call->resume) {
             call->resume = false;
-            (void)curl_easy_pause(call->easy, CURLPAUSE_CONT);
+            if (call->http != NULL)
+                client_http_resume(call);
+            else
+                client_curl_resume(call);
         }
     }
     for (call = TAILQ_FIRST(&client->calls); call != NULL; call = next) {
@@ -292,11 +220,8 @@ void client_dispatch(struct client *client)
 {
     assert(!client->dispatching);
     client->dispatching = true;
-    if (client->multi != NULL)
-        client_poll_sockets(client);
-    else
-        (void)!read(client->timer_fd, &(uint64_t){0}, sizeof(uint64_t));
-    client_take_finished(client);
+    client_poll_sockets(client);
+    client_curl_work(client);
     client_run_calls(client);
     client->dispatching = false;
     client_set_timer(client);

@@ -1,9 +1,9 @@
-/* One request and what becomes of it.
+/* One request and what becomes of it, whichever way it travels.
  *
- * Happy path: an easy handle for the current endpoint goes to libcurl; body bytes arrive in
- * client_call_on_body; client_call_finished reads the status and answers.
+ * Happy path: the call goes to the transport of the current endpoint; body bytes arrive in
+ * client_call_take; client_call_answered reads the status and answers.
  *
- * Failures, in client_call_finished: not sent → next endpoint, then again after a pause; sent but
+ * Failures: not sent → next endpoint, then again after a pause; sent but
  * no whole answer → again only if it is repeatable and nothing was delivered; no_leader,
  * not_leader, busy → the cluster did nothing, again after a pause; outcome_unknown → again if
  * repeatable. retry_ms after the first failure the last one is the answer. */
@@ -27,13 +27,8 @@ static void client_call_detach(struct client_call *call)
 {
     client_replay_answer_free(call->answer);
     call->answer = NULL;
-    if (call->easy == NULL)
-        return;
-    (void)curl_multi_remove_handle(call->client->multi, call->easy);
-    curl_easy_cleanup(call->easy);
-    call->easy = NULL;
-    curl_slist_free_all(call->headers);
-    call->headers = NULL;
+    client_http_detach(call);
+    client_curl_detach(call);
 }
 
 static void client_call_answer(struct client_call *call, const struct client_reply *reply)
@@ -70,7 +65,7 @@ void client_call_free(struct client_call *call)
     free(call);
 }
 
-/* What libcurl asks and brings */
+/* What a transport brings */
 
 static bool client_call_is_stream(const struct client_call *call)
 {
@@ -100,12 +95,11 @@ static int client_call_deliver_lines(struct client_call *call, const char *bytes
     return 0;
 }
 
-/* Whether the answer may go on. */
-static bool client_call_take(struct client_call *call, long status, const char *bytes, size_t len)
+bool client_call_take(struct client_call *call, const char *bytes, size_t len)
 {
-    if (status >= 400 && call->body.len + len > CLIENT_ERROR_BYTES_MAX)
+    if (call->status >= 400 && call->body.len + len > CLIENT_ERROR_BYTES_MAX)
         return true;
-    if (status >= 400 || !client_call_is_stream(call)) {
+    if (call->status >= 400 || !client_call_is_stream(call)) {
         call->data_code = buf_append(&call->body, bytes, len);
     } else if (call->body_kind == CLIENT_BODY_BYTES) {
         call->delivered = true;
@@ -117,26 +111,11 @@ static bool client_call_take(struct client_call *call, long status, const char *
     return call->data_code == 0 && call->state == CLIENT_CALL_RUNNING;
 }
 
-static size_t client_call_on_body(char *bytes, size_t size, size_t count, void *arg)
+void client_call_header(struct client_call *call, const char *line, size_t len)
 {
-    struct client_call *call = arg;
-    size_t len = size * count;
-    long status = 0;
-    if (call->state != CLIENT_CALL_RUNNING)
-        return 0;
-    if (call->paused)
-        return CURL_WRITEFUNC_PAUSE;
-    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    return client_call_take(call, status, bytes, len) ? len : 0;
-}
-
-static size_t client_call_on_header(char *line, size_t size, size_t count, void *arg)
-{
-    struct client_call *call = arg;
-    size_t len = size * count;
     static const char name[] = "etag:";
     if (len <= sizeof name || strncasecmp(line, name, sizeof name - 1) != 0)
-        return len;
+        return;
     const char *from = line + sizeof name - 1;
     size_t n = len - (sizeof name - 1);
     while (n > 0 && strchr(" \t\"", from[0]) != NULL)
@@ -147,133 +126,41 @@ static size_t client_call_on_header(char *line, size_t size, size_t count, void 
         memcpy(call->etag, from, n);
         call->etag[n] = '\0';
     }
-    return len;
-}
-
-static size_t client_call_on_read(char *to, size_t size, size_t count, void *arg)
-{
-    struct client_call *call = arg;
-    uint64_t left = call->fd_bytes - call->fd_sent;
-    size_t max = size * count < left ? size * count : (size_t)left;
-    ssize_t n = max == 0 ? 0 : pread(call->fd, to, max, (off_t)call->fd_sent);
-    if (n < 0 || (n == 0 && max > 0))
-        return CURL_READFUNC_ABORT;
-    call->fd_sent += (uint64_t)n;
-    return (size_t)n;
-}
-
-static int client_call_on_seek(void *arg, curl_off_t offset, int origin)
-{
-    struct client_call *call = arg;
-    if (origin != SEEK_SET || offset < 0)
-        return CURL_SEEKFUNC_FAIL;
-    call->fd_sent = (uint64_t)offset;
-    return CURL_SEEKFUNC_OK;
 }
 
 /* Launching */
 
-static void client_call_add_header(struct client_call *call, const char *name, const char *value)
+/* A line break in it would be another header. */
+static bool client_call_is_one_line(const char *text)
 {
-    /* "Name:" alone keeps libcurl from adding its own. */
-    char *line = mem_printf("%s:%s%s", name, value[0] != '\0' ? " " : "", value);
-    struct curl_slist *longer = curl_slist_append(call->headers, line);
-    if (longer == NULL)
-        abort();
-    call->headers = longer;
-    free(line);
-}
-
-static void client_call_set_body(struct client_call *call)
-{
-    if (call->fd >= 0) {
-        call->fd_sent = 0;
-        (void)curl_easy_setopt(call->easy, CURLOPT_UPLOAD, 1L);
-        (void)curl_easy_setopt(call->easy, CURLOPT_READFUNCTION, client_call_on_read);
-        (void)curl_easy_setopt(call->easy, CURLOPT_READDATA, call);
-        (void)curl_easy_setopt(call->easy, CURLOPT_SEEKFUNCTION, client_call_on_seek);
-        (void)curl_easy_setopt(call->easy, CURLOPT_SEEKDATA, call);
-        (void)curl_easy_setopt(call->easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)call->fd_bytes);
-    } else if (call->data != NULL || strcmp(call->method, "POST") == 0 ||
-               strcmp(call->method, "PUT") == 0) {
-        (void)curl_easy_setopt(call->easy, CURLOPT_POSTFIELDS,
-                               call->data != NULL ? (const char *)call->data : "");
-        (void)curl_easy_setopt(call->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)call->data_len);
-    }
-    if (strcmp(call->method, "GET") != 0) {
-        bool has_body = call->fd >= 0 || call->data != NULL;
-        (void)curl_easy_setopt(call->easy, CURLOPT_CUSTOMREQUEST, call->method);
-        client_call_add_header(call, "Content-Type", has_body ? call->content_type : "");
-        client_call_add_header(call, "Expect", "");
-    }
-}
-
-static void client_call_set_endpoint(struct client_call *call,
-                                     const struct client_endpoint *endpoint)
-{
-    const struct client *client = call->client;
-    char *url = mem_printf("%s%s", endpoint->base_url, call->path);
-    (void)curl_easy_setopt(call->easy, CURLOPT_URL, url);
-    free(url);
-    if (endpoint->scheme == CLIENT_SCHEME_UNIX) {
-        (void)curl_easy_setopt(call->easy, CURLOPT_UNIX_SOCKET_PATH, endpoint->socket_path);
-        return;
-    }
-    if (client->token != NULL) {
-        char *value = mem_printf("Bearer %s", client->token);
-        client_call_add_header(call, "Authorization", value);
-        free(value);
-    }
-    if (client->ca_file != NULL)
-        (void)curl_easy_setopt(call->easy, CURLOPT_CAINFO, client->ca_file);
-    if (client->cert_file != NULL)
-        (void)curl_easy_setopt(call->easy, CURLOPT_SSLCERT, client->cert_file);
-    if (client->key_file != NULL)
-        (void)curl_easy_setopt(call->easy, CURLOPT_SSLKEY, client->key_file);
+    for (; text != NULL && *text != '\0'; text++)
+        if ((unsigned char)*text < ' ' || *text == 0x7f)
+            return false;
+    return true;
 }
 
 void client_call_launch(struct client_call *call)
 {
     struct client *client = call->client;
-    assert(call->easy == NULL && call->answer == NULL);
+    const struct client_endpoint *endpoint = &client->endpoints[client->current];
+    assert(call->easy == NULL && call->answer == NULL && call->http == NULL);
     call->endpoint = client->current;
     call->state = CLIENT_CALL_RUNNING;
-    if (client->replay != NULL) {
-        call->attempt_until_ms = INT64_MAX;
-        call->answer = client_replay_ask(client->replay, call->method, call->path);
-        return;
-    }
-    call->easy = curl_easy_init();
-    if (call->easy == NULL)
-        abort();
     bool may_abandon = call->attempt_ms > 0 && call->repeatable && client->n_endpoints > 1;
     call->attempt_until_ms = may_abandon ? clock_mono_ms() + (int64_t)call->attempt_ms : INT64_MAX;
     call->data_code = 0;
+    call->status = 0;
     call->etag[0] = '\0';
-    call->curl_text[0] = '\0';
     buf_clear(&call->body);
-
-    CURL *easy = call->easy;
-    (void)curl_easy_setopt(easy, CURLOPT_PRIVATE, (char *)call);
-    (void)curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->curl_text);
-    (void)curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
-    (void)curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    (void)curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    (void)curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-    (void)curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 128L * 1024);
-    (void)curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)client->connect_timeout_ms);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, client_call_on_body);
-    (void)curl_easy_setopt(easy, CURLOPT_WRITEDATA, call);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, client_call_on_header);
-    (void)curl_easy_setopt(easy, CURLOPT_HEADERDATA, call);
-    client_call_set_endpoint(call, &client->endpoints[call->endpoint]);
-    client_call_set_body(call);
-    if (call->idempotency_key != NULL)
-        client_call_add_header(call, "Idempotency-Key", call->idempotency_key);
-    (void)curl_easy_setopt(easy, CURLOPT_HTTPHEADER, call->headers);
-    if (curl_multi_add_handle(client->multi, easy) != CURLM_OK)
-        abort();
+    if (!client_call_is_one_line(call->idempotency_key))
+        client_call_fail(call, ERR_INVALID,
+                         "an idempotency key is one line without control characters");
+    else if (client->replay != NULL)
+        call->answer = client_replay_ask(client->replay, call->method, call->path);
+    else if (endpoint->scheme == CLIENT_SCHEME_UNIX)
+        client_http_launch(call, endpoint);
+    else
+        client_curl_launch(call, endpoint);
 }
 
 /* Trying again */
@@ -317,30 +204,15 @@ static bool client_call_again(struct client_call *call, bool at_once, const char
     return true;
 }
 
-/* libcurl speaks of port 80 of localhost where it means a Unix socket. */
-static const char *client_call_why(const struct client_call *call, CURLcode rc)
-{
-    const struct client_endpoint *endpoint = &call->client->endpoints[call->endpoint];
-    if (endpoint->scheme == CLIENT_SCHEME_UNIX && rc == CURLE_COULDNT_CONNECT) {
-        if (access(endpoint->socket_path, W_OK) != 0)
-            return strerror(errno);
-        return "nobody listens there";
-    }
-    return call->curl_text[0] != '\0' ? call->curl_text : curl_easy_strerror(rc);
-}
-
-static void client_call_unreachable(struct client_call *call, CURLcode rc)
+void client_call_unreachable(struct client_call *call, const char *text, bool is_hopeless)
 {
     struct client *client = call->client;
-    const char *text = client_call_why(call, rc);
     const struct client_endpoint *endpoint = &client->endpoints[call->endpoint];
     char *why = mem_printf("no connection to %s: %s", endpoint->text, text);
 
     client_call_next_endpoint(call);
     bool round_is_over = ++call->tried >= client->n_endpoints;
     bool may_wait = client->ever_connected || client->retry_first;
-    bool is_hopeless = rc == CURLE_PEER_FAILED_VERIFICATION || rc == CURLE_SSL_CERTPROBLEM ||
-                       rc == CURLE_SSL_CACERT_BADFILE;
     if (round_is_over) {
         call->tried = 0;
         client->connected = false;
@@ -354,32 +226,31 @@ static void client_call_unreachable(struct client_call *call, CURLcode rc)
     free(why);
 }
 
-/* The connection ended after the request had left and before the answer was whole. */
-static void client_call_broken(struct client_call *call, CURLcode rc)
+/* What `why` says; it is repeated where that does no harm. */
+static void client_call_lost(struct client_call *call, const char *why)
 {
-    const char *text = call->curl_text[0] != '\0' ? call->curl_text : curl_easy_strerror(rc);
-    const char *endpoint = call->client->endpoints[call->endpoint].text;
     int code = call->repeatable ? ERR_UNAVAILABLE : ERR_OUTCOME_UNKNOWN;
-    char *why =
-        call->data_code != 0 ? mem_printf("the answer of %s is too large", endpoint)
-        : rc == CURLE_OPERATION_TIMEDOUT
-            ? mem_printf("no answer from %s: it hangs, or waits for a majority of the nodes",
-                         endpoint)
-            : mem_printf("the connection to %s broke: %s", endpoint, text);
-    if (call->data_code == 0) {
-        client_call_next_endpoint(call);
-        call->client->connected = false;
-    }
+    client_call_next_endpoint(call);
+    call->client->connected = false;
+    if (!call->repeatable || call->delivered || !client_call_again(call, false, why))
+        client_call_fail(call, code, why);
+}
+
+void client_call_broken(struct client_call *call, const char *text)
+{
+    const char *endpoint = call->client->endpoints[call->endpoint].text;
+    char *why = call->data_code != 0 ? mem_printf("the answer of %s is too large", endpoint)
+                                     : mem_printf("the connection to %s broke: %s", endpoint, text);
     if (call->data_code != 0)
         client_call_fail(call, call->data_code, why);
-    else if (!call->repeatable || call->delivered || !client_call_again(call, false, why))
-        client_call_fail(call, code, why);
+    else
+        client_call_lost(call, why);
     free(why);
 }
 
 void client_call_late(struct client_call *call)
 {
-    bool is_unknown = call->easy != NULL && !call->repeatable;
+    bool is_unknown = (call->easy != NULL || call->http != NULL) && !call->repeatable;
     char *why = mem_printf("no answer in time from %s",
                            call->client->endpoints[call->client->current].text);
     client_call_fail(call, is_unknown ? ERR_OUTCOME_UNKNOWN : ERR_TIMEOUT, why);
@@ -388,12 +259,13 @@ void client_call_late(struct client_call *call)
 
 void client_call_abandon(struct client_call *call)
 {
-    long status = 0;
-    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
     call->attempt_until_ms = INT64_MAX;
-    if (status != 0)
+    if (call->status != 0)
         return;
-    client_call_broken(call, CURLE_OPERATION_TIMEDOUT);
+    char *why = mem_printf("no answer from %s: it hangs, or waits for a majority of the nodes",
+                           call->client->endpoints[call->endpoint].text);
+    client_call_lost(call, why);
+    free(why);
 }
 
 /* Answers */
@@ -476,8 +348,7 @@ static void client_call_succeeded(struct client_call *call, struct client_reply 
     json_decref(json);
 }
 
-/* The whole answer has come. */
-static void client_call_answered(struct client_call *call, unsigned status)
+void client_call_answered(struct client_call *call)
 {
     struct client *client = call->client;
     client->current = call->endpoint;
@@ -485,14 +356,14 @@ static void client_call_answered(struct client_call *call, unsigned status)
     client->trouble[0] = '\0';
     call->tried = 0;
     struct client_reply reply = {
-        .status = status,
+        .status = call->status,
         .connected = true,
         .text = "",
         .hint = "",
         .etag = call->etag,
         .bytes = "",
     };
-    if (status >= 400)
+    if (call->status >= 400)
         client_call_refused(call, &reply);
     else
         client_call_succeeded(call, &reply);
@@ -502,30 +373,12 @@ void client_call_replay(struct client_call *call)
 {
     struct buf piece;
     buf_init(&piece, CLIENT_REPLY_BYTES_MAX);
-    unsigned status = client_replay_status(call->answer);
+    call->status = client_replay_status(call->answer);
     bool has_more = client_replay_next(call->answer, &piece);
-    bool goes_on =
-        piece.len == 0 || client_call_take(call, status, (const char *)piece.data, piece.len);
+    bool goes_on = piece.len == 0 || client_call_take(call, (const char *)piece.data, piece.len);
     buf_done(&piece);
     if (call->data_code != 0)
         client_call_fail(call, call->data_code, "an answer of the replay is too large");
     else if (goes_on && !has_more)
-        client_call_answered(call, status);
-}
-
-void client_call_finished(struct client_call *call, CURLcode rc)
-{
-    long status = 0;
-    long request_bytes = 0;
-    (void)curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
-    (void)curl_easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
-    if (rc != CURLE_OK && request_bytes == 0) {
-        client_call_unreachable(call, rc);
-        return;
-    }
-    if (rc != CURLE_OK) {
-        client_call_broken(call, rc);
-        return;
-    }
-    client_call_answered(call, (unsigned)status);
+        client_call_answered(call);
 }

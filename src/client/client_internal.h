@@ -7,12 +7,11 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include <curl/curl.h>
-
 #include "base/buf.h"
 #include "client/client.h"
 #include "client/client_endpoint.h"
 #include "client/client_replay_answer.h"
+#include "client/curl_library.h"
 
 enum {
     CLIENT_PAUSE_FIRST_MS = 20, /* before the first repetition; doubles */
@@ -23,7 +22,7 @@ enum {
 
 enum client_call_state {
     CLIENT_CALL_WAITING,   /* starts when due_ms is reached */
-    CLIENT_CALL_RUNNING,   /* libcurl has it */
+    CLIENT_CALL_RUNNING,   /* a transport has it: a replay, client_http.c or libcurl */
     CLIENT_CALL_CANCELLED, /* freed at the end of the dispatch */
     CLIENT_CALL_DONE,
 };
@@ -48,9 +47,11 @@ struct client_call {
     enum client_body body_kind;
 
     struct client_replay_answer *answer; /* of a replay, under way */
-    CURL *easy;
+    struct client_http *http;            /* over a Unix socket */
+    CURL *easy;                          /* over TCP */
     struct curl_slist *headers;
     char curl_text[CURL_ERROR_SIZE];
+    unsigned status; /* of the answer under way; 0: its head has not come */
     struct buf body; /* whole body, or the line under way */
     char etag[CLIENT_ETAG_MAX];
     int data_code;  /* why the data callback's side ended it: ERR_TOO_LARGE */
@@ -63,12 +64,14 @@ struct client_call {
     unsigned pause_ms;
     int64_t due_ms;
     uint64_t attempt_ms;
+    int64_t connect_until_ms; /* while the queue of a Unix socket is full; 0: it is not */
     int64_t attempt_until_ms; /* INT64_MAX: none */
     int64_t deadline_ms;      /* INT64_MAX: none */
     int64_t retry_until_ms;   /* set by the first failure; 0 before */
 };
 
 TAILQ_HEAD(client_calls, client_call);
+TAILQ_HEAD(client_https, client_http);
 
 struct client {
     struct client_replay *replay; /* NULL: there is a cluster */
@@ -91,19 +94,32 @@ struct client {
 
     int epoll_fd;
     int timer_fd;
-    CURLM *multi;        /* NULL before the first call */
+    const struct curl_library *curl; /* NULL before the first call over TCP */
+    CURLM *multi;
     int64_t curl_due_ms; /* INT64_MAX: none */
     bool dispatching;
     struct client_calls calls;
     size_t n_calls;
+    struct client_https https; /* connections over Unix sockets, in use or kept */
 };
 
-/* Hands the call to libcurl, for client->current, or asks the replay. */
+/* ---- client_call.c: what becomes of a call, however it travels ---- */
+
+/* Hands the call to a transport, for client->current. */
 void client_call_launch(struct client_call *call);
 /* Takes the next piece of what a replay answers. */
 void client_call_replay(struct client_call *call);
-/* libcurl is done with the call: answers, or decides when to try again. */
-void client_call_finished(struct client_call *call, CURLcode rc);
+/* A piece of the body. False: nothing more is wanted, the call has been cancelled or is too large,
+ * which data_code says. */
+bool client_call_take(struct client_call *call, const char *bytes, size_t len);
+/* A header line of the answer, without its end. */
+void client_call_header(struct client_call *call, const char *line, size_t len);
+/* The whole answer has come. */
+void client_call_answered(struct client_call *call);
+/* The endpoint could not be reached: nothing was sent. `is_hopeless`: asking again can't help. */
+void client_call_unreachable(struct client_call *call, const char *text, bool is_hopeless);
+/* The connection ended after the request had left and before the answer was whole. */
+void client_call_broken(struct client_call *call, const char *text);
 /* Ends a call at its deadline. ERR_OUTCOME_UNKNOWN when the request has left and is not repeatable.
  */
 void client_call_late(struct client_call *call);
@@ -111,7 +127,27 @@ void client_call_late(struct client_call *call);
 void client_call_abandon(struct client_call *call);
 /* Answers with a failure of our own. */
 void client_call_fail(struct client_call *call, int code, const char *text);
-/* Takes the call from libcurl and frees it. */
+/* Takes the call from its transport and frees it. */
 void client_call_free(struct client_call *call);
+
+/* ---- client_curl.c: over TCP ---- */
+
+void client_curl_launch(struct client_call *call, const struct client_endpoint *endpoint);
+void client_curl_detach(struct client_call *call);
+void client_curl_resume(struct client_call *call);
+/* A socket of libcurl's is ready: bits of enum epoll. */
+void client_curl_ready(struct client *client, int fd, uint32_t events);
+/* After those: timers, and what has been finished. */
+void client_curl_work(struct client *client);
+void client_curl_close(struct client *client);
+
+/* ---- client_http.c: over Unix sockets ---- */
+
+void client_http_launch(struct client_call *call, const struct client_endpoint *endpoint);
+void client_http_detach(struct client_call *call); /* closes its connection */
+void client_http_resume(struct client_call *call);
+/* Whether the descriptor was one of these. */
+bool client_http_ready(struct client *client, int fd, uint32_t events);
+void client_http_close(struct client *client);
 
 #endif

@@ -347,3 +347,5 @@ tests_unit_client_replay_test_SOURCES = tests/unit/client_replay_test.c $(report
 tests_unit_client_replay_test_LDADD = $(client_libs) $(ARCHIVE_LIBS) $(XXHASH_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/shell_moment_test
 tests_unit_shell_moment_test_LDADD = $(shell_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/client_http_test
+tests_unit_client_http_test_LDADD = $(client_libs) $(CMOCKA_LIBS)
