@@ -33,20 +33,13 @@ static bool json_text_escape(const char *s, size_t n, char escape[static JSON_TE
     return true;
 }
 
-/* Most of most texts. */
-static bool json_text_is_plain(char c)
-{
-    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
-}
-
 int json_text_append(struct buf *b, const char *s, size_t len)
 {
     size_t before = b->len;
     int err = buf_append_byte(b, '"');
     size_t kept = 0; /* start of what stays as it is */
     for (size_t at = 0; err == 0;) {
-        while (at < len && json_text_is_plain(s[at]))
-            at++;
+        at += str_plain_len(s + at, len - at); /* most of most texts */
         if (at == len)
             break;
         char escape[JSON_TEXT_ESCAPE_MAX];

@@ -239,9 +239,36 @@ size_t str_utf8_len(const char *s, size_t len)
     return want;
 }
 
+enum { WORD_BYTES = 8 };
+
+/* Each byte of a word. */
+#define EACH(byte) ((byte)*UINT64_C(0x0101010101010101))
+
+/* Not 0 when a byte of `word` is 0; what lies above the lowest such byte may show as well. */
+static uint64_t str_zeros(uint64_t word)
+{
+    return (word - EACH(0x01)) & ~word & EACH(0x80);
+}
+
+size_t str_plain_len(const char *s, size_t len)
+{
+    size_t at = 0;
+    for (; at + WORD_BYTES <= len; at += WORD_BYTES) {
+        uint64_t word;
+        memcpy(&word, s + at, sizeof word);
+        uint64_t other = word | str_zeros(word ^ EACH(0x7f)) | str_zeros(word ^ EACH('"')) |
+                         str_zeros(word ^ EACH('\\')) | (word - EACH(0x20));
+        if ((other & EACH(0x80)) != 0)
+            break;
+    }
+    while (at < len && s[at] >= 0x20 && s[at] < 0x7f && s[at] != '"' && s[at] != '\\')
+        at++;
+    return at;
+}
+
 bool str_is_utf8(const char *s, size_t len)
 {
-    for (size_t at = 0; at < len;) {
+    for (size_t at = str_plain_len(s, len); at < len; at += str_plain_len(s + at, len - at)) {
         size_t n = str_utf8_len(s + at, len - at);
         if (n == 0)
             return false;

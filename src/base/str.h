@@ -33,6 +33,9 @@ bool str_is_name(const char *s, size_t max);
 /* Length of the valid UTF-8 sequence at `s` (`len` bytes left), or 0. */
 size_t str_utf8_len(const char *s, size_t len);
 bool str_is_utf8(const char *s, size_t len);
+/* How many bytes at the beginning of `s` are printable ASCII other than '"' and '\\': what JSON has
+ * as it is. */
+size_t str_plain_len(const char *s, size_t len);
 
 /* Copies `s` to malloc'ed text that a terminal shows and never obeys: control characters, DEL, C1
  * codes, line separators, direction overrides (U+2028 to U+202E, U+2066 to U+2069) and invalid

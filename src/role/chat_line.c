@@ -178,6 +178,7 @@ static bool get_text(struct reader *r, struct buf *out)
 {
     for (;;) {
         const char *begin = r->at;
+        r->at += str_plain_len(r->at, (size_t)(r->end - r->at));
         while (r->at < r->end && *r->at != '"' && *r->at != '\\')
             r->at++;
         (void)buf_append(out, begin, (size_t)(r->at - begin));
@@ -196,6 +197,35 @@ static bool get_base64(struct reader *r, struct buf *out)
     if (quote == NULL || base64_decode(out, r->at, (size_t)(quote - r->at)) < 0)
         return false;
     r->at = quote + 1;
+    return true;
+}
+
+enum { SECOND_LEN = sizeof "2026-11-28T13:45:00." - 1, TIME_LEN = SECOND_LEN + sizeof "123Z" - 1 };
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+/* A time stamp. Most have the second of the one before. */
+static bool get_time(struct reader *r, struct chat_line_batch *batch, int64_t *wall_ms)
+{
+    char at[CLOCK_RFC3339_MAX];
+    if (!get_plain(r, at, sizeof at))
+        return false;
+    const char *ms = at + SECOND_LEN;
+    bool is_usual = strlen(at) == TIME_LEN && is_digit(ms[0]) && is_digit(ms[1]) &&
+                    is_digit(ms[2]) && ms[3] == 'Z';
+    if (is_usual && memcmp(at, batch->second, SECOND_LEN) == 0) {
+        *wall_ms = batch->second_ms + (ms[0] - '0') * 100 + (ms[1] - '0') * 10 + (ms[2] - '0');
+        return true;
+    }
+    if (clock_parse_rfc3339(at, wall_ms) < 0)
+        return false;
+    if (is_usual) {
+        memcpy(batch->second, at, SECOND_LEN);
+        batch->second_ms = *wall_ms - ((ms[0] - '0') * 100 + (ms[1] - '0') * 10 + (ms[2] - '0'));
+    }
     return true;
 }
 
@@ -229,13 +259,13 @@ static bool get_message(struct reader *r, struct buf *arena, struct order_entry 
     return true;
 }
 
-static bool get_entry(struct reader *r, struct buf *arena, struct order_entry *entry)
+static bool get_entry(struct reader *r, struct chat_line_batch *batch, struct order_entry *entry)
 {
-    char at[CLOCK_RFC3339_MAX];
+    struct buf *arena = &batch->arena;
     char kind[16];
     if (!skip(r, "\"term\":") || !get_number(r, &entry->term) || !skip(r, ",\"at\":\"") ||
-        !get_plain(r, at, sizeof at) || clock_parse_rfc3339(at, &entry->wall_ms) < 0 ||
-        !skip(r, ",\"kind\":\"") || !get_plain(r, kind, sizeof kind))
+        !get_time(r, batch, &entry->wall_ms) || !skip(r, ",\"kind\":\"") ||
+        !get_plain(r, kind, sizeof kind))
         return false;
     int type = ORDER_ENTRY_MESSAGE;
     while (type <= ORDER_ENTRY_MEMBERS &&
@@ -278,7 +308,7 @@ int chat_line_batch_add(struct chat_line_batch *batch, uint64_t seq, const char 
     *entry = (struct order_entry){.seq = seq};
     batch->offsets[batch->n] = batch->arena.len;
     struct reader r = {.at = members, .end = members + len};
-    if (!get_entry(&r, &batch->arena, entry)) {
+    if (!get_entry(&r, batch, entry)) {
         batch->arena.len = batch->offsets[batch->n];
         return ERR_CORRUPT;
     }

@@ -35,6 +35,8 @@ struct chat_line_batch {
     struct buf arena;
     size_t *offsets; /* of each entry's strings in the arena */
     size_t offsets_cap;
+    char second[CLOCK_RFC3339_MAX]; /* the last time stamp up to its milliseconds, */
+    int64_t second_ms;              /* and what it stands for */
 };
 
 void chat_line_batch_init(struct chat_line_batch *batch);

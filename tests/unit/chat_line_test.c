@@ -109,6 +109,33 @@ static void times_within_a_second_are_told_apart(void **state)
     }
 }
 
+static void times_of_one_second_are_read_as_they_were(void **state)
+{
+    (void)state;
+    struct generated g;
+    generated_init(&g, 2000);
+    struct chat_line_clock clock = {0};
+    struct chat_line_batch batch;
+    chat_line_batch_init(&batch);
+    while (generated_next(&g)) {
+        struct order_entry entry = {.seq = 1, .term = 1, .type = ORDER_ENTRY_LEAD};
+        entry.wall_ms = 1764333000000 + (int64_t)prng_below(&g.prng, 3000);
+        struct buf line;
+        buf_init(&line, 1000);
+        chat_line_put(&line, &clock, &entry);
+        chat_line_batch_clear(&batch);
+        int rc = chat_line_batch_add(&batch, 1, (const char *)line.data + 1, line.len - 1);
+        generated_check(&g, rc == 0 && batch.entries[0].wall_ms == entry.wall_ms, "%s",
+                        buf_cstr(&line));
+        char *dot = strchr((char *)line.data, '.');
+        dot[prng_between(&g.prng, 1, 4)] = 'x'; /* a digit or the Z */
+        rc = chat_line_batch_add(&batch, 2, (const char *)line.data + 1, line.len - 1);
+        generated_check(&g, rc == ERR_CORRUPT, "%s", buf_cstr(&line));
+        buf_done(&line);
+    }
+    chat_line_batch_done(&batch);
+}
+
 static void what_is_no_entry_is_refused(void **state)
 {
     (void)state;
@@ -139,6 +166,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_entry_comes_back_as_it_was),
         cmocka_unit_test(times_within_a_second_are_told_apart),
+        cmocka_unit_test(times_of_one_second_are_read_as_they_were),
         cmocka_unit_test(what_is_no_entry_is_refused),
     };
     return cmocka_run_group_tests_name("lines of the chat's log", tests, NULL, NULL);

@@ -374,6 +374,42 @@ static void any_bytes_become_printable_utf8(void **state)
     }
 }
 
+static size_t naive_plain_len(const char *s, size_t len)
+{
+    size_t at = 0;
+    while (at < len && (uint8_t)s[at] >= 0x20 && (uint8_t)s[at] < 0x7f && s[at] != '"' &&
+           s[at] != '\\')
+        at++;
+    return at;
+}
+
+static void a_plain_beginning_ends_at_the_first_other_byte(void **state)
+{
+    (void)state;
+    char bytes[40];
+    for (size_t len = 0; len <= sizeof bytes; len++) {
+        for (size_t at = 0; at < len; at++) {
+            for (unsigned byte = 0; byte < 256; byte++) {
+                memset(bytes, byte % 2 == 0 ? ' ' : '~', sizeof bytes);
+                bytes[at] = (char)byte;
+                if (at + 3 < len)
+                    bytes[at + 3] = '"';
+                assert_int_equal(str_plain_len(bytes, len), naive_plain_len(bytes, len));
+            }
+        }
+    }
+    struct generated g;
+    generated_init(&g, 3000);
+    while (generated_next(&g)) {
+        size_t len = prng_below(&g.prng, sizeof bytes);
+        prng_bytes(&g.prng, bytes, len);
+        for (size_t i = 0; i < len; i++)
+            if (prng_chance(&g.prng, 9, 10))
+                bytes[i] = (char)prng_between(&g.prng, 0x1f, 0x80);
+        generated_check(&g, str_plain_len(bytes, len) == naive_plain_len(bytes, len), "%zu", len);
+    }
+}
+
 static bool naive_glob(const char *pattern, const char *s)
 {
     if (*pattern == '*')
@@ -482,6 +518,7 @@ int main(void)
         cmocka_unit_test(overlong_cut_and_stray_bytes_are_not_utf8),
         cmocka_unit_test(what_a_terminal_would_obey_is_shown_as_bytes),
         cmocka_unit_test(any_bytes_become_printable_utf8),
+        cmocka_unit_test(a_plain_beginning_ends_at_the_first_other_byte),
         cmocka_unit_test(globs_match_as_the_recursive_definition_says),
         cmocka_unit_test(a_question_mark_takes_one_character_of_any_length),
         cmocka_unit_test(distances_are_those_of_the_recursive_definition),
