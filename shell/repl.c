@@ -170,7 +170,9 @@ static void repl_take(struct repl *repl, const char *line)
                 buf_append_byte(&repl->pending, '\n') == 0 &&
                 buf_append_str(&repl->item, line) == 0 && buf_append_byte(&repl->item, '\n') == 0;
     if (!fits) {
-        shell_error(repl->shell, "a statement is longer than %d bytes", STATEMENT_BYTES_MAX);
+        shell_error(repl->shell,
+                    "a statement is longer than %d MiB: COPY and \\copy take large data",
+                    STATEMENT_BYTES_MAX >> 20);
         buf_clear(&repl->pending);
         buf_clear(&repl->item);
         return;

@@ -318,7 +318,8 @@ static int script_take_line(struct shell *shell, struct buf *text, const char *l
     if (memchr(line, '\0', (size_t)n) != NULL)
         shell_error(shell, "a line holds a NUL character: that is no text");
     else if (buf_append(text, line, (size_t)n) != 0)
-        shell_error(shell, "a statement is longer than %d bytes", STATEMENT_BYTES_MAX);
+        shell_error(shell, "a statement is longer than %d MiB: COPY and \\copy take large data",
+                    STATEMENT_BYTES_MAX >> 20);
     else
         return SHELL_STATUS_OK;
     return SHELL_STATUS_USAGE;

@@ -20,7 +20,8 @@
 
 #include "base/error.h"
 
-enum { STATEMENT_BYTES_MAX = 1024 * 1024, STATEMENT_WORDS_MAX = 4096 };
+/* As much as the API takes (core/sql_text.h). */
+enum { STATEMENT_BYTES_MAX = 16 * 1024 * 1024, STATEMENT_WORDS_MAX = 4096 };
 
 enum statement_end {
     STATEMENT_END_COMPLETE,

@@ -195,6 +195,7 @@ struct delta_chunk;
 
 struct delta_state {
     unsigned refs;
+    unsigned pins; /* of views that other threads read */
     uint64_t version;
     uint64_t oldest;
     struct delta_chunk *chunks;

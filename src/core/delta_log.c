@@ -271,6 +271,13 @@ static void delta_apply_entry(struct delta_log *log, struct delta_entry *entry, 
         state->oldest = entry->version;
 }
 
+/* What another thread reads stays as it is. */
+static void delta_log_unshare(struct delta_log *log)
+{
+    if (log->state->pins > 0)
+        delta_log_trim(log, log->state->oldest);
+}
+
 int delta_log_apply(struct delta_log *log, uint64_t version, const char *text, size_t len,
                     struct error *e)
 {
@@ -284,6 +291,7 @@ int delta_log_apply(struct delta_log *log, uint64_t version, const char *text, s
     if (len > DELTA_ENTRY_BYTES_MAX)
         return error_set(e, ERR_TOO_LARGE, "entry %" PRIu64 " of the log: more than %d bytes",
                          version, DELTA_ENTRY_BYTES_MAX);
+    delta_log_unshare(log);
     int err = delta_check_entry(log, &entry, text, len, e);
     if (err == 0)
         delta_apply_entry(log, &entry, text, len);

@@ -104,6 +104,11 @@ void delta_view_close(struct delta_view *view); /* NULL allowed */
 /* Gives the view a copy of what it shows, so that a thread may read it while the log goes on. */
 void delta_view_detach(struct delta_view *view);
 
+/* Between the two another thread may read the view as it is: what the log learns meanwhile goes
+ * into a copy of what it knows, which is made only then. Both on the log's own thread. */
+void delta_view_pin(struct delta_view *view);
+void delta_view_unpin(struct delta_view *view);
+
 uint64_t delta_view_version(const struct delta_view *view);
 const struct delta_metadata *delta_view_metadata(const struct delta_view *view);
 const struct delta_protocol *delta_view_protocol(const struct delta_view *view);

@@ -1,5 +1,6 @@
 /* A view is a version of a state: a row is in it from the version that added it up to the one that
  * removed it. */
+#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,17 @@ void delta_view_detach(struct delta_view *view)
     struct delta_state *copy = delta_state_trimmed(view->state, view->version);
     delta_state_unref(view->state);
     view->state = copy;
+}
+
+void delta_view_pin(struct delta_view *view)
+{
+    view->state->pins++;
+}
+
+void delta_view_unpin(struct delta_view *view)
+{
+    assert(view->state->pins > 0);
+    view->state->pins--;
 }
 
 uint64_t delta_view_version(const struct delta_view *view)

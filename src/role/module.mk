@@ -144,6 +144,7 @@ librole_a_SOURCES += src/role/query_show.c
 librole_a_SOURCES += src/role/query_stage.c
 librole_a_SOURCES += src/role/query_statement.c
 librole_a_SOURCES += src/role/query_vacuum.c
+librole_a_SOURCES += src/role/query_work.c src/role/query_work.h
 librole_a_SOURCES += src/role/query_write.c
 librole_a_SOURCES += src/role/raft_api.c
 librole_a_SOURCES += src/role/raft_api.h

@@ -15,8 +15,8 @@
 #include "role/api_json.h"
 #include "role/query_internal.h"
 
-enum { QUERY_LOGGED_MAX = 20 }; /* failed statements a second */
-enum { QUERY_BODY_BYTES_MAX = SQL_TEXT_BYTES_MAX + SQL_TEXT_BYTES_MAX / 4 };
+enum { QUERY_LOGGED_MAX = 20 };                         /* failed statements a second */
+enum { QUERY_BODY_BYTES_MAX = 2 * SQL_TEXT_BYTES_MAX }; /* quotes and ends of lines are escaped */
 
 static void queries_admit(struct queries *role);
 
@@ -46,6 +46,7 @@ void query_stop(struct query *q)
         query_tell_end(q, NULL);
     q->ended = true;
     loop_timer_stop(&q->timer);
+    query_work_cancel(q);
     query_stages_done(q);
     query_crowd_leave(q);
     trace_number(q->span, "clusterd.query.rows", (int64_t)q->rows_out);
@@ -59,11 +60,8 @@ void query_stop(struct query *q)
     queries_admit(q->role);
 }
 
-void query_free(struct query *q)
+static void query_release(struct query *q)
 {
-    query_stop(q);
-    TAILQ_REMOVE(q->on_end != NULL ? &q->role->carriers : &q->role->all, q, entry);
-    loop_hook_disarm(&q->hook);
     if (q->planned)
         sql_plan_done(&q->plan);
     query_write_done(q);
@@ -75,6 +73,33 @@ void query_free(struct query *q)
     free(q->user);
     free(q->text);
     free(q);
+}
+
+void query_free(struct query *q)
+{
+    query_stop(q);
+    TAILQ_REMOVE(q->on_end != NULL ? &q->role->carriers : &q->role->all, q, entry);
+    loop_hook_disarm(&q->hook);
+    q->gone = true;
+    if (!query_work_runs(q))
+        query_release(q);
+}
+
+/* A role that stops has stopped when no thread works for it any more. */
+static void queries_stopped(struct queries *role)
+{
+    if (role->stopped && role->bodies_n == 0 && role->works_n == 0)
+        node_role_stopped(role->node);
+}
+
+void query_over(struct query *q)
+{
+    struct queries *role = q->role;
+    query_work_end(q);
+    query_read_done(q);
+    if (q->gone)
+        query_release(q);
+    queries_stopped(role);
 }
 
 static void query_log_failure(const struct query *q, const char *text)
@@ -210,17 +235,17 @@ static void query_trace(struct query *q)
     trace_text(q->span, "clusterd.user", q->user);
 }
 
-static void query_new(struct queries *role, struct http_request *req, const char *text,
-                      const char *session)
+/* Takes text and session (NULL: the connection's). */
+static void query_new(struct queries *role, struct http_request *req, char *text, char *session)
 {
     struct query *q = mem_zalloc(sizeof *q);
     q->role = role;
     q->req = req;
     uuid_generate(&q->id);
     uuid_format(&q->id, q->id_text);
-    q->text = mem_strdup(text);
+    q->text = text;
     q->user = mem_strdup(http_request_user(req));
-    q->session = session != NULL ? mem_strdup(session) : mem_strdup(http_request_peer(req));
+    q->session = session != NULL ? session : mem_strdup(http_request_peer(req));
     q->waiting = true;
     q->code = ERR_CANCELLED;
     query_trace(q);
@@ -264,30 +289,95 @@ struct query *query_new_carrier(const struct query *like, query_end_fn on_end)
     return q;
 }
 
+/* A request's body on its way to be a query; the request is valid as long as it isn't answered. */
+struct query_body {
+    struct queries *role;
+    struct http_request *req;
+    const char *data;
+    size_t len;
+    char *text, *session;
+    struct error error;
+};
+
+static int query_body_take(struct query_body *body, const json_t *json)
+{
+    const json_t *text = json_object_get(json, "sql");
+    const json_t *session = json_object_get(json, "session");
+    if (!json_is_string(text) || (session != NULL && !json_is_string(session)) ||
+        json_object_size(json) > 2)
+        return error_set(&body->error, ERR_INVALID,
+                         "the body is {\"sql\":\"one statement\",\"session\":\"name\"?}");
+    if (json_string_length(session) > 64)
+        return error_set(&body->error, ERR_TOO_LARGE, "the session's name has more than 64 bytes");
+    body->text = mem_strdup(json_string_value(text));
+    body->session = session != NULL ? mem_strdup(json_string_value(session)) : NULL;
+    return 0;
+}
+
+/* Any thread. */
+static void query_body_read(void *arg)
+{
+    struct query_body *body = arg;
+    json_error_t e = {0};
+    json_t *json = body->len > 0 ? json_loadb(body->data, body->len, JSON_REJECT_DUPLICATES, &e)
+                                 : json_object();
+    if (json == NULL)
+        (void)error_set(&body->error, ERR_INVALID, "invalid JSON at line %d, column %d: %s", e.line,
+                        e.column, e.text);
+    else
+        (void)query_body_take(body, json);
+    json_decref(json);
+}
+
+/* Takes the body. */
+static void query_body_begin(struct query_body *body)
+{
+    struct queries *role = body->role;
+    struct error *e = &body->error;
+    if (e->code == 0 && role->stopped)
+        (void)error_set(e, ERR_UNAVAILABLE, "the node is shutting down");
+    else if (e->code == 0 && role->waiting_n >= QUERY_WAITING_MAX)
+        (void)error_set(e, ERR_BUSY, "%d statements wait on this node already", QUERY_WAITING_MAX);
+    else if (e->code == 0 && http_request_closed(body->req))
+        (void)error_set(e, ERR_CLOSED, "the client is gone");
+    if (e->code < 0) {
+        http_reply_failure(body->req, e, NULL);
+        free(body->text);
+        free(body->session);
+    } else {
+        query_new(role, body->req, body->text, body->session);
+    }
+    free(body);
+}
+
+static void query_body_on_read(void *arg, int code)
+{
+    struct query_body *body = arg;
+    struct queries *role = body->role;
+    (void)code;
+    role->bodies_n--;
+    query_body_begin(body);
+    queries_stopped(role);
+}
+
 static void queries_post(struct http_request *req, void *arg)
 {
     struct queries *role = arg;
-    struct error e = {0};
-    json_t *body = api_json_body(req);
-    if (body == NULL)
+    struct query_body *body = mem_zalloc(sizeof *body);
+    body->role = role;
+    body->req = req;
+    body->data = http_request_body(req, &body->len);
+    if (body->len < QUERY_WORK_BYTES || role->bodies_n >= QUERY_WAITING_MAX) {
+        if (body->len < QUERY_WORK_BYTES)
+            query_body_read(body);
+        else
+            (void)error_set(&body->error, ERR_BUSY, "%d statements are being read already",
+                            QUERY_WAITING_MAX);
+        query_body_begin(body);
         return;
-    const char *text = json_string_value(json_object_get(body, "sql"));
-    const json_t *session = json_object_get(body, "session");
-    int err = 0;
-    if (text == NULL || (session != NULL && !json_is_string(session)) || json_object_size(body) > 2)
-        err = error_set(&e, ERR_INVALID,
-                        "the body is {\"sql\":\"one statement\",\"session\":\"name\"?}");
-    else if (json_string_length(session) > 64)
-        err = error_set(&e, ERR_TOO_LARGE, "the session's name has more than 64 bytes");
-    else if (role->stopped)
-        err = error_set(&e, ERR_UNAVAILABLE, "the node is shutting down");
-    else if (role->waiting_n >= QUERY_WAITING_MAX)
-        err = error_set(&e, ERR_BUSY, "%d statements wait on this node already", QUERY_WAITING_MAX);
-    if (err < 0)
-        http_reply_failure(req, &e, NULL);
-    else
-        query_new(role, req, text, json_string_value(session));
-    json_decref(body);
+    }
+    role->bodies_n++;
+    (void)loop_work(node_loop(role->node), query_body_read, query_body_on_read, body);
 }
 
 static json_t *queries_list(const struct queries *role)
@@ -298,7 +388,7 @@ static json_t *queries_list(const struct queries *role)
     TAILQ_FOREACH (q, &role->all, entry) {
         if (q->ended)
             continue;
-        char *text = mem_strndup(q->text, strlen(q->text) < 1024 ? strlen(q->text) : 1024);
+        char *text = mem_strndup(q->text, strnlen(q->text, 1024));
         json_array_append_new(
             list, json_pack("{s:s,s:s,s:s,s:o,s:s,s:s,s:I,s:I}", "query", q->id_text, "node", node,
                             "state", q->waiting ? "waiting" : "running", "sql", api_json_text(text),
@@ -394,6 +484,7 @@ static int queries_start(struct node *node, void **self, struct error *e)
     TAILQ_INIT(&role->relays);
     TAILQ_INIT(&role->carriers);
     TAILQ_INIT(&role->crowds);
+    TAILQ_INIT(&role->works);
     http_router_add(node_router(node), queries_routes, MEM_COUNT(queries_routes), role);
     metric_add_collector(queries_collect, role);
     query_events_start(role);
@@ -418,12 +509,14 @@ static void queries_stop(void *self)
         }
     }
     query_crowds_free(role);
-    node_role_stopped(role->node);
+    queries_stopped(role);
 }
 
 static void queries_free(void *self)
 {
     struct queries *role = self;
+    if (role->bodies_n + role->works_n > 0)
+        return; /* given up: threads still refer to it, and the process ends */
     metric_remove_collector(queries_collect, self);
     sql_places_free(role->places);
     query_events_free(self);

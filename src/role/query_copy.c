@@ -146,6 +146,11 @@ static void query_copied(struct query *q)
     query_done(q);
 }
 
+static void query_copy_to_run(struct query *q)
+{
+    query_run(q, query_copied);
+}
+
 void query_copy_to_read(struct query *q)
 {
     char *root, *rest;
@@ -160,6 +165,5 @@ void query_copy_to_read(struct query *q)
                                       .format = format,
                                       .options = q->statement.options,
                                       .options_n = q->statement.options_n};
-    if (query_plan(q, 1))
-        query_run(q, query_copied);
+    query_plan(q, 1, query_copy_to_run);
 }

@@ -109,6 +109,11 @@ static void query_create_as_commit(struct query *q)
         query_create_ask(q);
 }
 
+static void query_create_as_planned(struct query *q)
+{
+    query_run(q, query_create_as_commit);
+}
+
 static void query_create_as_run(struct query *q)
 {
     const struct sql_statement *s = &q->statement;
@@ -126,8 +131,7 @@ static void query_create_as_run(struct query *q)
                                       .partitions = s->names,
                                       .partitions_n = s->names_n,
                                       .target_bytes = QUERY_FILE_TARGET_BYTES};
-    if (query_plan(q, SIZE_MAX))
-        query_run(q, query_create_as_commit);
+    query_plan(q, SIZE_MAX, query_create_as_planned);
 }
 
 static void query_create_as_read(struct query *q)

@@ -78,8 +78,7 @@ static void query_crowd_free(struct query_crowd *crowd)
 bool query_crowd_take(struct query *q)
 {
     const struct sql_statement *s = &q->statement;
-    if (s->kind != SQL_INSERT || s->by_name ||
-        !sql_values_count(s->query.text, strlen(s->query.text), &q->values) ||
+    if (s->kind != SQL_INSERT || s->by_name || q->values.rows == 0 ||
         strlen(s->query.text) > QUERY_CROWD_TEXT_BYTES_MAX)
         return false;
     struct query_crowd *crowd = query_crowd_get(q);
@@ -215,6 +214,11 @@ static void query_group_compose(struct query_group *group)
     }
 }
 
+static void query_group_planned(struct query *carrier)
+{
+    query_run(carrier, query_group_written);
+}
+
 /* The table is known. */
 static void query_group_run(struct query *carrier)
 {
@@ -226,8 +230,7 @@ static void query_group_run(struct query *carrier)
     }
     carrier->source = mem_strdup("");
     query_into_table(carrier);
-    if (query_plan(carrier, SIZE_MAX))
-        query_run(carrier, query_group_written);
+    query_plan(carrier, SIZE_MAX, query_group_planned);
 }
 
 /* Takes as many as go together from those that wait; the first that must go by itself ends it. */

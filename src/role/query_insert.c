@@ -18,11 +18,15 @@ void query_into_table(struct query *q)
                                       .target_bytes = QUERY_FILE_TARGET_BYTES};
 }
 
+static void query_insert_planned(struct query *q)
+{
+    query_run(q, query_commit);
+}
+
 void query_insert_run(struct query *q)
 {
     query_into_table(q);
-    if (query_plan(q, SIZE_MAX))
-        query_run(q, query_commit);
+    query_plan(q, SIZE_MAX, query_insert_planned);
 }
 
 size_t query_find_name(char *const *names, size_t n, const char *name)

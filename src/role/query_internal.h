@@ -18,6 +18,7 @@
 #include "role/node.h"
 #include "role/query.h"
 #include "role/query_cluster.h"
+#include "role/query_work.h"
 #include "role/tables.h"
 #include "wire/sql.pb-c.h"
 
@@ -127,11 +128,14 @@ struct query {
     int code;                /* of its end; before: what it is when the client goes */
     int64_t began_ms;
     struct sql_statement statement;
+    struct query_work *work; /* the step that is worked on */
+    bool gone;               /* to be freed when that is over */
 
     /* reading */
     char *source;                  /* the query that is parsed; may be composed */
     size_t source_from, source_to; /* sql_at_shift() */
     json_t *tree;
+    size_t tree_bytes;
     char *printed;
     struct sql_refs refs;
     struct query_table *tables; /* by refs */
@@ -199,6 +203,9 @@ struct queries {
     struct node *node;
     bool stopped;
     unsigned running_n, waiting_n;
+    unsigned bodies_n;              /* of requests, that threads read */
+    unsigned works_n;               /* on threads */
+    TAILQ_HEAD(, query_work) works; /* that wait for one */
     struct sql_places *places;
     struct query_events *events;
     TAILQ_HEAD(query_list, query) all; /* waiting ones in order of arrival */
@@ -222,6 +229,9 @@ void query_fail(struct query *q, int code, size_t at, const char *hint, const ch
     __attribute__((format(printf, 5, 6)));
 void query_fail_error(struct query *q, const struct sql_error *e);
 void query_done(struct query *q); /* writes {"done":...} and ends */
+/* A query that has ended while a thread worked for it: frees what that read, and it if it is gone.
+ */
+void query_over(struct query *q);
 
 /* Ends it: nothing of it runs any more, it is told nothing. */
 void query_stop(struct query *q);
@@ -246,8 +256,10 @@ void query_read(struct query *q, char *source, size_t from, size_t to, query_nex
 /* Names and types of what q->source gives: q->described. */
 void query_describe(struct query *q, query_next_fn next);
 void query_snapshot(struct query *q, const char *name, struct query_table *out, query_next_fn next);
-/* Plans what was read; false after query_fail(). */
-bool query_plan(struct query *q, size_t workers_max);
+/* Plans what was read. */
+void query_plan(struct query *q, size_t workers_max, query_next_fn next);
+/* As sql_plan_files() does it. */
+void query_plan_files(struct query *q, bool invert, query_next_fn next);
 /* Snapshots of the tables from q->tables_got on, then q->next. */
 void query_snapshots(struct query *q);
 /* query_cluster_rows.c: that of one of the cluster's own tables, then query_snapshots(). */

@@ -62,6 +62,12 @@ static void query_light_cancel(struct query *q)
  */
 static bool query_light_over(struct query *q, int code, const Wire__SqlTaskUpdate *update)
 {
+    if (update == NULL && code == ERR_TIMEOUT) {
+        query_light_cancel(q);
+        query_fail(q, code, SQL_AT_NONE, "put long lists of values into a table, by COPY",
+                   "the statement was not understood within %d s", QUERY_LIGHT_MS / 1000);
+        return false;
+    }
     if (update == NULL) {
         q->light_call = 0;
         query_fail(q, code, SQL_AT_NONE, "repeat the statement", "the executor's node is gone: %s",
@@ -311,33 +317,56 @@ void query_snapshot(struct query *q, const char *name, struct query_table *out, 
 
 /* ---- parsing --------------------------------------------------------------------------------- */
 
+static void query_tree_read(struct query_work *work)
+{
+    struct sql_error *e = &work->error;
+    int err = sql_ast_read(work->json, work->json_len, &work->tree, e);
+    if (err == 0)
+        err = sql_refs_collect(work->tree, work->paths, &work->refs, e);
+    if (err == ERR_UNSUPPORTED && e->hint[0] == '\0')
+        snprintf(e->hint, sizeof e->hint, "PIVOT needs ON column IN (values)");
+    if (err == 0)
+        *e = (struct sql_error){.at = SQL_AT_NONE};
+}
+
+static void query_tree_take(struct query *q)
+{
+    struct query_work *work = q->work;
+    struct sql_error e = work->error;
+    q->tree = work->tree;
+    q->tree_bytes = work->json_len;
+    q->refs = work->refs;
+    work->tree = NULL;
+    work->refs = (struct sql_refs){0};
+    query_work_end(q);
+    if (e.error.code < 0) {
+        e.at = sql_at_shift(e.at, q->source_from, q->source_to);
+        query_fail_error(q, &e);
+        return;
+    }
+    q->tables = mem_calloc(q->refs.n + 1, sizeof *q->tables);
+    q->views = mem_calloc(q->refs.n + 1, sizeof *q->views);
+    query_snapshots(q);
+}
+
 static void query_on_parsed(void *arg, int code, const ProtobufCMessage *message)
 {
     struct query *q = arg;
     const Wire__SqlTaskUpdate *update = (const Wire__SqlTaskUpdate *)message;
-    struct sql_error e = {.at = SQL_AT_NONE};
     if (!query_light_over(q, code, update))
         return;
     if (update->done->n_parsed != 1) {
         query_fail(q, ERR_INTERNAL, SQL_AT_NONE, NULL, "the executor parsed nothing");
         return;
     }
-    const char *json = update->done->parsed[0]->json;
-    int err = sql_ast_read(json, strlen(json), &q->tree, &e);
-    if (err == 0)
-        err = sql_refs_collect(q->tree, node_options(q->role->node)->sql_paths_n > 0, &q->refs, &e);
-    if (err < 0) {
-        e.at = sql_at_shift(e.at, q->source_from, q->source_to);
-        if (err == ERR_UNSUPPORTED && e.hint[0] == '\0')
-            snprintf(e.hint, sizeof e.hint, "PIVOT needs ON column IN (values)");
-        query_fail_error(q, &e);
-        return;
-    }
-    if (update->done->parsed[0]->printed != NULL && update->done->parsed[0]->printed[0] != '\0')
-        q->printed = mem_strdup(update->done->parsed[0]->printed);
-    q->tables = mem_calloc(q->refs.n + 1, sizeof *q->tables);
-    q->views = mem_calloc(q->refs.n + 1, sizeof *q->views);
-    query_snapshots(q);
+    const Wire__SqlParsed *parsed = update->done->parsed[0];
+    if (parsed->printed != NULL && parsed->printed[0] != '\0')
+        q->printed = mem_strdup(parsed->printed);
+    struct query_work *work = query_work_new(q);
+    work->json_len = strlen(parsed->json);
+    work->json = mem_strndup(parsed->json, work->json_len);
+    work->paths = node_options(q->role->node)->sql_paths_n > 0;
+    query_work_run(work, work->json_len, query_tree_read, query_tree_take);
 }
 
 void query_read(struct query *q, char *source, size_t from, size_t to, query_next_fn next)
@@ -375,13 +404,13 @@ static void query_on_described(void *arg, int code, const ProtobufCMessage *mess
         q->next(q);
 }
 
-void query_describe(struct query *q, query_next_fn next)
+static void query_describe_send(struct query *q)
 {
-    struct sql_plan_options alone = {.workers = 1, .tasks_per_worker = 1};
-    struct sql_plan plan;
-    struct sql_error e;
-    q->next = next;
-    if (sql_plan_query(q->tree, q->printed, q->source, &q->refs, q->views, &alone, &plan, &e) < 0) {
+    struct sql_plan plan = q->work->plan;
+    struct sql_error e = q->work->error;
+    q->work->plan = (struct sql_plan){0};
+    query_work_end(q);
+    if (e.error.code < 0) {
         query_fail_error(q, &e);
         return;
     }
@@ -408,39 +437,88 @@ void query_describe(struct query *q, query_next_fn next)
 
 /* ---- planning -------------------------------------------------------------------------------- */
 
-bool query_plan(struct query *q, size_t workers_max)
+static void query_plan_make(struct query_work *work)
 {
-    struct sql_error e = {.at = SQL_AT_NONE};
-    char now[CLOCK_RFC3339_MAX];
-    query_find_nodes(q);
-    size_t workers = q->nodes_n < workers_max ? q->nodes_n : workers_max;
-    struct sql_plan_options options = {
-        .workers = workers > 0 ? workers : 1,
-        .tasks_per_worker = 1,
-        .split_bytes_min = node_options(q->role->node)->sql_split_bytes,
-        .now = clock_format_rfc3339(loop_wall_ms(node_loop(q->role->node)), now),
-        .broadcast_bytes = node_options(q->role->node)->sql_broadcast_bytes,
-    };
+    const struct query *q = work->q;
+    struct sql_error e;
+    if (sql_plan_query(q->tree, q->printed, q->source, &q->refs, q->views, &work->options,
+                       &work->plan, &e) < 0)
+        work->error = e;
+}
+
+static void query_plan_files_make(struct query_work *work)
+{
+    const struct query *q = work->q;
+    struct sql_error e;
+    if (sql_plan_files(q->tree, work->invert, &q->refs, q->views, &work->plan, &e) < 0)
+        work->error = e;
+}
+
+void query_describe(struct query *q, query_next_fn next)
+{
+    struct query_work *work = query_work_new(q);
+    q->next = next;
+    work->options = (struct sql_plan_options){.workers = 1, .tasks_per_worker = 1};
+    query_work_run(work, q->tree_bytes, query_plan_make, query_describe_send);
+}
+
+static void query_plan_take(struct query *q)
+{
+    struct sql_error e = q->work->error;
+    q->plan = q->work->plan;
+    q->work->plan = (struct sql_plan){0};
+    query_work_end(q);
+    q->planned = e.error.code == 0;
+    if (q->planned)
+        q->next(q);
+    else
+        query_fail_error(q, &e);
+}
+
+static void query_plan_forget(struct query *q)
+{
     if (q->planned)
         sql_plan_done(&q->plan);
     q->planned = false;
+}
+
+void query_plan(struct query *q, size_t workers_max, query_next_fn next)
+{
+    query_plan_forget(q);
+    query_find_nodes(q);
+    q->next = next;
     if (q->tree == NULL) { /* it was not taken apart: nothing in it but literals */
         (void)sql_plan_text(q->source, &q->refs, q->views, &q->plan);
         q->planned = true;
-        return true;
+        next(q);
+        return;
     }
-    if (sql_plan_query(q->tree, q->printed, q->source, &q->refs, q->views, &options, &q->plan, &e) <
-        0) {
-        query_fail_error(q, &e);
-        return false;
-    }
-    q->planned = true;
-    return true;
+    struct query_work *work = query_work_new(q);
+    size_t workers = q->nodes_n < workers_max ? q->nodes_n : workers_max;
+    work->options = (struct sql_plan_options){
+        .workers = workers > 0 ? workers : 1,
+        .tasks_per_worker = 1,
+        .split_bytes_min = node_options(q->role->node)->sql_split_bytes,
+        .now = clock_format_rfc3339(loop_wall_ms(node_loop(q->role->node)), work->now),
+        .broadcast_bytes = node_options(q->role->node)->sql_broadcast_bytes,
+    };
+    query_work_run(work, q->tree_bytes, query_plan_make, query_plan_take);
+}
+
+void query_plan_files(struct query *q, bool invert, query_next_fn next)
+{
+    query_plan_forget(q);
+    q->next = next;
+    struct query_work *work = query_work_new(q);
+    work->invert = invert;
+    query_work_run(work, q->tree_bytes, query_plan_files_make, query_plan_take);
 }
 
 void query_read_done(struct query *q)
 {
     query_light_cancel(q);
+    if (query_work_runs(q))
+        return; /* query_over() */
     if (q->call != NULL)
         tables_cancel(q->call);
     q->call = NULL;
@@ -457,8 +535,9 @@ void query_read_done(struct query *q)
     q->views = NULL;
     q->tables_got = 0;
     sql_refs_done(&q->refs);
-    json_decref(q->tree);
+    query_work_drop_tree(q->role, q->tree, q->tree_bytes);
     q->tree = NULL;
+    q->tree_bytes = 0;
     free(q->printed);
     q->printed = NULL;
     free(q->source);

@@ -155,18 +155,8 @@ static void query_rewrite_group(struct sql_stage *stage)
     stage->tasks = SQL_TASKS_MAX;
 }
 
-static void query_rewrite_run(struct query *q)
+static void query_rewrite_planned(struct query *q)
 {
-    struct sql_error e = {.at = SQL_AT_NONE};
-    if (q->planned)
-        sql_plan_done(&q->plan);
-    q->planned = false;
-    bool invert = q->statement.kind == SQL_DELETE;
-    if (sql_plan_files(q->tree, invert, &q->refs, q->views, &q->plan, &e) < 0) {
-        query_fail_error(q, &e);
-        return;
-    }
-    q->planned = true;
     if (q->statement.kind == SQL_OPTIMIZE)
         query_optimize_tasks(q);
     const struct query_table *table = &q->tables[q->plan.stages[0].inputs[0].index];
@@ -183,6 +173,11 @@ static void query_rewrite_run(struct query *q)
     query_rewrite_group(&q->plan.stages[0]);
     query_find_nodes(q);
     query_run(q, query_rewrite_commit);
+}
+
+static void query_rewrite_run(struct query *q)
+{
+    query_plan_files(q, q->statement.kind == SQL_DELETE, query_rewrite_planned);
 }
 
 /* UPDATE: each column, or its new value where the condition holds. */
@@ -263,13 +258,17 @@ static void query_counted(struct query *q)
     query_rewrite_compose(q);
 }
 
+static void query_count_planned(struct query *q)
+{
+    query_run(q, query_counted);
+}
+
 static void query_count_run(struct query *q)
 {
     q->target = (struct query_target){.kind = WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS};
     q->counting = true;
     q->counted = 0;
-    if (query_plan(q, SIZE_MAX))
-        query_run(q, query_counted);
+    query_plan(q, SIZE_MAX, query_count_planned);
 }
 
 static void query_count(struct query *q)

@@ -175,8 +175,6 @@ static void query_explain_ran(const struct query *q, json_t *rows)
 void query_explain(struct query *q)
 {
     static const char *const names[] = {"plan"};
-    if (!q->planned && !query_plan(q, SIZE_MAX))
-        return;
     json_t *rows = json_array();
     char *text = sql_plan_explain(&q->plan, &q->refs, q->views);
     query_explain_lines(rows, text);

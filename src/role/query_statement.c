@@ -5,40 +5,50 @@
 #include "base/mem.h"
 #include "role/query_internal.h"
 
-static void query_select_read(struct query *q)
+static void query_select_run(struct query *q)
 {
-    if (query_answer(q))
-        return;
-    if (q->statement.explain && !q->statement.analyze) {
-        query_explain(q);
-        return;
-    }
-    if (query_plan(q, SIZE_MAX))
-        query_run(q, q->statement.explain ? query_explain : query_done);
+    query_run(q, q->statement.explain ? query_explain : query_done);
 }
 
-void query_begin(struct query *q)
+static void query_select_read(struct query *q)
 {
-    struct sql_error e;
-    if (node_lake(q->role->node)->tables == NULL) {
-        query_fail(q, ERR_UNAVAILABLE, SQL_AT_NONE, "wait until it has joined its cluster",
-                   "this node has no tables yet");
+    bool explains = q->statement.explain && !q->statement.analyze;
+    if (q->tree_bytes >= QUERY_WORK_BYTES || !query_answer(q))
+        query_plan(q, SIZE_MAX, explains ? query_explain : query_select_run);
+}
+
+/* Positions count from the beginning of the text. */
+static void query_statement_read(struct query_work *work)
+{
+    const char *text = work->q->text;
+    size_t len = strlen(text);
+    struct sql_split split, more;
+    struct sql_error *e = &work->error;
+    if (!sql_split_next(text, len, &split)) {
+        (void)sql_error_set(e, ERR_INVALID, SQL_AT_NONE, NULL, "there is no statement");
         return;
     }
-    struct sql_split split;
-    size_t len = strlen(q->text);
-    if (!sql_split_next(q->text, len, &split)) {
-        query_fail(q, ERR_INVALID, SQL_AT_NONE, NULL, "there is no statement");
+    if (sql_split_next(text + split.end, len - split.end, &more)) {
+        (void)sql_error_set(e, ERR_INVALID, split.end + more.at, "send them one by one",
+                            "more than one statement");
         return;
     }
-    struct sql_split more;
-    if (sql_split_next(q->text + split.end, len - split.end, &more)) {
-        query_fail(q, ERR_INVALID, split.end + more.at, "send them one by one",
-                   "more than one statement");
+    if (sql_parse(text, split.at + split.len, &work->statement, e) < 0)
         return;
-    }
-    /* Positions count from the beginning of the text. */
-    if (sql_parse(q->text, split.at + split.len, &q->statement, &e) < 0) {
+    *e = (struct sql_error){.at = SQL_AT_NONE};
+    if (work->statement.kind == SQL_INSERT && !work->statement.by_name)
+        (void)sql_values_count(work->statement.query.text, strlen(work->statement.query.text),
+                               &work->values);
+}
+
+static void query_statement_begin(struct query *q)
+{
+    struct sql_error e = q->work->error;
+    q->statement = q->work->statement;
+    q->values = q->work->values;
+    q->work->statement = (struct sql_statement){0};
+    query_work_end(q);
+    if (e.error.code < 0) {
         query_fail_error(q, &e);
         return;
     }
@@ -55,4 +65,14 @@ void query_begin(struct query *q)
     default:
         query_write(q);
     }
+}
+
+void query_begin(struct query *q)
+{
+    if (node_lake(q->role->node)->tables == NULL) {
+        query_fail(q, ERR_UNAVAILABLE, SQL_AT_NONE, "wait until it has joined its cluster",
+                   "this node has no tables yet");
+        return;
+    }
+    query_work_run(query_work_new(q), strlen(q->text), query_statement_read, query_statement_begin);
 }

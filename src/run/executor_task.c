@@ -18,7 +18,7 @@
 #include "run/executor_publish.h"
 #include "wire/frame.h"
 
-enum { EXECUTOR_TASK_DONE_BYTES_MAX = FRAME_BODY_BYTES_MAX - 64 * 1024 };
+enum { EXECUTOR_TASK_DONE_BYTES_MAX = 8 * 1024 * 1024 - 64 * 1024 };
 
 int executor_task_fail(struct executor_task *task, Wire__SqlError *error)
 {

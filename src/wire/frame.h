@@ -17,7 +17,7 @@
 
 #include "base/buf.h"
 
-enum { FRAME_HEADER_BYTES = 8, FRAME_BODY_BYTES_MAX = 8 << 20 };
+enum { FRAME_HEADER_BYTES = 8, FRAME_BODY_BYTES_MAX = 24 << 20 };
 
 struct frame {
     uint16_t type;

@@ -108,7 +108,14 @@ nothing_is_left() {
 @test "statements of 10 MB, of a thousand columns, and commits on a dropped table" {
     start_cluster 1
     jq -n '{sql: ("select 1" + (" + 1" * 2600000))}' >"$BATS_TEST_TMPDIR/large"
-    [[ "$(api -X POST -H 'Content-Type: application/json' -d "@$BATS_TEST_TMPDIR/large" /api/sql)" == *'"error":{"code":"too_large"'* ]]
+    [[ "$(api -X POST -H 'Content-Type: application/json' -d "@$BATS_TEST_TMPDIR/large" /api/sql)" == *'"error"'* ]]
+    { printf "select length('"; head -c 17000000 /dev/zero | tr '\0' x; echo "');"; } >"$FILES/too_large.sql"
+    run clustersh -f "$FILES/too_large.sql"
+    [[ "$status" != 0 && "$output" == *"longer than 16 MiB"* ]]
+    sql "create table t (i integer, s varchar)"
+    { printf "insert into t values (1, '"; head -c 10000000 /dev/zero | tr '\0' x; echo "');"; } >"$FILES/large.sql"
+    clustersh -f "$FILES/large.sql"
+    [ "$(sql "select i, length(s) from t")" = 1,10000000 ]
     sql "create table wide ($(seq -s, -f 'c%g bigint' 1000))"
     sql "insert into wide select $(seq -s, -f 'i + %g' 1000) from range(100) r(i)"
     [ "$(sql "select min(c1 + 0), max(c1000 + 0) from wide")" = 1,1099 ]
@@ -117,3 +124,35 @@ nothing_is_left() {
     [[ "$(api -X POST -d '{"commitInfo":{}}' "/api/tables/$id/commits?base=0&txn_id=x")" == *'"not_found"'* ]]
     [ "$(sql "select 1")" = 1 ]
 }
+
+# Statements whose reading and planning goes to a thread, at any moment of it.
+@test "a large statement is answered, cancelled, left by its client, and outlived by no node that stops" {
+    start_cluster 1
+    sql "create table t as select i from range(1000) r(i)"
+    sql "insert into t select i + 1000 from range(1000) r(i)"
+    many=$(seq -s ' or i = ' 3 2 1500)
+    echo "{\"sql\":\"select count(*) from t where i = $many\"}" >"$FILES/many"
+    large() { api -N -X POST -H 'Content-Type: application/json' -d "@$FILES/many" /api/sql; }
+    [[ "$(large)" == *'"rows":[[749]]'* ]]
+    sql "delete from t where i = $many"
+    [ "$(sql "select count(*) from t")" = 1251 ]
+    sql "update t set i = i + 1 where i = $many or i = 0"
+    sql "insert into t select i + 0 from t where i = $many or i = 1"
+    [ "$(sql "select count(*) from t")" = 1253 ]
+    [[ "$(sql "explain select i from t where i = $many")" == *stage* ]]
+    running() { api /api/sql | jq -re '.[0].query'; }
+    for i in 1 2 3 4 5; do
+        large >"$FILES/answer" &
+        wait_until 20 running
+        api -X DELETE "/api/sql/$(running)" >/dev/null || true
+        wait $!
+        grep -q -e '"cancelled"' -e '"rows":' "$FILES/answer"
+    done
+    for i in 0.01 0.05 0.1 0.2; do timeout "$i" curl -s --unix-socket "$(socket_of n1)" -d "@$FILES/many" http://localhost/api/sql >/dev/null || true; done
+    wait_until 20 none_runs
+    for i in 1 2 3; do large >/dev/null & done
+    kill "$CLUSTER_PID"
+    wait "$CLUSTER_PID" # its status: an end in order
+    wait
+}
+none_runs() { [ "$(api /api/sql | jq length)" = 0 ]; }

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "core/delta_checkpoint.h"
 #include "core/delta_commit.h"
+#include "core/delta_internal.h"
 #include "tests/unit/generated.h"
 
 #define PROTOCOL       "{\"protocol\":{\"minReaderVersion\":1,\"minWriterVersion\":2}}\n"
@@ -638,6 +639,41 @@ static void any_bytes_as_an_entry_are_safe(void **state)
     }
 }
 
+#define ADD(path)                                                                                  \
+    "{\"add\":{\"path\":\"" path "\",\"partitionValues\":{},\"size\":7,\"modificationTime\":1,"    \
+    "\"dataChange\":true}}\n"
+
+/* What a thread reads must not move under it. */
+static void a_pinned_view_stays_where_it_is_while_the_log_goes_on(void **unused)
+{
+    static const char *const entries[] = {PROTOCOL PLAIN ADD("a"), ADD("b"), ADD("c")};
+    (void)unused;
+    struct delta_log *log = log_of(entries, 2);
+    struct delta_view *view = view_of(log, 1);
+    struct delta_state *read = view->state;
+    char *before = picture(view);
+    delta_view_pin(view);
+    assert_int_equal(delta_log_apply(log, 2, entries[2], strlen(entries[2]), NULL), 0);
+    assert_ptr_equal(view->state, read);
+    assert_ptr_not_equal(log->state, read);
+    assert_int_equal(read->version, 1);
+    delta_view_unpin(view);
+    struct delta_view *after = view_of(log, 2), *old = view_of(log, 1);
+    char *again = picture(old);
+    assert_string_equal(before, again);
+    assert_int_equal(delta_view_files(after), 3);
+    struct delta_state *now = log->state;
+    const char *more = ADD("d");
+    assert_int_equal(delta_log_apply(log, 3, more, strlen(more), NULL), 0);
+    assert_ptr_equal(log->state, now); /* nobody reads it elsewhere */
+    free(before);
+    free(again);
+    delta_view_close(old);
+    delta_view_close(after);
+    delta_view_close(view);
+    delta_log_free(log);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -654,6 +690,7 @@ int main(void)
         cmocka_unit_test(a_change_of_metadata_conflicts_with_everything),
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(any_bytes_as_an_entry_are_safe),
+        cmocka_unit_test(a_pinned_view_stays_where_it_is_while_the_log_goes_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
