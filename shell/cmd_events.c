@@ -218,7 +218,7 @@ const struct command cmd_events = {
                 {"since", 's', COMMAND_TYPE_TEXT, "TIME", NULL, false,
                  "from a time on, or for so long back: 2026-11-20T20:15:00Z, 10m"},
                 {"until", 'u', COMMAND_TYPE_TEXT, "TIME", NULL, false, "up to a time"},
-                {"kind", 'k', COMMAND_TYPE_TEXT, "KINDS", NULL, false,
+                {"kind", 'k', COMMAND_TYPE_KINDS, "KINDS", NULL, false,
                  "only these: job.*,raft.lead"},
                 {"node", 'n', COMMAND_TYPE_NODES, "NODES", NULL, false,
                  "only what is about these nodes"},

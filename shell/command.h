@@ -49,6 +49,7 @@ enum command_type {
     COMMAND_TYPE_SERVICE,
     COMMAND_TYPE_CHANNEL,
     COMMAND_TYPE_TXN,
+    COMMAND_TYPE_KINDS, /* of events: job.*,raft.lead */
     COMMAND_TYPE_QUERY,
 };
 

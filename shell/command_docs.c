@@ -24,6 +24,7 @@ static const char *command_docs_type(enum command_type type)
         [COMMAND_TYPE_SQL] = "sql",           [COMMAND_TYPE_MODEL] = "model",
         [COMMAND_TYPE_SERVICE] = "service",   [COMMAND_TYPE_CHANNEL] = "channel",
         [COMMAND_TYPE_TXN] = "txn",           [COMMAND_TYPE_QUERY] = "query",
+        [COMMAND_TYPE_KINDS] = "kinds",
     };
     return names[type];
 }

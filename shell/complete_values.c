@@ -10,6 +10,7 @@
 #include "shell/cmd_meta_pset.h"
 #include "shell/format.h"
 #include "shell/vars.h"
+#include "wire/event_kind.h"
 
 static void complete_choices(struct complete *complete, const char *choices)
 {
@@ -85,6 +86,23 @@ static void complete_nodes(struct complete *complete, complete_names_fn names, v
     complete_done(&item);
 }
 
+/* The last of a list of kinds of events: each, and each beginning. */
+static void complete_kinds(struct complete *complete)
+{
+    const char *comma = strrchr(complete->prefix, ',');
+    size_t len = comma != NULL ? (size_t)(comma - complete->prefix) + 1 : 0;
+    for (unsigned kind = EVENT_NONE + 1; kind < EVENT_KINDS; kind++) {
+        const struct event_kind_row *row = event_kind_row((enum event_kind)kind);
+        size_t area = strcspn(row->name, ".");
+        char *text = mem_printf("%.*s%s", (int)len, complete->prefix, row->name);
+        char *all = mem_printf("%.*s%.*s.*", (int)len, complete->prefix, (int)area, row->name);
+        complete_add(complete, text, row->help);
+        complete_add(complete, all, NULL);
+        free(text);
+        free(all);
+    }
+}
+
 void complete_values(struct complete *complete, enum command_type type, const char *choices,
                      complete_names_fn names, void *arg)
 {
@@ -105,6 +123,9 @@ void complete_values(struct complete *complete, enum command_type type, const ch
         break;
     case COMMAND_TYPE_KEY:
         names(arg, COMPLETE_NAMES_KEYS, complete);
+        break;
+    case COMMAND_TYPE_KINDS:
+        complete_kinds(complete);
         break;
     case COMMAND_TYPE_FILE:
     case COMMAND_TYPE_PIPE:

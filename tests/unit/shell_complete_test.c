@@ -208,6 +208,9 @@ static void a_node_set_is_completed_item_by_item(void **state)
     assert_complete("exec @", "@all @label=gpu");
     assert_complete("exec n1,n", "n1,n1 n1,n2");
     assert_complete("exec @all,!@l", "@all,!@label=gpu");
+    assert_complete("events --kind chat.le", "chat.lead");
+    assert_complete("events -k disk", "disk.* disk.full disk.room");
+    assert_complete("events --kind 'job.*,raft.le", "job.*,raft.lead");
 }
 
 static void files_are_completed_and_folders_stay_open(void **state)
