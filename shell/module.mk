@@ -80,6 +80,7 @@ libshell_a_SOURCES += shell/request.c shell/request.h
 libshell_a_SOURCES += shell/rollouts.c shell/rollouts.h
 libshell_a_SOURCES += shell/script.c shell/script.h
 libshell_a_SOURCES += shell/shell.c shell/shell.h
+libshell_a_SOURCES += shell/shell_replay.c
 libshell_a_SOURCES += shell/sql.c shell/sql.h
 libshell_a_SOURCES += shell/sql_words.c shell/sql_words.h
 libshell_a_SOURCES += shell/statement.c shell/statement.h
