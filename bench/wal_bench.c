@@ -212,7 +212,8 @@ static int no_fallocate(void *arg, int fd, off_t len)
     return ftruncate(fd, len) != 0 ? errno : 0;
 }
 
-static const struct wal_io no_disk = {no_pwrite, no_fdatasync, no_fallocate, NULL};
+static const struct wal_io no_disk = {
+    .pwrite = no_pwrite, .fdatasync = no_fdatasync, .fallocate = no_fallocate};
 
 static struct wal *must_open(struct loop *loop, const char *base, const char *name,
                              const struct wal_io *io)
