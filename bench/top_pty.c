@@ -1,12 +1,14 @@
 /* A program on a terminal of its own, measured: from its start to its first frame, from a key to
  * what it changes, and what it costs while nobody touches it.
  *
- * usage: top_pty [-c COLUMNS] [-r ROWS] [-n RUNS] [-t SECONDS] [-k KEYS] -f TEXT -- COMMAND...
+ * usage: top_pty [-c COLUMNS] [-r ROWS] [-n RUNS] [-t SECONDS] [-k KEYS] [-m KEYS_N] [-q QUIET_MS]
+ * -f TEXT -- COMMAND...
  *
  * TEXT is what the first frame has, in one piece. RUNS starts (default 5) are timed; then one is
- * left alone for SECONDS (0: none), after which KEYS are typed, one each 100 ms, round and round.
- * Prints one JSON object: frame_ms (median), cpu_percent, rss_mb, bytes_per_s, key_ms (median: to
- * the last byte of what a key changed). */
+ * left alone for SECONDS (0: none), after which KEYS are typed, KEYS_N of them (default 40) one
+ * each 100 ms, round and round. What a key changed is over when nothing comes for QUIET_MS (default
+ * 5). Prints one JSON object: frame_ms (median), cpu_percent, rss_mb, bytes_per_s, key_ms (median:
+ * to the last byte of what a key changed) and key_max_ms (the longest). */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -26,8 +28,8 @@
 enum {
     PTY_RUNS_MAX = 1000,
     PTY_FRAME_MAX_MS = 10000,
-    PTY_KEYS = 40,
-    PTY_KEY_MAX_MS = 90,
+    PTY_KEYS_MAX = 1000,
+    PTY_KEY_MAX_MS = 1000,
     PTY_KEY_PAUSE_MS = 100,
     PTY_SETTLE_MS = 3000,
     PTY_BYTES_MAX = 64 * 1024 * 1024,
@@ -38,6 +40,8 @@ struct pty_options {
     unsigned runs;
     double seconds;
     const char *keys;
+    unsigned keys_n;
+    unsigned quiet_ms;
     const char *frame;
     char **command;
 };
@@ -169,30 +173,34 @@ static double pty_rss_mb(pid_t pid)
     return (double)kb / 1024;
 }
 
-static double pty_time_keys(struct pty *pty, const char *keys)
+/* Times from keys to the last byte of what each changed; how many. */
+static size_t pty_time_keys(struct pty *pty, const struct pty_options *options, double *times)
 {
-    double times[PTY_KEYS];
     size_t n = 0;
-    for (size_t i = 0; i < PTY_KEYS; i++) {
+    for (size_t i = 0; i < options->keys_n; i++) {
         int64_t sent_us = clock_mono_us();
         pty->last_us = 0;
-        (void)!write(pty->fd, &keys[i % strlen(keys)], 1);
+        (void)!write(pty->fd, &options->keys[i % strlen(options->keys)], 1);
         while (clock_mono_us() - sent_us < PTY_KEY_MAX_MS * INT64_C(1000)) {
             int64_t before_us = pty->last_us;
-            if (!pty_read(pty, 5) || (before_us > 0 && pty->last_us == before_us))
+            int64_t began_us = clock_mono_us();
+            if (!pty_read(pty, options->quiet_ms))
+                break;
+            if (before_us > 0 && pty->last_us == before_us &&
+                clock_mono_us() - began_us >= options->quiet_ms * INT64_C(1000) - 500)
                 break; /* quiet behind it */
         }
         if (pty->last_us > 0)
             times[n++] = (double)(pty->last_us - sent_us) / 1000;
         pty_wait(pty, PTY_KEY_PAUSE_MS);
     }
-    return pty_median(times, n);
+    return n;
 }
 
 static void pty_measure(const struct pty_options *options)
 {
-    double frames[PTY_RUNS_MAX], cpu = -1, rss = -1, rate = -1, key = -1;
-    size_t n = 0;
+    double frames[PTY_RUNS_MAX], keys[PTY_KEYS_MAX], cpu = -1, rss = -1, rate = -1, key = -1;
+    size_t n = 0, keys_n = 0;
     struct pty pty;
     for (unsigned i = 0; i < options->runs; i++) {
         pty_start(&pty, options);
@@ -214,20 +222,23 @@ static void pty_measure(const struct pty_options *options)
         rate = (double)(pty.bytes - bytes) / seconds;
         rss = pty_rss_mb(pty.pid);
         if (options->keys != NULL)
-            key = pty_time_keys(&pty, options->keys);
+            keys_n = pty_time_keys(&pty, options, keys);
+        key = pty_median(keys, keys_n); /* sorts */
         pty_end(&pty);
     }
     double frame = pty_median(frames, n); /* sorts */
     printf("{\"frame_ms\":%.1f,\"frame_max_ms\":%.1f,\"cpu_percent\":%.2f,\"rss_mb\":%.1f,"
-           "\"bytes_per_s\":%.0f,\"key_ms\":%.2f}\n",
-           frame, n > 0 ? frames[n - 1] : -1, cpu, rss, rate, key);
+           "\"bytes_per_s\":%.0f,\"key_ms\":%.2f,\"key_max_ms\":%.2f}\n",
+           frame, n > 0 ? frames[n - 1] : -1, cpu, rss, rate, key,
+           keys_n > 0 ? keys[keys_n - 1] : -1);
 }
 
 int main(int argc, char **argv)
 {
-    struct pty_options options = {.columns = 200, .rows = 50, .runs = 5};
+    struct pty_options options = {
+        .columns = 200, .rows = 50, .runs = 5, .keys_n = 40, .quiet_ms = 5};
     int option;
-    while ((option = getopt(argc, argv, "+c:r:n:t:k:f:")) != -1) {
+    while ((option = getopt(argc, argv, "+c:r:n:t:k:m:q:f:")) != -1) {
         switch (option) {
         case 'c':
             options.columns = (unsigned short)strtoul(optarg, NULL, 10);
@@ -244,6 +255,12 @@ int main(int argc, char **argv)
         case 'k':
             options.keys = optarg;
             break;
+        case 'm':
+            options.keys_n = (unsigned)strtoul(optarg, NULL, 10);
+            break;
+        case 'q':
+            options.quiet_ms = (unsigned)strtoul(optarg, NULL, 10);
+            break;
         case 'f':
             options.frame = optarg;
             break;
@@ -252,9 +269,10 @@ int main(int argc, char **argv)
         }
     }
     options.command = argv + optind;
-    if (options.frame == NULL || optind == argc || options.runs > PTY_RUNS_MAX) {
+    if (options.frame == NULL || optind == argc || options.runs > PTY_RUNS_MAX ||
+        options.keys_n > PTY_KEYS_MAX) {
         fprintf(stderr, "usage: top_pty [-c COLUMNS] [-r ROWS] [-n RUNS] [-t SECONDS] [-k KEYS] "
-                        "-f TEXT -- COMMAND...\n");
+                        "[-m KEYS_N] [-q QUIET_MS] -f TEXT -- COMMAND...\n");
         return EXIT_FAILURE;
     }
     (void)signal(SIGPIPE, SIG_IGN);

@@ -27,6 +27,7 @@ enum {
     CLUSTERTOP_ONCE_MS = 10000, /* --once waits so long for the cluster */
     CLUSTERTOP_QUIET_MS = 150,  /* and so long for more, once it has something */
     CLUSTERTOP_TICK_MS = 1000,
+    CLUSTERTOP_FULL_MS = 20, /* until a terminal that takes no more is asked again */
     CLUSTERTOP_HELP_MAX = 64 * 1024,
 };
 
@@ -223,15 +224,33 @@ static void clustertop_draw(struct clustertop *top)
     top->wants_now = false;
 }
 
+/* How long nothing has to be drawn. */
 static int clustertop_wait_ms(const struct clustertop *top)
 {
     int64_t since_ms = clock_mono_ms() - top->drawn_ms;
-    bool is_new = top->app.is_dirty || top->app.is_behind ||
-                  model_generation(top->model) != top->app.generation;
+    bool is_new = top->app.is_dirty || model_generation(top->model) != top->app.generation;
     if (top->wants_now)
         return 0;
     int64_t wait_ms = is_new ? top->options.interval_ms - since_ms : CLUSTERTOP_TICK_MS;
     return wait_ms > 0 ? (int)wait_ms : 0;
+}
+
+/* Draws when it is time. Lines that are left to look at are looked at between all else; when that
+ * is done the result is shown. */
+static void clustertop_show(struct clustertop *top)
+{
+    struct app *app = &top->app;
+    bool was_behind = app->is_behind;
+    if (!was_behind && clustertop_wait_ms(top) > 0)
+        return;
+    app_update(app);
+    top->wants_now = top->wants_now || (was_behind && !app->is_behind);
+    if (clustertop_wait_ms(top) > 0)
+        return;
+    if (app->is_dirty || top->wants_now)
+        clustertop_draw(top);
+    else
+        top->drawn_ms = app->now_ms;
 }
 
 /* Takes signals; false when one ends the program, whose status is in *status. */
@@ -294,28 +313,25 @@ static int clustertop_loop(struct clustertop *top)
     while (!app->wants_quit) {
         app->now_ms = clock_mono_ms();
         clustertop_take_link(top);
-        if (clustertop_wait_ms(top) == 0) {
-            app_update(app);
-            if (app->is_dirty || top->wants_now)
-                clustertop_draw(top);
-            else
-                top->drawn_ms = app->now_ms;
-        }
+        clustertop_show(top);
         struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                                {.fd = term_signal_fd(), .events = POLLIN},
                                {.fd = feed_fd(top->feed), .events = POLLIN}};
         int wait_ms = clustertop_wait_ms(top);
-        int n = poll(fds, MEM_COUNT(fds), wait_ms == 0 && !term_is_ready() ? 20 : wait_ms);
+        wait_ms = wait_ms == 0 && !term_is_ready() ? CLUSTERTOP_FULL_MS : wait_ms;
+        int n = poll(fds, MEM_COUNT(fds), app->is_behind ? 0 : wait_ms);
         app->now_ms = clock_mono_ms();
         if (!clustertop_take_signals(top, &status))
             break;
-        if (fds[2].revents != 0)
-            feed_dispatch(top->feed);
         if (fds[0].revents != 0 && !clustertop_take_keys(top))
             break;
+        clustertop_serve_wishes(top);
+        if (top->wants_now && !app->wants_quit)
+            clustertop_show(top);
+        if (fds[2].revents != 0)
+            feed_dispatch(top->feed);
         if (n == 0 && feed_lost_ms(top->feed) > 0)
             app->is_dirty = true;
-        clustertop_serve_wishes(top);
     }
     return status;
 }

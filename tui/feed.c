@@ -84,7 +84,18 @@ void feed_stream_stop(struct feed_stream *stream)
     if (stream->call != NULL)
         client_cancel(stream->call);
     stream->call = NULL;
+    stream->is_held = false;
     stream->again_ms = INT64_MAX;
+}
+
+void feed_stream_spend(struct feed_stream *stream)
+{
+    struct feed *feed = stream->feed;
+    if (stream->call == NULL || stream->is_held || clock_mono_us() < feed->turn_until_us)
+        return;
+    client_pause(stream->call, true);
+    stream->is_held = true;
+    feed->is_holding = true;
 }
 
 void feed_stream_later(struct feed_stream *stream, int64_t first_ms)
@@ -107,6 +118,7 @@ void feed_stream_get(struct feed_stream *stream, const char *path, enum client_b
     assert(stream->call == NULL);
     stream->again_ms = INT64_MAX;
     stream->heard_ms = clock_mono_ms();
+    stream->is_held = false;
     stream->call = client_start(stream->feed->client,
                                 &CLIENT_REQUEST(.method = "GET", .path = path, .body = body,
                                                 .attempt_ms = FEED_ANSWER_MS,
@@ -217,6 +229,7 @@ static void feed_on_event(void *arg, const char *bytes, size_t len)
     if (len == 0 || stream->call == NULL)
         return;
     feed_stream_heard(stream);
+    feed_stream_spend(stream);
     uint64_t end = model_lines_end(model_live_events(feed->model));
     switch (model_read_event(feed->model, bytes, len, &e)) {
     case MODEL_LINE_EVENT:
@@ -277,8 +290,11 @@ static void feed_follow_events(struct feed *feed)
 static void feed_on_earlier(void *arg, const char *bytes, size_t len)
 {
     struct feed_stream *stream = arg;
-    if (len > 0 && stream->call != NULL)
-        model_read_earlier(stream->feed->model, bytes, len);
+    if (len == 0 || stream->call == NULL)
+        return;
+    feed_stream_heard(stream);
+    feed_stream_spend(stream);
+    model_read_earlier(stream->feed->model, bytes, len);
 }
 
 static void feed_end_earlier(struct feed *feed)
@@ -368,6 +384,7 @@ static void feed_on_vitals(void *arg, const char *bytes, size_t len)
     if (len == 0 || stream->call == NULL)
         return;
     feed_stream_heard(stream);
+    feed_stream_spend(stream);
     model_read_vitals(stream->feed->model, bytes, len);
 }
 
@@ -401,6 +418,7 @@ static void feed_on_message(void *arg, const char *bytes, size_t len)
     if (len == 0 || stream->call == NULL)
         return;
     feed_stream_heard(stream);
+    feed_stream_spend(stream);
     model_read_message(stream->feed->model, bytes, len);
 }
 
@@ -488,7 +506,7 @@ static int64_t feed_due_ms(const struct feed *feed)
 static void feed_set_timer(struct feed *feed)
 {
     struct itimerspec at = {0};
-    int64_t due_ms = feed_due_ms(feed);
+    int64_t due_ms = feed->is_holding ? 1 : feed_due_ms(feed);
     if (due_ms != INT64_MAX) {
         due_ms = due_ms < 1 ? 1 : due_ms;
         at.it_value.tv_sec = due_ms / 1000;
@@ -502,12 +520,34 @@ int feed_fd(const struct feed *feed)
     return feed->epoll_fd;
 }
 
+/* Every stream there is, for what is done to all. */
+#define FEED_STREAMS(feed)                                                                         \
+    {                                                                                              \
+        &(feed)->frame, &(feed)->earlier, &(feed)->events, &(feed)->vitals, &(feed)->chat,         \
+            &(feed)->learn, &(feed)->past_frame, &(feed)->past_events, &(feed)->past_vitals,       \
+            &(feed)->tasks, &(feed)->output[0].stream, &(feed)->output[1].stream                   \
+    }
+
+/* A turn begins: what the last one left may come. */
+static void feed_begin_turn(struct feed *feed)
+{
+    struct feed_stream *const streams[] = FEED_STREAMS(feed);
+    feed->turn_until_us = clock_mono_us() + FEED_TURN_US;
+    for (size_t i = 0; feed->is_holding && i < MEM_COUNT(streams); i++) {
+        if (streams[i]->is_held && streams[i]->call != NULL)
+            client_pause(streams[i]->call, false);
+        streams[i]->is_held = false;
+    }
+    feed->is_holding = false;
+}
+
 void feed_dispatch(struct feed *feed)
 {
     uint64_t expirations;
     if (feed->client == NULL)
         return;
     (void)!read(feed->timer_fd, &expirations, sizeof expirations);
+    feed_begin_turn(feed);
     client_dispatch(feed->client);
     feed_tick(feed);
     feed_set_timer(feed);
@@ -540,10 +580,7 @@ static struct feed *feed_new(struct model *model)
     feed->model = model;
     feed->epoll_fd = feed->timer_fd = -1;
     TAILQ_INIT(&feed->acts);
-    struct feed_stream *const streams[] = {
-        &feed->frame,       &feed->earlier, &feed->events,           &feed->vitals,
-        &feed->chat,        &feed->learn,   &feed->past_frame,       &feed->past_events,
-        &feed->past_vitals, &feed->tasks,   &feed->output[0].stream, &feed->output[1].stream};
+    struct feed_stream *const streams[] = FEED_STREAMS(feed);
     for (size_t i = 0; i < MEM_COUNT(streams); i++)
         *streams[i] = (struct feed_stream){.feed = feed, .again_ms = INT64_MAX};
     for (size_t i = 0; i < MEM_COUNT(feed->output); i++) {

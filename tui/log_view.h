@@ -14,7 +14,7 @@
 #include "tui/model_filter.h"
 #include "tui/model_lines.h"
 
-enum { LOG_VIEW_PATTERN_MAX = 256, LOG_VIEW_MARKS_MAX = 1024, LOG_VIEW_RUN_US = 6000 };
+enum { LOG_VIEW_PATTERN_MAX = 256, LOG_VIEW_MARKS_MAX = 1024, LOG_VIEW_RUN_US = 4000 };
 
 enum log_view_time {
     LOG_VIEW_TIME,
