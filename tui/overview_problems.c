@@ -25,7 +25,57 @@ static void problem_add(struct overview *o, bool is_bad, int64_t since_ms, const
     va_end(args);
 }
 
-static void problem_node(struct overview *o, const struct model_row *row)
+/* A place for one more failure of a kind: that of the oldest when there are enough of newer ones.
+ */
+static bool problem_admit(struct overview *o, enum overview_failures kind, int64_t since_ms)
+{
+    struct overview_problem *oldest = NULL;
+    size_t n = 0;
+    int64_t *first_ms = &o->failures_since_ms[kind];
+    *first_ms = o->n_failures[kind] == 0 || since_ms < *first_ms ? since_ms : *first_ms;
+    o->n_failures[kind]++;
+    for (size_t i = 0; i < o->n; i++) {
+        if (o->problems[i].failure != kind)
+            continue;
+        n++;
+        if (oldest == NULL || o->problems[i].since_ms < oldest->since_ms)
+            oldest = &o->problems[i];
+    }
+    if (n < OVERVIEW_FAILURES_MAX)
+        return o->n < OVERVIEW_PROBLEMS_MAX;
+    if (oldest->since_ms >= since_ms)
+        return false;
+    *oldest = o->problems[--o->n];
+    return true;
+}
+
+static void problem_add_rest(struct overview *o, enum overview_failures kind,
+                             const struct view *view, const char *what)
+{
+    size_t n = o->n_failures[kind];
+    if (n <= OVERVIEW_FAILURES_MAX || o->n == OVERVIEW_PROBLEMS_MAX)
+        return;
+    struct overview_problem *problem = &o->problems[o->n++];
+    *problem =
+        (struct overview_problem){.since_ms = o->failures_since_ms[kind], .view = view, .key = ""};
+    (void)snprintf(problem->where, sizeof problem->where, "%s", view->name);
+    (void)snprintf(problem->what, sizeof problem->what, "%zu more %s have failed since then",
+                   n - OVERVIEW_FAILURES_MAX, what);
+}
+
+/* A process that began anew is worth a look, also when it is well again. */
+static void problem_restart(struct overview *o, const struct model_row *row, int64_t at_ms)
+{
+    int64_t started_ms = model_row_time(row, "started_at");
+    int64_t joined_ms = model_row_time(row, "joined_at");
+    if (started_ms == 0 || started_ms > at_ms || at_ms - started_ms > OVERVIEW_RESTART_MS ||
+        started_ms - joined_ms < 10000)
+        return;
+    problem_add(o, false, started_ms, &view_nodes, row, model_row_key(row),
+                "has started anew, as process %lld", (long long)model_row_int(row, "pid", 0));
+}
+
+static void problem_node(struct overview *o, const struct model_row *row, int64_t at_ms)
 {
     const char *word = model_row_text(row, "state");
     const char *name = model_row_key(row);
@@ -39,6 +89,8 @@ static void problem_node(struct overview *o, const struct model_row *row)
     else if (strcmp(word, "draining") == 0 || strcmp(word, "drained") == 0)
         problem_add(o, false, 0, &view_nodes, row, name, "%s: gets no new work%s%s", word,
                     reason[0] != '\0' ? ", " : "", reason);
+    else
+        problem_restart(o, row, at_ms);
     double total = model_row_real(row, "disk_total_bytes", 0);
     double available = model_row_real(row, "disk_free_bytes", total);
     if (total > 0 && available < total * 0.05)
@@ -73,10 +125,12 @@ static void problem_job(struct overview *o, const struct model_row *row, int64_t
     int64_t began_ms = model_row_time(row, "submitted_at");
     (void)snprintf(where, sizeof where, "job %.32s",
                    name[0] != '\0' ? name : view_short_id(model_row_key(row), id));
-    if (strcmp(word, "failed") == 0 && at_ms - ended_ms < OVERVIEW_RECENT_MS)
+    bool has_failed = strcmp(word, "failed") == 0 && at_ms - ended_ms < OVERVIEW_RECENT_MS;
+    if (has_failed && problem_admit(o, OVERVIEW_JOB_FAILURES, ended_ms)) {
         problem_add(o, false, ended_ms, &view_jobs, row, where, "failed%s%s",
                     reason[0] != '\0' ? ": " : "", reason);
-    else if (strcmp(word, "running") == 0 && model_row_int(row, "failed", 0) > 0)
+        o->problems[o->n - 1].failure = OVERVIEW_JOB_FAILURES;
+    } else if (strcmp(word, "running") == 0 && model_row_int(row, "failed", 0) > 0)
         problem_add(o, false, model_row_time(row, "started_at"), &view_jobs, row, where,
                     "%lld of its %lld elements have failed",
                     (long long)model_row_int(row, "failed", 0),
@@ -93,11 +147,13 @@ static void problem_query(struct overview *o, const struct model_row *row, int64
     char id[VIEW_SHORT_MAX];
     char where[96];
     if (strcmp(model_row_text(row, "state"), "failed") != 0 || ended_ms == 0 ||
-        at_ms - ended_ms > OVERVIEW_RECENT_MS / 6)
+        at_ms - ended_ms > OVERVIEW_RECENT_MS / 6 ||
+        !problem_admit(o, OVERVIEW_QUERY_FAILURES, ended_ms))
         return;
     (void)snprintf(where, sizeof where, "query %s", view_short_id(model_row_key(row), id));
     problem_add(o, false, ended_ms, &view_queries, row, where, "failed%s%s",
                 text[0] != '\0' ? ": " : "", text);
+    o->problems[o->n - 1].failure = OVERVIEW_QUERY_FAILURES;
 }
 
 static void problem_rollout(struct overview *o, const struct model_row *row, int64_t at_ms)
@@ -166,11 +222,12 @@ static int problem_compare(const void *a, const void *b)
 void overview_find_problems(struct overview *o, const struct model_state *state, int64_t at_ms)
 {
     o->n = 0;
+    memset(o->n_failures, 0, sizeof o->n_failures);
     for (enum model_table table = 0; table < MODEL_TABLES; table++) {
         for (size_t i = 0; i < model_state_count(state, table); i++) {
             const struct model_row *row = model_state_at(state, table, i);
             if (table == MODEL_NODES)
-                problem_node(o, row);
+                problem_node(o, row, at_ms);
             else if (table == MODEL_ELECTIONS)
                 problem_election(o, row);
             else if (table == MODEL_RAFT)
@@ -191,6 +248,8 @@ void overview_find_problems(struct overview *o, const struct model_state *state,
                 break;
         }
     }
+    problem_add_rest(o, OVERVIEW_JOB_FAILURES, &view_jobs, "jobs");
+    problem_add_rest(o, OVERVIEW_QUERY_FAILURES, &view_queries, "statements");
     if (o->n > 1)
         qsort(o->problems, o->n, sizeof *o->problems, problem_compare);
 }

@@ -91,7 +91,7 @@ static void jobs_cell(void *arg, const void *row, int column, struct list_cell *
         cell_age(cell, model_row_time(row, "submitted_at"), place_at_ms(place));
         break;
     case JOBS_WALL:
-        cell_duration(cell, model_row_real(row, "wall_ms", -1));
+        view_cell_took(cell, place, row, model_row_time(row, "started_at"));
         break;
     case JOBS_COMMAND:
         cell_text(cell, INK_DIM, view_job_command(row, text, sizeof text));
@@ -149,11 +149,13 @@ static void jobs_detail(struct place *place, const void *row, struct grid *grid,
         (long long)model_row_int(row, "elements", 0), (long long)model_row_int(row, "completed", 0),
         (long long)model_row_int(row, "running", 0), (long long)model_row_int(row, "pending", 0),
         (long long)model_row_int(row, "failed", 0), (long long)model_row_int(row, "cancelled", 0));
-    y = draw_fact(grid, r, y, "wants", INK_TEXT, "%g cpus, %s, %s %s",
-                  model_row_real(row, "cpus", 1),
-                  str_format_bytes((uint64_t)model_row_int(row, "memory_bytes", 0), ago),
-                  model_row_text(row, "selector")[0] != '\0' ? "on" : "on any node",
-                  model_row_text(row, "selector"));
+    double cpus = model_row_real(row, "cpus", 1);
+    int64_t memory = model_row_int(row, "memory_bytes", 0);
+    const char *selector = model_row_text(row, "selector");
+    y = draw_fact(grid, r, y, "wants", INK_TEXT, "%g cpu%s, %s%s, on %s", cpus,
+                  cpus == 1 ? "" : "s",
+                  memory > 0 ? str_format_bytes((uint64_t)memory, ago) : "any ",
+                  memory > 0 ? "" : "memory", selector[0] != '\0' ? selector : "any node");
     if (after.type == MODEL_TYPE_JSON && strcmp(after.text, "[]") != 0)
         (void)draw_fact(grid, r, y, "after", INK_TEXT, "%s",
                         model_value_format(&after, text, sizeof text));
@@ -270,7 +272,7 @@ static void tasks_cell(void *arg, const void *row, int column, struct list_cell 
         cell_age(cell, model_row_time(row, "started_at"), place_at_ms(place));
         break;
     case TASKS_WALL:
-        cell_duration(cell, model_row_real(row, "wall_ms", -1));
+        view_cell_took(cell, place, row, model_row_time(row, "started_at"));
         break;
     case TASKS_CPU:
         cell_duration(cell,

@@ -74,13 +74,19 @@ static int64_t nodes_seen_ms(const struct place *place, const struct model_row *
     return !isnan(heard) ? at_ms : model_row_time(row, "last_seen");
 }
 
-/* A row's uptime is of the heartbeat that its last_seen is of. NAN while the node is not heard. */
+/* Since its process began; by older servers, by the heartbeat that the row's last_seen is of. NAN
+ * while the node is not heard. */
 static double nodes_uptime_ms(const struct place *place, const struct model_row *row)
 {
     const char *state = model_row_text(row, "state");
     double uptime_ms = model_row_real(row, "uptime_ms", NAN);
     int64_t seen_ms = model_row_time(row, "last_seen");
-    if (strcmp(state, "offline") == 0 || strcmp(state, "suspect") == 0 || seen_ms == 0)
+    int64_t started_ms = model_row_time(row, "started_at");
+    if (strcmp(state, "offline") == 0 || strcmp(state, "suspect") == 0)
+        return NAN;
+    if (started_ms != 0 && started_ms <= place_at_ms(place))
+        return (double)(place_at_ms(place) - started_ms);
+    if (seen_ms == 0)
         return NAN;
     int64_t since_ms = place_at_ms(place) - seen_ms;
     return uptime_ms + (double)(since_ms > 0 ? since_ms : 0);
@@ -290,10 +296,9 @@ static void nodes_facts(struct place *place, const struct model_row *row, struct
                   model_row_text(row, "version"),
                   isnan(uptime_ms) ? "?" : str_format_duration((int64_t)uptime_ms, up),
                   (long long)model_row_int(row, "pid", 0));
-    y = draw_fact(grid, r, y, "work", INK_TEXT, "%lld of %lld slots, %lld running, %lld queued",
-                  (long long)model_row_int(row, "slots_used", 0),
-                  (long long)model_row_int(row, "slots", 0),
-                  (long long)model_row_int(row, "tasks_running", 0),
+    double running = nodes_vital(place, row, MODEL_VITAL_TASKS, "tasks_running");
+    y = draw_fact(grid, r, y, "work", INK_TEXT, "%.0f running, %lld slots, %lld queued",
+                  isnan(running) ? 0 : running, (long long)model_row_int(row, "slots", 0),
                   (long long)model_row_int(row, "tasks_queued", 0));
     if (labels.type == MODEL_TYPE_JSON && strcmp(labels.text, "[]") != 0)
         y = draw_fact(grid, r, y, "labels", INK_TEXT, "%s",

@@ -117,7 +117,9 @@ static void overview_enter(struct place *place)
     (void)snprintf(key, sizeof key, "%s", problem->key);
     const struct view *view = problem->view;
     (void)app_show(app, view->name);
-    if (app_place(app)->view->list != NULL)
+    if (key[0] == '\0' && app_place(app)->view->list != NULL)
+        (void)list_set_filter(&app_place(app)->list, "failed", NULL);
+    else if (app_place(app)->view->list != NULL)
         (void)list_select(&app_place(app)->list, key);
 }
 

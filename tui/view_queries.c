@@ -69,7 +69,7 @@ static void queries_cell(void *arg, const void *row, int column, struct list_cel
         cell_age(cell, queries_began_ms(row), place_at_ms(place));
         break;
     case QUERIES_WALL:
-        cell_duration(cell, model_row_real(row, "wall_ms", -1));
+        view_cell_took(cell, place, row, queries_began_ms(row));
         break;
     case QUERIES_ROWS:
         queries_count(cell, row, "rows");

@@ -82,6 +82,17 @@ int view_state_rank(const char *state)
     return (int)MEM_COUNT(order);
 }
 
+void view_cell_took(struct list_cell *cell, const struct place *place, const struct model_row *row,
+                    int64_t began_ms)
+{
+    const char *state = model_row_text(row, "state");
+    bool runs = strcmp(state, "running") == 0 || strcmp(state, "assigned") == 0;
+    if (runs && began_ms != 0)
+        cell_age(cell, began_ms, place_at_ms(place));
+    else
+        cell_duration(cell, model_row_real(row, "wall_ms", -1));
+}
+
 const char *view_age(int64_t since_ms, int64_t now_ms, char *out, size_t size)
 {
     char text[STR_SHORT_MAX];

@@ -21,6 +21,11 @@ const char *view_job_command(const struct model_row *job, char *out, size_t size
 /* The state's word that a person looks for first has the smallest number. */
 int view_state_rank(const char *state);
 
+/* What something took, or has taken up to the moment that is shown while it runs since `began_ms`.
+ */
+void view_cell_took(struct list_cell *cell, const struct place *place, const struct model_row *row,
+                    int64_t began_ms);
+
 /* "12s" since `ms`, "" for 0. */
 const char *view_age(int64_t since_ms, int64_t now_ms, char *out, size_t size);
 

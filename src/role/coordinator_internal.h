@@ -29,6 +29,7 @@ struct coordinator_node {
     Wire__Node *row;             /* as the scheduler knows it */
     Wire__Vitals *vitals;        /* NULL before its first heartbeat */
     int64_t heard_wall_ms;       /* 0: never by this leader */
+    int64_t started_wall_ms;     /* when its process began; 0: not known yet */
     struct metric_series *heard; /* counts its heartbeats; NULL before the first */
     uint64_t jobs_done;          /* results of an agent, since this leader leads */
     bool watched;

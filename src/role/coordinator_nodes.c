@@ -255,6 +255,8 @@ static void coordinator_take_vitals(struct coordinator *c, struct coordinator_no
 {
     if (vitals == NULL)
         return;
+    if (known->vitals == NULL || known->vitals->pid != vitals->pid)
+        known->started_wall_ms = loop_wall_ms(node_loop(c->node)) - (int64_t)vitals->uptime_ms;
     if (known->vitals != NULL)
         wire__vitals__free_unpacked(known->vitals, NULL);
     known->vitals = (Wire__Vitals *)coordinator_dup(&vitals->base);

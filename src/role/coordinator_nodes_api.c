@@ -85,6 +85,8 @@ json_t *coordinator_node_row(struct coordinator *c, const Wire__Node *row)
     coordinator_set(object, "drain_reason", api_json_text(row->drain_reason));
     coordinator_set_machine(object, known != NULL ? known->vitals : NULL);
     coordinator_set(object, "joined_at", api_json_time(row->joined_ms));
+    coordinator_set(object, "started_at",
+                    api_json_time(known != NULL ? (uint64_t)known->started_wall_ms : 0));
     coordinator_set(object, "version", json_string(row->version));
     return object;
 }

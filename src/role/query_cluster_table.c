@@ -41,6 +41,7 @@ static const struct sql_column query_nodes_columns[] = {
     {"drain_reason", TEXT, false},
     {"last_seen", TIME, false},
     {"joined_at", TIME, false},
+    {"started_at", TIME, false},
     {"version", TEXT, false},
 };
 

@@ -144,6 +144,8 @@ void query_tell_end(struct query *q, const char *why)
                         api_json_time((uint64_t)loop_wall_ms(node_loop(role->node))));
     if (q->code < 0)
         json_object_set_new(row, "code", json_string(err_name(q->code)));
+    if (why != NULL)
+        json_object_set_new(row, "text", api_json_text(why));
     const char *node = node_options(role->node)->name;
     if (q->told && q->code < 0 && q->stages != NULL && q->stages[q->stage].tasks_n > 0)
         query_say_stage(q, state, state);
