@@ -1,5 +1,6 @@
-/* What feed.c (connection and streams), feed_past.c (moments of the server), feed_task.c (tasks,
- * output), feed_act.c (actions) and feed_replay.c (report archives) share. */
+/* What feed.c (connection, turns), feed_live.c (what is followed), feed_past.c (moments of the
+ * server), feed_task.c (tasks, output), feed_act.c (actions) and feed_replay.c (report archives)
+ * share. */
 #ifndef TUI_FEED_INTERNAL_H
 #define TUI_FEED_INTERNAL_H
 
@@ -105,7 +106,19 @@ void feed_stream_later(struct feed_stream *stream, int64_t first_ms);
 /* Says what is shown as feed_text() and feed_hint(); both are made printable. */
 void feed_say(struct feed *feed, enum feed_state state, const char *text, const char *hint);
 
+/* feed.c: something came; it failed, and why; from now on what is shown is old. */
+void feed_stream_heard(struct feed_stream *stream);
+bool feed_is_refused(const struct client_reply *reply);
+void feed_say_failed(struct feed *feed, const struct client_reply *reply);
+void feed_lose(struct feed *feed, const char *text);
+
 /* Each at a tick, when its stream is due. */
+void feed_learn(struct feed *feed);
+void feed_get_frame(struct feed *feed);
+void feed_follow_events(struct feed *feed);
+void feed_follow_vitals(struct feed *feed);
+void feed_follow_chat(struct feed *feed);
+void feed_end_earlier(struct feed *feed); /* as far as it came */
 void feed_past_stop(struct feed *feed);
 void feed_tasks_start(struct feed *feed);
 void feed_output_start(struct feed *feed, struct feed_output_stream *output);
