@@ -17,7 +17,8 @@ const struct view *const view_tabs[] = {
 
 void app_init(struct app *app, struct model *model, const struct app_ops *ops, void *arg)
 {
-    *app = (struct app){.model = model, .ops = ops, .ops_arg = arg, .is_dirty = true, .mouse = -1};
+    *app = (struct app){.model = model, .ops = ops, .ops_arg = arg, .is_dirty = true};
+    app->mouse = app->theme = -1;
     app->timeline_y = -1;
     timeline_init(&app->timeline);
     (void)app_show(app, view_tabs[0]->name);
@@ -34,10 +35,19 @@ static void app_drop_requests(struct app *app)
     app->is_sending = false;
 }
 
+/* The topmost place is left. */
+static void app_leave(struct app *app)
+{
+    struct place *place = app->places[--app->n_places];
+    app_keep(app, place);
+    place_free(place);
+}
+
 void app_done(struct app *app)
 {
     while (app->n_places > 0)
-        place_free(app->places[--app->n_places]);
+        app_leave(app);
+    free(app->copy);
     app_drop_requests(app);
     free(app->requests);
     edit_done(&app->edit);
@@ -62,6 +72,8 @@ struct place *app_enter(struct app *app, const struct view *view, const char *su
     if (view->open != NULL)
         view->open(place);
     place_update(place);
+    if (app->settings != NULL && view->list != NULL)
+        settings_apply(app->settings, view->name, &place->list);
     return place;
 }
 
@@ -69,7 +81,7 @@ void app_back(struct app *app)
 {
     if (app->n_places < 2)
         return;
-    place_free(app->places[--app->n_places]);
+    app_leave(app);
     app->is_dirty = true;
     place_update(app_place(app));
 }
@@ -90,7 +102,7 @@ bool app_show(struct app *app, const char *name)
         return true;
     }
     while (app->n_places > 0)
-        place_free(app->places[--app->n_places]);
+        app_leave(app);
     (void)app_enter(app, found, "", found->title);
     return true;
 }
@@ -312,6 +324,9 @@ static void app_key(struct app *app, uint32_t key)
     case APP_HELP:
         app_key_help(app, key);
         break;
+    case APP_COLUMNS:
+        app_key_columns(app, key);
+        break;
     }
 }
 
@@ -370,6 +385,8 @@ void app_input(struct app *app, const struct term_input *input)
             app_click(app, input->x, input->y);
         else if (app->mode == APP_HELP)
             app->mode = APP_NORMAL;
+        else if (app->mode == APP_COLUMNS)
+            app_key_columns(app, TERM_KEY_ESC);
         break;
     case TERM_INPUT_WHEEL_UP:
         app_wheel(app, -APP_WHEEL);

@@ -17,6 +17,7 @@
 #include "tui/list.h"
 #include "tui/log_view.h"
 #include "tui/model.h"
+#include "tui/settings.h"
 #include "tui/term.h"
 #include "tui/timeline.h"
 #include "tui/view.h"
@@ -27,6 +28,7 @@ enum {
     APP_NOTICE_MS = 6000,
     APP_ASK_MAX = 512,
     APP_REQUESTS_MAX = 4096,
+    APP_COPY_MAX = 64 * 1024,
 };
 
 /* One change of the cluster that an action asks for. */
@@ -48,7 +50,7 @@ struct app_ops {
     void (*load_tasks)(void *arg, const char *job);
 };
 
-enum app_mode { APP_NORMAL, APP_EDIT, APP_ASK, APP_HELP };
+enum app_mode { APP_NORMAL, APP_EDIT, APP_ASK, APP_HELP, APP_COLUMNS };
 enum app_edit { APP_EDIT_COMMAND, APP_EDIT_FILTER, APP_EDIT_SEND, APP_EDITS };
 
 /* The link to the cluster, as the status line shows it. */
@@ -85,12 +87,17 @@ struct app {
     bool is_notice_bad;
     int64_t notice_until_ms;
     int help_top;
+    int column;                /* of the dialog of columns */
+    struct settings *settings; /* NULL: nothing is remembered */
+    int theme;                 /* enum theme to change to; -1: unchanged */
+    char *copy;                /* for the clipboard; NULL: nothing */
+    size_t copy_n;             /* rows or lines of it */
     struct timeline timeline;
     int64_t now_ms;      /* monotonic; set by whoever runs it */
     uint64_t generation; /* of the model, as last taken */
     bool is_dirty;       /* something to draw */
     bool is_behind;      /* lines are left to look at */
-    bool wants_quit, wants_suspend, wants_redraw;
+    bool wants_quit, wants_suspend, wants_redraw, wants_save;
     int mouse;                                      /* 1 on, 0 off, -1: unchanged */
     int tab_x[VIEW_TABS_MAX], tab_w[VIEW_TABS_MAX]; /* of the head, for clicks */
     int timeline_y;                                 /* -1: not drawn */
@@ -140,6 +147,10 @@ void app_seek(struct app *app, int64_t at_ms);
 void app_go_live(struct app *app);
 void app_step(struct app *app, int64_t by_ms);
 
+/* Remembers what was chosen for the list of a place. */
+void app_keep(struct app *app, struct place *place);
+void app_key_columns(struct app *app, uint32_t key);
+void app_draw_columns(struct app *app, struct grid *grid);
 void app_draw_help(struct app *app, struct grid *grid);
 int app_help_lines(const struct app *app);
 

@@ -230,6 +230,8 @@ void app_draw(struct app *app, struct grid *grid)
         app_draw_help(app, grid);
     else if (app->mode == APP_ASK)
         app_draw_ask(app, grid);
+    else if (app->mode == APP_COLUMNS)
+        app_draw_columns(app, grid);
 }
 
 /* Help */

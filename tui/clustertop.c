@@ -36,6 +36,7 @@ struct clustertop {
     struct model *model;
     struct feed *feed;
     struct app app;
+    struct settings settings;
     struct grid *grid;
     uint64_t feed_generation;
     int64_t drawn_ms;
@@ -287,6 +288,27 @@ static bool clustertop_take_keys(struct clustertop *top)
     }
 }
 
+static void clustertop_copy(struct clustertop *top)
+{
+    struct app *app = &top->app;
+    if (!term_copy(app->copy))
+        app_notice(app, true, "this terminal has no clipboard; :save FILE writes a log to a file");
+    else if (app->copy_n == 1)
+        app_notice(app, false, "copied: %.100s", app->copy);
+    else
+        app_notice(app, false, "%zu copied", app->copy_n);
+    free(app->copy);
+    app->copy = NULL;
+}
+
+static void clustertop_save(struct clustertop *top)
+{
+    struct error e = {0};
+    top->app.wants_save = false;
+    if (settings_save(&top->settings, &e) != 0)
+        app_notice(&top->app, true, "not remembered: %s", e.text);
+}
+
 static void clustertop_serve_wishes(struct clustertop *top)
 {
     struct app *app = &top->app;
@@ -299,6 +321,13 @@ static void clustertop_serve_wishes(struct clustertop *top)
         app->wants_redraw = false;
         term_redraw();
     }
+    if (app->theme >= 0)
+        term_set_theme((enum theme)app->theme);
+    app->theme = -1;
+    if (app->copy != NULL)
+        clustertop_copy(top);
+    if (app->wants_save)
+        clustertop_save(top);
     if (app->mouse >= 0) {
         term_set_mouse(app->mouse > 0);
         app->mouse = -1;
@@ -345,6 +374,7 @@ static int clustertop_screen(struct clustertop *top)
         .ascii = top->options.ascii,
         .no_color = top->options.no_color || (no_color != NULL && no_color[0] != '\0'),
         .no_mouse = top->options.no_mouse,
+        .theme = top->options.theme >= 0 ? (enum theme)top->options.theme : top->settings.theme,
     };
     if (term_open(&options, &e, hint) != 0)
         return clustertop_fail(CLUSTERTOP_ERROR, e.text, hint);
@@ -378,6 +408,19 @@ static int clustertop_print(void (*print)(struct buf *b))
     return fflush(stdout) == 0 ? CLUSTERTOP_OK : CLUSTERTOP_ERROR;
 }
 
+/* Not for --once: scripts get the same whoever runs them. */
+static void clustertop_open_settings(struct clustertop *top)
+{
+    struct error e = {0};
+    if (top->options.once)
+        return;
+    top->app.settings = &top->settings;
+    if (settings_open(&top->settings, settings_default_path(), &e) != 0)
+        app_notice(&top->app, true, "%s", e.text);
+    struct place *place = app_place(&top->app);
+    settings_apply(&top->settings, place->view->name, &place->list);
+}
+
 static int clustertop_run(struct clustertop *top)
 {
     struct error e = {0};
@@ -389,12 +432,16 @@ static int clustertop_run(struct clustertop *top)
         return clustertop_fail(is_own ? CLUSTERTOP_ERROR : CLUSTERTOP_NO_CONNECTION, e.text, hint);
     }
     app_init(&top->app, top->model, &clustertop_ops, top);
+    clustertop_open_settings(top);
     top->app.is_readonly = feed_is_read_only(top->feed);
     if (top->options.view != NULL)
         (void)app_show(&top->app, top->options.view);
     clustertop_take_link(top);
     int status = top->options.once ? clustertop_once(top) : clustertop_screen(top);
     app_done(&top->app);
+    if (top->app.wants_save)
+        clustertop_save(top);
+    settings_done(&top->settings);
     return status;
 }
 

@@ -33,6 +33,7 @@ const struct keys_row keys_table[] = {
     {KEYS_EVERYWHERE, '7', 0, "chat", NULL, "messages", false, false, act_view_7},
     {KEYS_EVERYWHERE, '8', 0, "logs", NULL, "events and log records of all nodes", false, false, act_view_8},
     {KEYS_EVERYWHERE, 0, 0, "mouse", "on|off", "off: the terminal selects text again", false, false, act_mouse},
+    {KEYS_EVERYWHERE, 0, 0, "theme", "dark|light|mono", "other colours, or none", false, false, act_theme},
 
     {KEYS_TIME, 'Z', 0, "freeze", NULL, "hold the screen still, and let it go on", true, false, act_freeze},
     {KEYS_TIME, '[', 0, "earlier", NULL, "five seconds back", false, false, act_earlier},
@@ -60,6 +61,9 @@ const struct keys_row keys_table[] = {
     {KEYS_LIST, 'U', 0, "unmark", NULL, "drop all marks", false, false, act_unmark},
     {KEYS_LIST, 'F', 0, "follow", NULL, "keep the row in its place when the order changes", false, false, act_follow_row},
     {KEYS_LIST, 'd', 0, "detail", NULL, "show or hide what is known of the row", false, false, act_detail},
+    {KEYS_LIST, 'C', 0, "columns", NULL, "choose the columns; they are remembered", false, false, act_columns},
+    {KEYS_LIST, 'y', 0, "copy", "COLUMN", "copy the row's name or id, or one column", false, false, act_copy},
+    {KEYS_LIST, 'Y', 0, "copy row", NULL, "copy the whole row, or those that are marked", false, false, act_copy_row},
 
     {KEYS_LOG, UP, 'k', "line up", NULL, "the line above", false, false, act_up},
     {KEYS_LOG, DOWN, 'j', "line down", NULL, "the line below", false, false, act_down},
@@ -80,6 +84,7 @@ const struct keys_row keys_table[] = {
     {KEYS_LOG, 'U', 0, "unmark lines", NULL, "drop all marks", false, false, act_unmark},
     {KEYS_LOG, TERM_CTRL('s'), 0, "save", "FILE", "save what is shown, or the marked lines", false, false, act_log_save},
     {KEYS_LOG, '@', 0, "there", NULL, "to the moment of this line", false, false, act_log_there},
+    {KEYS_LOG, 'y', 'Y', "copy line", NULL, "copy the line, or those that are marked", false, false, act_copy},
     {KEYS_LOG, 0, 0, "from", "NODES", "lines of these nodes only, as n[1-3]; nothing: all", false, false, act_log_from},
     {KEYS_LOG, 0, 0, "kind", "KINDS", "of these kinds only, as job.*,raft.lead; nothing: all", false, false, act_log_kind},
 

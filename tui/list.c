@@ -3,6 +3,7 @@
 #include "tui/list.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -242,6 +243,36 @@ void list_sort_invert(struct list *list)
     list->descending = !list->descending;
     list_update(list);
     list_reveal(list);
+}
+
+void list_sort_by_column(struct list *list, int column, bool descending)
+{
+    list_sort_set(list, column);
+    if (list->descending != descending)
+        list_sort_invert(list);
+}
+
+const char *list_column_label(const struct list *list, int column, char out[static LIST_LABEL_MAX])
+{
+    const struct list_column *columns = list->source->columns;
+    if (columns[column].name[0] != '\0' || column == 0)
+        (void)snprintf(out, LIST_LABEL_MAX, "%s", columns[column].name);
+    else
+        (void)snprintf(out, LIST_LABEL_MAX, "%s line", columns[column - 1].name);
+    return out;
+}
+
+void list_hide(struct list *list, int column, bool hidden)
+{
+    if (column > 0 && hidden)
+        list->hidden |= UINT32_C(1) << column;
+    else
+        list->hidden &= ~(UINT32_C(1) << column);
+}
+
+bool list_is_hidden(const struct list *list, int column)
+{
+    return (list->hidden >> column & 1) != 0;
 }
 
 bool list_sort_by(struct list *list, const char *column)

@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "tui/filter.h"
 #include "tui/grid.h"
@@ -15,6 +16,7 @@ enum {
     LIST_KEY_MAX = 128, /* bytes of a key, with its end */
     LIST_COLUMNS_MAX = 24,
     LIST_ROWS_MAX = 100000,
+    LIST_LABEL_MAX = 40,
 };
 
 struct list_cell {
@@ -52,6 +54,7 @@ struct list {
     int sort;
     bool descending;
     bool is_sort_set; /* by the user */
+    uint32_t hidden;  /* columns that the user wants not to see, a bit each */
     struct filter filter;
     bool follows;
     bool is_idle;          /* the keys go elsewhere: the selected row is not shown as such */
@@ -88,6 +91,14 @@ void list_end(struct list *list);
 void list_sort_step(struct list *list, int step);
 void list_sort_invert(struct list *list);
 bool list_sort_by(struct list *list, const char *column); /* by the beginning of its name */
+void list_sort_by_column(struct list *list, int column, bool descending);
+
+int list_columns(const struct list *list); /* how many there are */
+/* What a person calls a column: its name, or "cpu line" for what is drawn behind "cpu". */
+const char *list_column_label(const struct list *list, int column, char out[static LIST_LABEL_MAX]);
+/* The first column is always shown. */
+void list_hide(struct list *list, int column, bool hidden);
+bool list_is_hidden(const struct list *list, int column);
 int list_set_filter(struct list *list, const char *text, struct error *e);
 
 void list_mark_toggle(struct list *list); /* and goes on to the next row */

@@ -39,7 +39,8 @@ static void list_fit(struct list *list, int width)
         for (int c = 0; c < n; c++) {
             const struct list_column *column = &list->source->columns[c];
             int w = column->max == 0 ? column->min : list->seen[c];
-            if (column->priority != priority || (priority > 0 && w + LIST_GAP > left))
+            if (column->priority != priority || list_is_hidden(list, c) ||
+                (priority > 0 && w + LIST_GAP > left))
                 continue;
             list->drawn_w[c] = w;
             left -= w + LIST_GAP;

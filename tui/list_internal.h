@@ -12,7 +12,6 @@ struct list_row {
     size_t index; /* in the order in which they came */
 };
 
-int list_columns(const struct list *list);
 void list_key_at(const struct list *list, size_t i, char key[static LIST_KEY_MAX]);
 
 #endif

@@ -46,6 +46,8 @@ static void man_rest(struct buf *b)
         {"NO_COLOR", "no colours"},
         {"TERM", "what the terminal can do; where that is little, so is what is drawn"},
         {"COLUMNS", "width of --once"},
+        {"XDG_CONFIG_HOME", "where what was chosen is kept; see FILES"},
+        {"TMUX", "what is copied goes to tmux, which hands it on to its terminal"},
     };
     static const char *const statuses[][2] = {
         {"0", "it was ended by q"},
@@ -53,7 +55,14 @@ static void man_rest(struct buf *b)
         {"2", "no connection, with --once"},
         {"128+N", "ended by signal N, with the terminal restored"},
     };
+    static const char *const files[][2] = {
+        {"$XDG_CONFIG_HOME/clusterd/clustertop.conf",
+         "what was chosen in clustertop and is found again; without XDG_CONFIG_HOME, below "
+         "~/.config. Lines are: theme dark, light or mono; hide VIEW COLUMN, COLUMN ...; sort VIEW "
+         "COLUMN, with descending behind it or not"},
+    };
     man_items("ENVIRONMENT", "Ev", environment, MEM_COUNT(environment), b);
+    man_items("FILES", "Pa", files, MEM_COUNT(files), b);
     man_items("EXIT STATUS", NULL, statuses, MEM_COUNT(statuses), b);
     mdoc_section(b, "EXAMPLES");
     mdoc_line(b, "The cluster of this machine, nothing of it to be changed:");

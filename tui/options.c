@@ -17,6 +17,7 @@ enum options_kind {
     OPTIONS_INTERVAL,
     OPTIONS_FORMAT,
     OPTIONS_VIEW,
+    OPTIONS_THEME,
 };
 
 struct options_row {
@@ -44,6 +45,8 @@ static const struct options_row options_rows[] = {
      "between two pictures at least; default 200ms"},
     {0, "ascii", NULL, OPTIONS_FLAG, AT(ascii), "no other characters than ASCII"},
     {0, "no-color", NULL, OPTIONS_FLAG, AT(no_color), "no colours; also when NO_COLOR is set"},
+    {0, "theme", "NAME", OPTIONS_THEME, AT(theme),
+     "colours for a dark or a light terminal, or mono; :theme remembers one"},
     {0, "no-mouse", NULL, OPTIONS_FLAG, AT(no_mouse), "leave the mouse to the terminal"},
     {0, "token-file", "FILE", OPTIONS_TEXT, AT(token_file),
      "the token for TCP; default $CLUSTERSH_TOKEN, or api.token beside the socket"},
@@ -82,6 +85,10 @@ static int options_take(struct options *options, const struct options_row *row, 
                              value);
         *(int64_t *)to = ms;
         return 0;
+    case OPTIONS_THEME:
+        if (!theme_from_name(value, (enum theme *)to))
+            return error_set(e, ERR_INVALID, "--theme is dark, light or mono, not '%.64s'", value);
+        return 0;
     case OPTIONS_VIEW:
         *(const char **)to = value;
         for (size_t i = 0; view_tabs[i] != NULL; i++) {
@@ -99,7 +106,7 @@ int options_parse(struct options *options, int argc, const char *const *argv, st
     char shorts[OPTIONS_N * 2 + 2] = ":";
     size_t len = 1;
     int chosen;
-    *options = (struct options){.interval_ms = 200};
+    *options = (struct options){.interval_ms = 200, .theme = -1};
     for (int i = 0; i < OPTIONS_N; i++) {
         const struct options_row *row = &options_rows[i];
         longs[i] = (struct option){row->name, row->value != NULL, NULL, 256 + i};
@@ -225,6 +232,8 @@ static void options_complete_value(const struct options_row *row, const char *at
 {
     for (size_t i = 0; row->kind == OPTIONS_VIEW && view_tabs[i] != NULL; i++)
         options_complete_put(attached, view_tabs[i]->name, view_tabs[i]->about, prefix, out);
+    for (unsigned i = 0; row->kind == OPTIONS_THEME && i < THEMES; i++)
+        options_complete_put(attached, theme_name(i), "", prefix, out);
     if (row->kind == OPTIONS_FORMAT) {
         options_complete_put(attached, "json", "", prefix, out);
         options_complete_put(attached, "text", "", prefix, out);

@@ -22,6 +22,7 @@ struct options {
     bool ascii;
     bool no_color;
     bool no_mouse;
+    int theme; /* enum theme; -1: not given */
     bool help;
     bool version;
     const char *dump_man; /* a manual page, or list */

@@ -61,20 +61,25 @@ static short term_pair(struct theme_look look, bool has_default)
 static void term_init_colors(bool wanted)
 {
     term_one.colors = 0;
-    bool has_default = false;
     if (wanted && has_colors()) {
         (void)start_color();
-        has_default = use_default_colors() == OK;
+        term_one.has_default = use_default_colors() == OK;
         term_one.colors = COLORS;
     }
+}
+
+void term_set_theme(enum theme theme)
+{
+    term_one.n_pairs = 0;
     for (unsigned ground = 0; ground < GROUND_N; ground++) {
         for (unsigned ink = 0; ink < INK_N; ink++) {
-            struct theme_look look = theme_look(ink, ground, term_one.colors);
+            struct theme_look look = theme_look(theme, ink, ground, term_one.colors);
             struct term_look *to = &term_one.looks[ink][ground];
-            to->pair = term_one.colors > 0 ? term_pair(look, has_default) : 0;
+            to->pair = term_one.colors > 0 ? term_pair(look, term_one.has_default) : 0;
             to->attr = look.attr;
         }
     }
+    term_redraw();
 }
 
 /* Whether the terminal's type can be drawn on. */
@@ -170,6 +175,7 @@ int term_open(const struct term_options *options, struct error *e, char hint[sta
     (void)mouseinterval(0);
     term_input_init();
     term_init_colors(!options->no_color);
+    term_set_theme(options->theme);
     (void)curs_set(0);
     term_modes(true);
     term_signal_open();

@@ -60,6 +60,7 @@ struct term_options {
     bool ascii;
     bool no_color;
     bool no_mouse;
+    enum theme theme;
 };
 
 /* Flags that signals raised; each is taken once. */
@@ -95,6 +96,10 @@ bool term_is_ready(void);
 void term_show(const struct grid *grid);
 
 void term_set_mouse(bool on);
+void term_set_theme(enum theme theme);
+/* Puts text into the clipboard, as far as the terminal, or tmux, does so: nobody answers. False
+ * when it certainly doesn't. */
+bool term_copy(const char *text);
 /* The next key or event; NONE when there is none now. */
 struct term_input term_read(void);
 

@@ -20,6 +20,7 @@ struct term_state {
     bool is_xterm; /* it has a mouse, and pastes in brackets */
     bool mouse;
     int colors;
+    bool has_default; /* colours of the terminal's own can stand in pairs */
     struct term_look looks[INK_N][GROUND_N];
     struct {
         short fg, bg;

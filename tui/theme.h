@@ -3,6 +3,7 @@
 #ifndef TUI_THEME_H
 #define TUI_THEME_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum theme_ink {
@@ -51,7 +52,14 @@ struct theme_look {
     uint8_t attr; /* of enum theme_attr */
 };
 
+/* What the terminal's own ground is, or no colours at all. */
+enum theme { THEME_DARK, THEME_LIGHT, THEME_MONO, THEMES };
+
+const char *theme_name(enum theme theme);
+bool theme_from_name(const char *name, enum theme *theme);
+
 /* How `ink` on `ground` looks where there are `colors` colours: 256 or more, 16, 8, or fewer. */
-struct theme_look theme_look(enum theme_ink ink, enum theme_ground ground, int colors);
+struct theme_look theme_look(enum theme theme, enum theme_ink ink, enum theme_ground ground,
+                             int colors);
 
 #endif

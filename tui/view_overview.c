@@ -137,15 +137,16 @@ static int overview_draw_groups(struct place *place, struct grid *grid, struct r
         if (row == NULL)
             continue;
         const char *leader = model_row_text(row, "leader");
+        int64_t since_ms = model_row_time(row, "since");
         (void)grid_text(grid, r.x + 2, y, 8, STYLE(INK_DIM), order[i]);
         int x = r.x + 11;
         x += grid_text(grid, x, y, 16,
                        leader[0] != '\0' ? STYLE_BOLD(INK_ACCENT) : STYLE_BOLD(INK_BAD),
                        leader[0] != '\0' ? leader : "nobody");
-        (void)grid_printf(
-            grid, x + 2, y++, r.x + r.w - x - 2, STYLE(INK_DIM), "for %s, term %lld",
-            view_age(model_row_time(row, "since"), place_at_ms(place), age, sizeof age),
-            (long long)model_row_int(row, "term", 0));
+        (void)grid_printf(grid, x + 2, y++, r.x + r.w - x - 2, STYLE(INK_DIM), "%s%s%sterm %lld",
+                          since_ms != 0 ? "for " : "",
+                          view_age(since_ms, place_at_ms(place), age, sizeof age),
+                          since_ms != 0 ? ", " : "", (long long)model_row_int(row, "term", 0));
     }
     return y - r.y;
 }

@@ -41,6 +41,8 @@ static int set_up(void **state)
     assert_int_equal(setenv("CLUSTERSH_ENDPOINT", endpoint, 1), 0);
     assert_int_equal(setenv("LC_ALL", "C.UTF-8", 1), 0);
     assert_int_equal(unsetenv("NO_COLOR"), 0);
+    assert_int_equal(unsetenv("TMUX"), 0);
+    assert_int_equal(setenv("XDG_CONFIG_HOME", w->dir, 1), 0);
     free(endpoint);
     *state = w;
     return 0;
@@ -53,6 +55,11 @@ static int tear_down(void **state)
     if (w->top != NULL)
         fake_top_free(w->top);
     (void)unlink(w->socket_path);
+    char *file = mem_printf("%s/clusterd/clustertop.conf", w->dir);
+    (void)unlink(file);
+    *strrchr(file, '/') = '\0';
+    (void)rmdir(file);
+    free(file);
     (void)rmdir(w->dir);
     free(w);
     return 0;
@@ -368,6 +375,61 @@ static void the_mouse_reaches_what_it_clicks(void **state)
     screen_wait(s, "heartbeats");
 }
 
+static void what_is_copied_goes_to_the_clipboard(void **state)
+{
+    struct world *w = *state;
+    size_t len;
+    struct screen *s = open_top(w);
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    screen_type(s, "gy");
+    screen_wait(s, "copied: n1");
+    const char *raw = screen_raw(s, &len);
+    char *text = mem_strndup(raw, len);
+    assert_non_null(strstr(text, "\033]52;c;bjE=\033\\"));
+    free(text);
+    s = open_sized(w, "vt100", 24, 80, NULL);
+    screen_type(s, "2");
+    screen_wait(s, "n3 ");
+    screen_type(s, "y");
+    screen_wait(s, "no clipboard");
+    raw = screen_raw(s, &len);
+    text = mem_strndup(raw, len);
+    assert_null(strstr(text, "\033]"));
+    free(text);
+}
+
+static void columns_order_and_theme_are_found_again(void **state)
+{
+    struct world *w = *state;
+    size_t len;
+    struct screen *s = open_top(w);
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    screen_type(s, "C");
+    screen_wait(s, "[x] heartbeats");
+    for (int i = 0; i < 10; i++)
+        screen_type(s, "j");
+    screen_type(s, " ");
+    screen_wait(s, "[ ] heartbeats");
+    screen_type(s, "\r");
+    screen_wait_gone(s, "heartbeats");
+    screen_type(s, ":sort load\r:theme mono\r");
+    screen_type(s, "q");
+    assert_int_equal(screen_wait_exit(s), 0);
+    s = open_sized(w, "xterm-256color", 40, 120, "--view=nodes");
+    screen_wait(s, "load \xe2\x96");
+    assert_null(strstr(screen_text(s), "heartbeats"));
+    const char *raw = screen_raw(s, &len);
+    char *text = mem_strndup(raw, len);
+    assert_null(strstr(text, "38;5"));
+    free(text);
+    screen_type(s, "q");
+    assert_int_equal(screen_wait_exit(s), 0);
+    s = open_sized(w, "xterm-256color", 40, 120, "--theme=light");
+    screen_wait_color(s, "3 nodes", 236);
+}
+
 /* The cluster */
 
 static void a_burst_of_events_slows_nobody_down(void **state)
@@ -545,6 +607,8 @@ int main(void)
         PTY_TEST(pasted_text_and_unknown_keys_do_nothing),
         PTY_TEST(input_that_is_no_utf8_is_survived),
         PTY_TEST(the_mouse_reaches_what_it_clicks),
+        PTY_TEST(what_is_copied_goes_to_the_clipboard),
+        PTY_TEST(columns_order_and_theme_are_found_again),
         PTY_TEST(a_burst_of_events_slows_nobody_down),
         PTY_TEST(when_the_server_goes_it_says_so_and_keeps_what_it_had),
         PTY_TEST(without_a_server_it_waits_and_can_be_left),

@@ -218,6 +218,113 @@ static void enter_on_a_problem_goes_to_where_it_is(void **state)
     assert_string_equal(app_place(&w->app)->list.key, "n2");
 }
 
+static void many_failures_are_the_newest_and_one_line_for_the_rest(void **state)
+{
+    enum { FAILURES = 300 };
+    struct world *w = *state;
+    for (int i = 0; i < FAILURES; i++) {
+        char *more = mem_printf(
+            ",\"table\":\"jobs\",\"key\":\"job%d\",\"row\":{\"id\":\"job%d\",\"name\":\"nightly-%"
+            "d\","
+            "\"state\":\"failed\",\"reason\":\"exit code 1\",\"elements\":1,\"failed\":1,"
+            "\"ended_at\":\"2026-11-20T20:%02d:%02d.000Z\"}",
+            i, i, i, i / 60, i % 60);
+        add_event(w, i, "n1", "job.fail", "warn", "failed", more);
+        free(more);
+    }
+    draw(w);
+    assert_shows(w, "nightly-299");
+    assert_shows(w, "nightly-297");
+    assert_hides(w, "job nightly-296");
+    assert_shows(w, "297 more jobs have failed since then");
+    assert_shows(w, "paused"); /* they hide nothing else */
+    (void)list_select(&app_place(&w->app)->list, "jobs/");
+    key(w, TERM_KEY_ENTER);
+    assert_ptr_equal(app_place(&w->app)->view, &view_jobs);
+    assert_shows(w, "/failed");
+}
+
+static void a_node_that_began_anew_is_told_for_a_while(void **state)
+{
+    struct world *w = *state;
+    assert_hides(w, "has started anew");
+    for (int second = 4; second < 60; second += 4)
+        add_event(w, second, "n1", "log.record", "info", "before", "");
+    add_event(
+        w, 60, "n1", "node.online", "info", "n1 is back",
+        ",\"table\":\"nodes\",\"key\":\"n1\",\"row\":{\"state\":\"online\",\"pid\":4711,"
+        "\"joined_at\":\"2026-11-20T10:00:00.000Z\",\"started_at\":\"2026-11-20T20:00:50.000Z\"}");
+    draw(w);
+    assert_shows(w, "has started anew, as process 4711");
+    assert_shows(w, "10s  n1");
+    for (int second = 64; second < 900; second += 4)
+        add_event(w, second, "n1", "log.record", "info", "later", "");
+    draw(w);
+    assert_hides(w, "has started anew");
+}
+
+static void what_runs_tells_how_long_already(void **state)
+{
+    struct world *w = *state;
+    add_event(
+        w, 2, "n1", "query.begin", "info", "begins",
+        ",\"table\":\"queries\",\"key\":\"q9\",\"row\":{\"query\":\"q9\",\"state\":\"running\","
+        "\"sql\":\"select 9\",\"wall_ms\":0,\"began_at\":\"2026-11-20T20:00:02.000Z\"}");
+    for (int second = 5; second <= 35; second += 3)
+        add_event(w, second, "n1", "log.record", "info", "later", "");
+    keys(w, "5");
+    assert_shows(w, "33s    33s");
+}
+
+static void columns_are_chosen(void **state)
+{
+    struct world *w = *state;
+    keys(w, "2");
+    const struct list *list = &app_place(&w->app)->list;
+    assert_true(list->drawn_w[1] > 0);
+    keys(w, "C");
+    assert_shows(w, "[x] heartbeats");
+    keys(w, " "); /* the first stays */
+    keys(w, " ");
+    assert_shows(w, "[x] node");
+    assert_shows(w, "[ ] state");
+    key(w, TERM_KEY_ENTER);
+    assert_hides(w, "[x]");
+    assert_int_equal(list->drawn_w[1], 0);
+    assert_true(list->drawn_w[0] > 0);
+    keys(w, "Ca\n");
+    assert_true(list->drawn_w[1] > 0);
+    keys(w, "8C");
+    assert_hides(w, "Columns");
+}
+
+static void what_is_copied_is_the_key_the_cell_or_the_row(void **state)
+{
+    struct world *w = *state;
+    keys(w, "2y");
+    assert_string_equal(w->app.copy, "evil\\x1b]0;x\\x07\\xe2\\x80\\xae"); /* its name is hostile */
+    assert_true(list_select(&app_place(&w->app)->list, "n1"));
+    keys(w, "y");
+    assert_string_equal(w->app.copy, "n1");
+    assert_int_equal(w->app.copy_n, 1);
+    keys(w, " y");
+    keys(w, " y");
+    assert_int_equal(w->app.copy_n, 2);
+    assert_string_equal(w->app.copy, "n1\nn2");
+    keys(w, "U");
+    assert_true(list_select(&app_place(&w->app)->list, "n1"));
+    keys(w, ":copy state\n");
+    assert_string_equal(w->app.copy, "online");
+    keys(w, "Y");
+    assert_true(strncmp(w->app.copy, "n1", 2) == 0 && strchr(w->app.copy, '\t') != NULL);
+    keys(w, ":copy nothing\n");
+    assert_shows(w, "no column 'nothing'");
+    add_event(w, 3, "n1", "log.record", "info", "say \\u001b[31m it", "");
+    keys(w, "8Gy");
+    assert_non_null(strstr(w->app.copy, "n1 info say \\x1b[31m it"));
+    assert_null(strchr(w->app.copy, '\033'));
+}
+
 static void when_nothing_is_wrong_it_says_so(void **state)
 {
     struct world *w = *state;
@@ -702,6 +809,11 @@ int main(void)
         APP_TEST(the_overview_says_what_is_wrong_since_when_and_where),
         APP_TEST(the_worst_stands_first),
         APP_TEST(enter_on_a_problem_goes_to_where_it_is),
+        APP_TEST(many_failures_are_the_newest_and_one_line_for_the_rest),
+        APP_TEST(a_node_that_began_anew_is_told_for_a_while),
+        APP_TEST(what_runs_tells_how_long_already),
+        APP_TEST(columns_are_chosen),
+        APP_TEST(what_is_copied_is_the_key_the_cell_or_the_row),
         APP_TEST(when_nothing_is_wrong_it_says_so),
         APP_TEST(numbers_switch_views_and_esc_goes_back),
         APP_TEST(a_filter_works_as_it_is_typed_and_esc_gives_back_what_was),
