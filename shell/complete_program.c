@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "client/client_replay.h"
 #include "shell/complete.h"
 #include "shell/complete_live.h"
 #include "shell/program.h"
@@ -21,11 +22,22 @@ static void complete_program_over(int signal_number)
     _exit(0);
 }
 
+struct complete_program {
+    struct shell shell;
+    const char *replay; /* a report to take names from; NULL: a cluster */
+};
+
 /* Connects when the first name is wanted. */
 static void complete_program_names(void *arg, enum complete_names kind, struct complete *complete)
 {
-    struct shell *shell = arg;
+    struct complete_program *program = arg;
+    struct shell *shell = &program->shell;
     struct error e;
+    if (program->replay != NULL && shell->replay == NULL) {
+        if (client_replay_open(program->replay, &shell->replay, &e) != 0)
+            return;
+        shell->connection.replay = shell->replay;
+    }
     if (shell->client == NULL && client_open(&shell->connection, &shell->client, &e) != 0)
         shell->client = NULL;
     complete_live_names(shell, kind, complete);
@@ -60,7 +72,7 @@ void complete_program(const char *const *words, size_t n, FILE *out)
 {
     struct command_call call;
     struct complete complete;
-    struct shell shell;
+    struct complete_program program = {0};
     const char *const none[] = {""};
     (void)signal(SIGALRM, complete_program_over);
     (void)alarm(COMPLETE_PROGRAM_SECONDS_MAX);
@@ -73,10 +85,11 @@ void complete_program(const char *const *words, size_t n, FILE *out)
     struct client_options connection = {0};
     program_connection(&call, &connection);
     connection.retry_first = false;
-    shell_init(&shell, &connection);
-    complete_words(&complete, &program_row, words, n, complete_program_names, &shell);
+    shell_init(&program.shell, &connection);
+    program.replay = command_option_text(&call, "replay");
+    complete_words(&complete, &program_row, words, n, complete_program_names, &program);
     complete_program_print(&complete, out);
     complete_done(&complete);
-    shell_done(&shell);
+    shell_done(&program.shell);
     command_call_done(&call);
 }

@@ -79,6 +79,9 @@ stop_nodes() {
     fails_with 3 "the report spans" replay --at 2020-01-01T00:00:00Z node list
     fails_with 1 "there is no replay" clustersh -c '\at 10m'
     fails_with 0 "at " replay -c '\at'
+    # names to complete are those of the report, also when there is a cluster
+    [[ "$(clustersh --complete --replay "$CLUSTER_DIR/r.tar.zst" node show n)" = "n1"* ]]
+    [ "$(clustersh --complete --replay "$CLUSTER_DIR/nosuch" node show n)" = : ]
 }
 
 @test "another time shows what was then" {
