@@ -63,6 +63,37 @@ section_tpch() {
     stop_cluster
 }
 
+# SQL tasks that the nodes have, queued or running, together.
+sql_tasks() {
+    local socket
+    for socket in "${sockets[@]}"; do curl -s --unix-socket "${socket#unix:}" http://localhost/metrics; done |
+        awk '$1 == "clusterd_queue_length{queue=\"sql_tasks\"}" { n += $2 } END { print n + 0 }'
+}
+# One statement that runs on all nodes is cancelled: ms until none of them has a task of it any more.
+cancel_round() {
+    local id begin
+    clustersh -c "select count(*), sum(a.id % 7 + b.id % 5) from facts a, facts b, facts c where a.k = b.k and a.id + b.id <> c.id" >/dev/null 2>&1 &
+    until [ "$(sql_tasks)" -ge 2 ]; do sleep 0.05; done
+    sleep 0.2 # all of them compute
+    id=$(curl -s --unix-socket "${endpoint#unix:}" http://localhost/api/sql | jq -r '.[0].query')
+    begin=$(now_ms)
+    curl -s -X DELETE --unix-socket "${endpoint#unix:}" "http://localhost/api/sql/$id" >/dev/null
+    wait $!
+    until [ "$(sql_tasks)" = 0 ]; do :; done
+    echo $(($(now_ms) - begin))
+}
+
+section_sqlcancel() {
+    local i
+    start_cluster sqlcancel 3 -o sql.split_bytes=1 -o sql.slots=1
+    sql "create table facts as select i as id, i % 7 as k from range(20000) r(i)" >/dev/null
+    for i in 1 2; do sql "insert into facts select * from facts" >/dev/null; done
+    for i in {1..20}; do cancel_round; done >"$work/cancel"
+    figure sql 'cancel of a statement on 3 nodes, median' "$(median <"$work/cancel")" 'ms'
+    figure sql '  worst of 20, all nodes are rid of it' "$(sort -n "$work/cancel" | tail -1)" 'ms' '<= 200'
+    stop_cluster
+}
+
 section_sqlsmall() {
     local i
     start_cluster sqlsmall 3

@@ -425,7 +425,10 @@ static bool queries_cancel(struct queries *role, const char *id)
     struct query *q;
     TAILQ_FOREACH (q, &role->all, entry) {
         if (!q->ended && strcmp(q->id_text, id) == 0) {
-            query_fail(q, ERR_CANCELLED, SQL_AT_NONE, NULL, "the statement was cancelled");
+            query_fail(q, ERR_CANCELLED, SQL_AT_NONE,
+                       query_is_committing(q) ? "its commit was on its way: look whether it stands"
+                                              : NULL,
+                       "the statement was cancelled");
             return true;
         }
     }

@@ -165,6 +165,11 @@ static void query_group_on_end(struct query *carrier, int code, const char *hint
     query_group_end(group);
 }
 
+bool query_is_committing(const struct query *q)
+{
+    return q->may_be_committed || (q->group != NULL && q->group->carrier->may_be_committed);
+}
+
 void query_crowd_parts(const struct query *carrier, Wire__SqlFragment *fragment)
 {
     const struct query_group *group = carrier->carries;

@@ -334,6 +334,8 @@ void query_commit(struct query *q);
 bool query_crowd_take(struct query *q);
 /* Its files are written, or it has ended: the next may begin. */
 void query_crowd_leave(struct query *q);
+/* Its commit, or that of the group that it is in, is on its way: whoever ends it doesn't know. */
+bool query_is_committing(const struct query *q);
 /* The statements that it carries, as parts of its task. */
 void query_crowd_parts(const struct query *carrier, Wire__SqlFragment *fragment);
 void query_crowds_free(struct queries *role);

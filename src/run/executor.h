@@ -30,7 +30,7 @@ enum {
     EXECUTOR_QUEUE_MAX = 1024,                /* tasks that wait for a child */
     EXECUTOR_ROWS_BYTES_MAX = 256 * 1024,     /* of one batch */
     EXECUTOR_ROW_BYTES_MAX = 4 * 1024 * 1024, /* of one row */
-    EXECUTOR_CANCEL_MS = 100,                 /* then the child is killed */
+    EXECUTOR_CANCEL_MS = 60,                  /* then the child is killed */
 };
 
 struct executor_pool;
