@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "base/str.h"
+#include "wire/frame.h"
 #include "tests/unit/executor_bed.h"
 
 static int setup(void **state)
@@ -374,14 +375,14 @@ static void large_statements_run_or_are_refused(void **state)
 {
     struct executor_bed *bed = *state;
     size_t len = 4 << 20;
-    char *text = mem_alloc(len + 1);
-    memset(text, 'x', len);
-    text[len] = '\0';
-    char *sql = mem_printf("SELECT length('%s')", text);
+    char *text = mem_alloc(FRAME_BODY_BYTES_MAX + 1);
+    memset(text, 'x', FRAME_BODY_BYTES_MAX);
+    text[FRAME_BODY_BYTES_MAX] = '\0';
+    char *sql = mem_printf("SELECT length('%.*s')", (int)len, text);
     rows_are(bed, sql, "[4194304]");
     free(sql);
 
-    sql = mem_printf("SELECT length('%s%s%s')", text, text, text);
+    sql = mem_printf("SELECT length('%s')", text);
     Wire__SqlRunTask task = WIRE__SQL_RUN_TASK__INIT;
     Wire__SqlFragment fragment = WIRE__SQL_FRAGMENT__INIT;
     struct executor_job *job;
