@@ -117,6 +117,10 @@ const struct config_row config_rows[] = {
      1ULL << 50, NULL,
      "Most bytes of uploaded files that this node keeps for further tasks; the longest unused goes "
      "first. 0: none."},
+    {CONFIG_AT(worker, url_cache), CONFIG_BYTES, CONFIG_IN(worker, url_cache), "2G", 0, 1ULL << 50,
+     NULL,
+     "Most bytes of files by URL that this node keeps for further tasks, where HTTP allows it; the "
+     "longest unused goes first. 0: none."},
     {CONFIG_AT(worker, disk_free_min), CONFIG_BYTES, CONFIG_IN(worker, disk_free_min), "0", 0,
      1ULL << 50, NULL,
      "Room on the disk of node.data_dir below which this node is given no tasks; 0: 64M, or a "

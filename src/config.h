@@ -74,6 +74,7 @@ struct config {
         uint64_t output_keep;
         uint64_t output_keep_bytes;
         uint64_t file_cache;
+        uint64_t url_cache;
         uint64_t disk_free_min;
     } worker;
     struct {

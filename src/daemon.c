@@ -453,6 +453,7 @@ static void daemon_describe(struct daemon *d)
         .output_keep_ms = config->worker.output_keep,
         .output_keep_bytes = config->worker.output_keep_bytes,
         .file_cache_bytes = config->worker.file_cache,
+        .url_cache_bytes = config->worker.url_cache,
         .disk_free_min_bytes = config->worker.disk_free_min,
         .orphan_after_ms = config->api.orphan_after,
         .suspect_after_ms = config->jobs.suspect_after,

@@ -34,6 +34,9 @@ clean-local:
 	rm -rf tests/logs
 
 # The bucket of end-to-end tests and of the bench.
+check_PROGRAMS += tests/lib/url_serve
+tests_lib_url_serve_SOURCES = tests/lib/url_serve.c
+tests_lib_url_serve_LDADD = $(run_libs)
 check_PROGRAMS += tests/lib/s3_serve
 tests_lib_s3_serve_SOURCES = tests/lib/s3_serve.c tests/lib/s3_server.c tests/lib/s3_server.h
 tests_lib_s3_serve_SOURCES += tests/lib/fake_api.c tests/lib/fake_api.h

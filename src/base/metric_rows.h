@@ -65,6 +65,7 @@
     ROW(ATTEMPTS, "clusterd_attempts_total", COUNTER, NONE, NO_BUCKETS, "state", "Attempts by the states they came to; the rate of assigned is the rate of dispatch; only on the leader") \
     ROW(TASKS, "clusterd_tasks", GAUGE, NONE, NO_BUCKETS, "state", "Attempts that run or wait for a slot on this node") \
     ROW(FILE_CACHE, "clusterd_file_cache_requests_total", COUNTER, NONE, NO_BUCKETS, "result", "Uploaded files that tasks asked for: hit (kept here), shared (with a fetch under way), miss (fetched and kept), store (this node holds the upload), straight (not kept)") \
+    ROW(URL_CACHE, "clusterd_url_cache_requests_total", COUNTER, NONE, NO_BUCKETS, "result", "Files by URL that tasks asked for: hit (kept here and fresh), checked (kept here, the server was asked), shared (with a download or a question under way), miss (downloaded), straight (not to be kept)") \
     ROW(TASKS_ENDED, "clusterd_tasks_ended_total", COUNTER, NONE, NO_BUCKETS, "result", "Attempts that ended on this node: ok, or why not") \
     ROW(TASK_DURATION, "clusterd_task_duration_seconds", HISTOGRAM, SECONDS, SPAN, "", "Run time of attempts on this node") \
     /* SQL */                                                                                      \

@@ -1,7 +1,7 @@
 /* Happy path: the first who asks for a file makes an entry and begins its fetch into NAME.part;
  * others join it. When the fetch has ended the file is renamed to NAME, and each of them gets its
- * copy on a thread of the pool, FILE_CACHE_COPIES_MAX at a time. A copy whose checksum differs
- * takes the entry away and begins anew, once. */
+ * copy (file_copier.h). A copy whose checksum differs takes the entry away and begins anew, once.
+ */
 #include "role/file_cache.h"
 
 #include <dirent.h>
@@ -21,7 +21,7 @@
 #include "base/uuid.h"
 #include "role/file_store.h"
 #include "role/node.h"
-#include "run/file_copy.h"
+#include "run/file_copier.h"
 
 static const struct log_about file_cache_log = {.role = "worker"};
 
@@ -54,11 +54,9 @@ struct file_cache_get {
     uint64_t xxh3;
     uint64_t holders[FILE_FETCH_HOLDERS_MAX];
     size_t holders_n;
-    bool queued;              /* in `copies` */
     bool waits;               /* in entry->waiting */
     struct file_fetch *fetch; /* straight to its place */
-    struct loop_work *work;
-    atomic_bool cancel;
+    struct file_copier_job copy;
     bool repeated;
     struct error e;
     struct loop_hook hook;
@@ -74,8 +72,7 @@ struct file_cache {
     uint64_t bytes;
     struct file_cache_entry *entries;
     TAILQ_HEAD(, file_cache_entry) lru; /* ready ones, the longest unused first */
-    struct file_cache_gets copies;      /* that wait for their turn */
-    unsigned copying;
+    struct file_copier copier;
     uint64_t fetches;
 };
 
@@ -201,20 +198,6 @@ static void file_cache_end(struct file_cache_get *get)
 
 /* ---- copies -----------------------------------------------------------------------------------*/
 
-static void file_cache_pump(struct file_cache *cache);
-
-static void file_cache_copy_work(void *arg)
-{
-    struct file_cache_get *get = arg;
-    struct file_copy copy = {.from = get->from,
-                             .to = get->path,
-                             .bytes = get->bytes > 0 ? get->bytes : UINT64_MAX,
-                             .xxh3 = get->xxh3,
-                             .cancel = &get->cancel};
-    get->e = (struct error){0};
-    (void)file_copy_checked(&copy, &get->e);
-}
-
 /* The kept file is not what it should be, or is not there any more: everything anew. */
 static bool file_cache_may_repeat(const struct file_cache_get *get)
 {
@@ -222,14 +205,11 @@ static bool file_cache_may_repeat(const struct file_cache_get *get)
                               get->e.code == -EIO || get->e.code == -EACCES);
 }
 
-static void file_cache_on_copied(void *arg, int code)
+static void file_cache_on_copied(void *arg)
 {
     struct file_cache_get *get = arg;
     struct file_cache *cache = get->cache;
-    get->work = NULL;
-    cache->copying--;
-    if (code < 0 || atomic_load(&get->cancel))
-        (void)error_set(&get->e, ERR_CANCELLED, "cancelled");
+    get->e = get->copy.e;
     if (get->e.code == 0 && get->entry != NULL && !get->entry->gone) {
         TAILQ_REMOVE(&cache->lru, get->entry, lru);
         TAILQ_INSERT_TAIL(&cache->lru, get->entry, lru);
@@ -245,19 +225,6 @@ static void file_cache_on_copied(void *arg, int code)
     } else {
         file_cache_end(get);
     }
-    file_cache_pump(cache);
-}
-
-static void file_cache_pump(struct file_cache *cache)
-{
-    struct file_cache_get *get;
-    while (cache->copying < FILE_CACHE_COPIES_MAX && (get = TAILQ_FIRST(&cache->copies)) != NULL) {
-        TAILQ_REMOVE(&cache->copies, get, link);
-        get->queued = false;
-        cache->copying++;
-        get->work =
-            loop_work(node_loop(cache->node), file_cache_copy_work, file_cache_on_copied, get);
-    }
 }
 
 /* Takes `from`. */
@@ -265,9 +232,12 @@ static void file_cache_copy(struct file_cache_get *get, char *from)
 {
     free(get->from);
     get->from = from;
-    get->queued = true;
-    TAILQ_INSERT_TAIL(&get->cache->copies, get, link);
-    file_cache_pump(get->cache);
+    file_copier_start(&get->cache->copier, &get->copy,
+                      &(struct file_copy){.from = get->from,
+                                          .to = get->path,
+                                          .bytes = get->bytes > 0 ? get->bytes : UINT64_MAX,
+                                          .xxh3 = get->xxh3},
+                      file_cache_on_copied, get);
 }
 
 /* ---- fetches ----------------------------------------------------------------------------------*/
@@ -431,16 +401,8 @@ static void file_cache_task_cancel(void *arg, void *handle)
         file_fetch_cancel(get->fetch);
         return;
     }
-    atomic_store(&get->cancel, true);
-    if (get->work != NULL) {
-        (void)loop_work_cancel(get->work);
-        return;
-    }
-    if (get->queued)
-        TAILQ_REMOVE(&get->cache->copies, get, link);
-    else if (!get->waits)
+    if (!get->waits && !file_copier_cancel(&get->copy))
         return; /* its end is on the way */
-    get->queued = false;
     (void)error_set(&get->e, ERR_CANCELLED, "cancelled");
     file_cache_end(get);
 }
@@ -508,7 +470,7 @@ int file_cache_new(struct node *node, uint64_t bytes_max, struct file_cache **ou
     cache->bytes_max = bytes_max;
     cache->dir = mem_printf("%s/file-cache", node_options(node)->data_dir);
     TAILQ_INIT(&cache->lru);
-    TAILQ_INIT(&cache->copies);
+    file_copier_init(&cache->copier, node_loop(node));
     if (mkdir(cache->dir, 0700) != 0 && errno != EEXIST) {
         int err = error_set(e, -errno, "cannot create %s: %s", cache->dir, strerror(errno));
         free(cache->dir);

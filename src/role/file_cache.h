@@ -15,8 +15,6 @@
 #include "role/file_fetch.h"
 #include "run/task_run.h"
 
-enum { FILE_CACHE_COPIES_MAX = 2 }; /* made at once */
-
 struct node;
 struct file_cache;
 

@@ -58,6 +58,7 @@ struct node_options {
     uint64_t output_bytes_max;
     uint64_t output_keep_ms;
     uint64_t file_cache_bytes;    /* of uploaded files that tasks used */
+    uint64_t url_cache_bytes;     /* of files by URL */
     uint64_t disk_free_min_bytes; /* below, no tasks are run; 0: see run/vitals.h */
     uint64_t orphan_after_ms;     /* of stored files */
     uint64_t output_keep_bytes;

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "role/worker_internal.h"
+#include "run/url_cache.h"
 
 static const struct log_about worker_log = {.role = "worker"};
 
@@ -122,6 +123,7 @@ static int worker_start(struct node *node, void **self, struct error *e)
         err = worker_report_start(worker, e);
     if (err < 0) {
         file_cache_free(worker->cache);
+        url_cache_free(worker->urls);
         free(worker->tasks_dir);
         free(worker);
         return err;

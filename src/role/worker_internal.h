@@ -56,6 +56,7 @@ struct worker {
     struct task_queue queue;
     struct task_run_node run_node;
     struct file_cache *cache;
+    struct url_cache *urls;
     char *tasks_dir;
     struct loop_timer hold_timer;
 

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/trace.h"
 #include "role/worker_internal.h"
+#include "run/url_cache.h"
 #include "run/vitals.h"
 
 #define WORKER_TASK_SHUT_DOWN "its node was shut down"
@@ -201,6 +202,7 @@ bool worker_task_disk_full(void *arg)
                  options->data_dir);
         worker_task_call_back_all(worker, WORKER_TASK_DISK_FULL);
         file_cache_clear(worker->cache);
+        url_cache_clear(worker->urls);
     } else if (was_full && !worker->disk_full) {
         log_info(&worker_log, "the disk of %s has room again: tasks are taken", options->data_dir);
     }
@@ -365,6 +367,19 @@ void worker_task_kill_all(struct worker *worker)
     worker_task_cancel_all(worker, true);
 }
 
+static int worker_task_cache_urls(struct worker *worker, struct error *e)
+{
+    const struct node_options *options = node_options(worker->node);
+    char *dir = mem_printf("%s/url-cache", options->data_dir);
+    int err = url_cache_new(&(struct url_cache_options){.loop = node_loop(worker->node),
+                                                        .http = node_http(worker->node),
+                                                        .dir = dir,
+                                                        .bytes_max = options->url_cache_bytes},
+                            &worker->urls, e);
+    free(dir);
+    return err;
+}
+
 int worker_task_start(struct worker *worker, struct error *e)
 {
     struct node *node = worker->node;
@@ -375,6 +390,9 @@ int worker_task_start(struct worker *worker, struct error *e)
     int err = file_cache_new(node, options->file_cache_bytes, &worker->cache, e);
     if (err < 0)
         return err;
+    err = worker_task_cache_urls(worker, e);
+    if (err < 0)
+        return err;
     task_queue_init(&worker->queue, options->slots);
     loop_timer_init(&worker->hold_timer, node_loop(node), worker_task_on_hold_timer, worker);
     worker->run_node = (struct task_run_node){
@@ -382,6 +400,7 @@ int worker_task_start(struct worker *worker, struct error *e)
         .spawn = node_spawn(node),
         .http = node_http(node),
         .files = file_cache_for_tasks(worker->cache),
+        .urls = worker->urls,
         .name = options->name,
         .tasks_dir = worker->tasks_dir,
         .output_bytes_max = options->output_bytes_max,
@@ -400,5 +419,6 @@ void worker_task_done(struct worker *worker)
         }
     }
     file_cache_free(worker->cache);
+    url_cache_free(worker->urls);
     free(worker->tasks_dir);
 }

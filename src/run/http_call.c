@@ -269,6 +269,7 @@ static void http_call_answer(struct http_call *call)
         .body = buf_cstr(&call->body),
         .body_len = call->body.len,
         .bytes_received = call->received,
+        .xxh3 = call->xxh3,
         .call = call,
     };
     http_call_close_target(call);
@@ -312,8 +313,10 @@ void http_call_finish(struct http_call *call, CURLcode result)
         http_call_answer(call);
     else if (result != CURLE_OK || call->code != 0)
         http_call_drop_target(call);
-    else if (target->left_used == target->left_len)
+    else if (target->left_used == target->left_len) {
+        call->xxh3 = file_sink_xxh3(target->sink);
         file_sink_finish(target->sink, false, http_call_on_stored, call);
+    }
 }
 
 const char *http_answer_header(const struct http_answer *answer, const char *name)
@@ -322,6 +325,32 @@ const char *http_answer_header(const struct http_answer *answer, const char *nam
     if (curl_easy_header(answer->call->easy, name, 0, CURLH_HEADER, -1, &header) != CURLHE_OK)
         return NULL;
     return header->value;
+}
+
+size_t http_answer_fields(const struct http_answer *answer, const char *name, char *out,
+                          size_t out_max)
+{
+    struct curl_header *header;
+    size_t len = 0;
+    size_t found = 0;
+    assert(out_max > 0);
+    out[0] = '\0';
+    while (curl_easy_header(answer->call->easy, name, found, CURLH_HEADER, -1, &header) ==
+           CURLHE_OK) {
+        int n = snprintf(out + len, out_max - len, "%s%s", found > 0 ? ", " : "", header->value);
+        if (n < 0 || (size_t)n >= out_max - len)
+            break;
+        len += (size_t)n;
+        found++;
+    }
+    return found;
+}
+
+const char *http_answer_url(const struct http_answer *answer)
+{
+    const char *url = NULL;
+    (void)curl_easy_getinfo(answer->call->easy, CURLINFO_EFFECTIVE_URL, &url);
+    return url != NULL ? url : "";
 }
 
 static void http_call_free(struct http_call *call)

@@ -56,6 +56,7 @@ struct http_call {
     struct buf body;
     uint64_t body_max;
     uint64_t received;
+    uint64_t xxh3; /* of what went to the target */
     uint64_t progress_at_ms;
     CURLcode result;
     int code; /* found by ourselves, before libcurl's */

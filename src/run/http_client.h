@@ -48,11 +48,21 @@ struct http_answer {
                          than 2xx at most HTTP_CLIENT_ERROR_BYTES_MAX; the rest is dropped */
     size_t body_len;
     uint64_t bytes_received; /* of the body */
+    uint64_t xxh3;           /* XXH3_64bits of a body, not empty, that went to a descriptor */
     const struct http_call *call;
 };
 
 /* A header of the answer, NULL when absent; valid until the next one is asked for. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
+
+/* All headers of that name joined with ", ", cut off before one that does not fit. Returns how
+ * many.
+ */
+size_t http_answer_fields(const struct http_answer *answer, const char *name, char *out,
+                          size_t out_max);
+
+/* The URL that the answer came from in the end, after redirects; valid as long as the answer. */
+const char *http_answer_url(const struct http_answer *answer);
 
 typedef void (*http_answer_fn)(void *arg, const struct http_answer *answer);
 typedef void (*http_progress_fn)(void *arg, uint64_t received, uint64_t total);

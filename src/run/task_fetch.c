@@ -5,9 +5,12 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "run/url_cache.h"
+
 static void task_fetch_end(struct task_fetch *f, int code, const char *text)
 {
     f->download = NULL;
+    f->shared = NULL;
     f->upload = NULL;
     f->fetched(f->arg, code, text);
 }
@@ -25,7 +28,7 @@ static void task_fetch_downloaded(void *arg, const struct http_answer *answer)
     task_fetch_end(f, answer->code, answer->text);
 }
 
-static void task_fetch_uploaded(void *arg, int code, const char *text)
+static void task_fetch_given(void *arg, int code, const char *text)
 {
     task_fetch_end(arg, code, text);
 }
@@ -42,6 +45,10 @@ static int task_fetch_download(struct task_fetch *f, const char *path, uint64_t 
         .arg = f,
     };
 
+    if (f->node->urls) {
+        f->shared = url_cache_get(f->node->urls, f->file->url, path, limit_ms, task_fetch_given, f);
+        return 0;
+    }
     if (!f->node->http)
         return error_set(e, ERR_UNSUPPORTED, "this node downloads nothing");
     options.out_fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -62,7 +69,7 @@ int task_fetch_start(struct task_fetch *f, const struct task_run_node *node,
         return task_fetch_download(f, path, limit_ms, e);
     if (!file->file[0] || !files->start)
         return error_set(e, ERR_INVALID, "%s has no source", file->name);
-    f->upload = files->start(files->arg, file, path, task_fetch_uploaded, f);
+    f->upload = files->start(files->arg, file, path, task_fetch_given, f);
     return 0;
 }
 
@@ -73,6 +80,8 @@ bool task_fetch_cancel(struct task_fetch *f)
         f->download = NULL;
         return true;
     }
+    if (f->shared)
+        url_cache_cancel(f->shared);
     if (f->upload)
         f->node->files.cancel(f->node->files.arg, f->upload);
     return false;

@@ -8,10 +8,13 @@
 #include "run/http_client.h"
 #include "run/task_run.h"
 
+struct url_cache_get;
+
 struct task_fetch {
     const struct task_run_node *node;
     const Wire__TaskFile *file;
-    struct http_call *download; /* one of the two while it is under way */
+    struct http_call *download; /* one of the three while it is under way */
+    struct url_cache_get *shared;
     void *upload;
     task_run_fetched_fn fetched;
     void *arg;

@@ -23,6 +23,7 @@
 enum { TASK_RUN_KILL_GRACE_MS = 5000 }; /* default between SIGTERM and SIGKILL */
 
 struct http_client;
+struct url_cache;
 
 /* Ends a fetch: 0, or a negative code and a sentence. Exactly once per started fetch, also after a
  * cancel, never from within start. */
@@ -43,6 +44,7 @@ struct task_run_node {
     struct spawn *spawn;
     struct http_client *http;    /* for TaskFile.url */
     struct task_run_files files; /* start NULL: no uploaded files here */
+    struct url_cache *urls;      /* files by URL; NULL: each attempt downloads them for itself */
     const char *name;            /* CLUSTERD_NODE */
     const char *tasks_dir;       /* absolute, exists */
     uint64_t output_bytes_max; /* ceiling and default for a stream; 0: TASK_RUN_OUTPUT_BYTES_MAX */

@@ -220,3 +220,48 @@ array_job() {
     [ "$(job_end "$job")" = completed ]
     [ ! -e "$CLUSTER_DIR/n3/data/file-cache/$id" ]
 }
+
+# Serves $CLUSTER_DIR/data by HTTP; sets url. What was answered is in $CLUSTER_DIR/served.
+serve_data() {
+    local program
+    program=$(dirname "$(command -v clusterd)")/tests/lib/url_serve
+    [ -x "$program" ] || skip "no $program: make tests/lib/url_serve"
+    : >"$CLUSTER_DIR/served"
+    "$program" "$CLUSTER_DIR/data" "$CLUSTER_DIR/served" >"$CLUSTER_DIR/url" 3>&- &
+    export STARTED_PIDS=$! # stop_cluster ends it
+    wait_until 20 test -s "$CLUSTER_DIR/url"
+    url=$(cat "$CLUSTER_DIR/url")
+}
+
+# url_job URL COUNT COMMAND
+url_job() {
+    jq -cn --arg url "$1" --arg array "0-$(($2 - 1))" --arg command "$3" \
+        '{commands: [$command], files: [{name: "in/data.bin", url: $url}], array: $array}'
+}
+
+@test "the elements of an array download a URL once, and see it when it has changed" {
+    start_cluster 1 -o worker.slots=4
+    head -c 2000000 /dev/urandom >"$CLUSTER_DIR/data"
+    sum=$(cksum <"$CLUSTER_DIR/data")
+    serve_data
+    job=$(submit "$(url_job "$url/data" 12 'cksum <in/data.bin; echo damage >in/data.bin')")
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job/tasks?output=true" | jq -r '.[].stdout' | sort -u | grep .)" = "$sum" ]
+    [ "$(grep -c 200 "$CLUSTER_DIR/served")" = 1 ]
+    head -c 2000000 /dev/urandom >"$CLUSTER_DIR/data"
+    sum=$(cksum <"$CLUSTER_DIR/data")
+    job=$(submit "$(url_job "$url/data" 12 'cksum <in/data.bin')")
+    [ "$(job_end "$job")" = completed ]
+    [ "$(api "/api/jobs/$job/tasks?output=true" | jq -r '.[].stdout' | sort -u | grep .)" = "$sum" ]
+    [ "$(grep -c 200 "$CLUSTER_DIR/served")" = 2 ]
+}
+
+@test "what a server says is not to be stored is downloaded by each element" {
+    start_cluster 1 -o worker.slots=4
+    head -c 2000 /dev/urandom >"$CLUSTER_DIR/data"
+    serve_data
+    job=$(submit "$(url_job "$url/once" 6 'cksum <in/data.bin')")
+    [ "$(job_end "$job")" = completed ]
+    [ "$(grep -c 200 "$CLUSTER_DIR/served")" = 6 ]
+    [ -z "$(find "$CLUSTER_DIR/n1/data/url-cache" -type f)" ]
+}

@@ -137,6 +137,10 @@ tests_unit_txn_test_LDADD = $(core_libs) $(CMOCKA_LIBS)
 
 unit_tests += tests/unit/api_auth_test
 tests_unit_api_auth_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/http_fresh_test
+tests_unit_http_fresh_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/url_cache_test
+tests_unit_url_cache_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/http_client_test
 tests_unit_http_client_test_SOURCES = tests/unit/http_client_test.c tests/lib/http_fixture.c tests/lib/http_fixture.h
 tests_unit_http_client_test_SOURCES += tests/lib/test_certs.c tests/lib/test_certs.h
