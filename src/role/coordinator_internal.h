@@ -151,6 +151,17 @@ void coordinator_on_task_update(void *self, uint64_t from, const ProtobufCMessag
 void coordinator_on_leave(void *self, uint64_t from, const ProtobufCMessage *message);
 const char *coordinator_node_state(struct coordinator *c, const Wire__Node *row);
 
+/* ---- coordinator_watch.c ----------------------------------------------------------------------
+ */
+
+/* What goes into the log is what is counted, and logged: assignments, ends, submits. */
+void coordinator_count(struct coordinator *c, const struct sched_update *update);
+/* Before metrics are read (`arg`: the coordinator): what is only known on the leader. */
+void coordinator_on_collect(void *arg);
+/* The span of a job that ended, from its submit to now; NULL: it is not traced. */
+struct trace_span *coordinator_job_span(struct coordinator *c,
+                                        const struct sched_job_record *record);
+
 /* ---- coordinator_events.c: what is told of all this -------------------------------------------
  */
 
