@@ -111,6 +111,15 @@ struct node {
     void *stopped_arg;
 };
 
+/* Hands a message to the role that handles its type. */
+void node_deliver(struct node *node, uint64_t from, enum wire_type type,
+                  const ProtobufCMessage *message);
+/* Delivers what this node sent to itself. */
+void node_on_local(void *arg);
+
+/* Dials whom the members that are known now ask for, and nobody else. */
+void node_update_dials(struct node *node);
+
 void node_calls_init(struct node *node);
 void node_calls_done(struct node *node);
 /* Hands a reply to its call; true when `type` is a reply at all. */
