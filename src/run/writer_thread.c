@@ -155,17 +155,15 @@ static void begin(struct writer_thread *thread)
     pthread_cond_signal(&thread->wake);
 }
 
-/* A write that was declined, or done in part, is done again as a whole; one that failed is not. */
+/* A write that was declined, or done in part, is done again as a whole; one that failed is not.
+ * What came meanwhile is the thread's. */
 static void take_back(struct writer_thread *thread, int64_t result)
 {
     thread->lent = false;
     bool declined = result >= 0 || result == -EAGAIN || result == -EINVAL || result == -EOPNOTSUPP;
-    if (result == (int64_t)thread->lent_bytes) {
+    if (result == (int64_t)thread->lent_bytes)
         thread->ops->wrote(thread->arg);
-        begin(thread);
-        return;
-    }
-    if (declined)
+    else if (declined)
         thread->ops->declined(thread->arg);
     else
         thread->ops->failed(thread->arg, (int)result);

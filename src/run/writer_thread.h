@@ -7,8 +7,9 @@
  * One writes at a time. When the thread has nothing, and the next piece of work is a plain write
  * that the kernel can do beside the loop (run/disk_queue.h), the loop starts it: no other thread
  * has to wake up. Everything else is the thread's: files are begun and cut there, whatever may
- * block, and what the kernel declines, or cannot do on this file system. A write that the loop has
- * started stands in the way of the thread until it has ended; the next one is started right then.
+ * block, what the kernel declines, or cannot do on this file system, and what comes while a write
+ * is under way: where work follows on work, the thread has the next write under way while the loop
+ * turns.
  *
  * Between two pieces of work the thread takes steps towards the log's reserve, also beside the
  * loop's writes; one that could not be had is tried again each second. The first error ends the
