@@ -9,278 +9,28 @@
  * begins anew, once. */
 #include "run/url_cache.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
-#include "run/file_copier.h"
-#include "run/http_fresh.h"
+#include "run/url_cache_internal.h"
 
 static const struct log_about url_cache_log = {.role = "worker"};
-
-TAILQ_HEAD(url_cache_gets, url_cache_get);
-
-struct url_cache_entry {
-    struct url_cache *cache;
-    char *url;
-    char *place; /* where redirects led to, without the query; NULL: no answer yet */
-    char *path;  /* of the file; NULL: not ready */
-    bool listed; /* in the table of URLs */
-    bool kept;   /* in `lru`, and counted */
-    uint64_t bytes;
-    uint64_t xxh3;
-    struct http_fresh fresh;
-    int64_t asked_ms;
-    bool spoilt;            /* its file is not what it was */
-    unsigned users;         /* gets that wait for it or copy it */
-    struct http_call *call; /* a download, or the question whether it is still the same */
-    bool asks;
-    char *part;
-    int64_t call_ms;
-    struct url_cache_gets waiting;
-    TAILQ_ENTRY(url_cache_entry) lru;
-    UT_hash_handle hh;
-};
-
-/* One file for one task. */
-struct url_cache_get {
-    struct url_cache *cache;
-    struct url_cache_entry *entry; /* NULL: straight, or at its end */
-    char *url;
-    char *path;
-    bool waits;             /* in entry->waiting */
-    struct http_call *call; /* straight to its place */
-    struct file_copier_job copy;
-    bool repeated;
-    bool ended;
-    struct error e;
-    struct loop_timer limit;
-    struct loop_hook hook;
-    url_cache_fn fn;
-    void *arg;
-    TAILQ_ENTRY(url_cache_get) link;
-};
-
-struct url_cache {
-    struct loop *loop;
-    struct http_client *http;
-    char *dir;
-    uint64_t bytes_max;
-    uint64_t download_bytes_max;
-    uint64_t bytes;
-    unsigned files;
-    uint64_t names;
-    struct url_cache_entry *entries;
-    TAILQ_HEAD(, url_cache_entry) lru; /* the longest unused first */
-    struct file_copier copier;
-    uint64_t strangers[URL_CACHE_STRANGERS_MAX]; /* hashes of URLs that are not to be kept */
-    unsigned strangers_at;
-};
 
 static void url_cache_begin(struct url_cache_get *get);
 
 static void url_cache_count(const char *result)
 {
     metric_series_add(metric_series(METRIC_URL_CACHE, result), 1);
-}
-
-/* ---- URLs that are not to be kept ---------------------------------------------------------------
- */
-
-static uint64_t url_cache_hash(const char *url)
-{
-    uint64_t hash = XXH3_64bits(url, strlen(url));
-    return hash != 0 ? hash : 1;
-}
-
-static uint64_t *url_cache_stranger(struct url_cache *cache, const char *url)
-{
-    uint64_t hash = url_cache_hash(url);
-    for (size_t i = 0; i < URL_CACHE_STRANGERS_MAX; i++)
-        if (cache->strangers[i] == hash)
-            return &cache->strangers[i];
-    return NULL;
-}
-
-static void url_cache_note_stranger(struct url_cache *cache, const char *url, bool is_one)
-{
-    uint64_t *known = url_cache_stranger(cache, url);
-    if (known != NULL && !is_one)
-        *known = 0;
-    else if (known == NULL && is_one)
-        cache->strangers[cache->strangers_at++ % URL_CACHE_STRANGERS_MAX] = url_cache_hash(url);
-}
-
-/* ---- answers ------------------------------------------------------------------------------------
- */
-
-static struct http_fresh url_cache_fresh(const struct http_answer *answer)
-{
-    enum { FIELDS = 6, TEXT_MAX = 1024 };
-    static const char *const names[FIELDS] = {"Cache-Control", "Age",           "Date",
-                                              "ETag",          "Last-Modified", "Vary"};
-    char texts[FIELDS][TEXT_MAX];
-    const char *fields[FIELDS];
-    for (size_t i = 0; i < FIELDS; i++)
-        fields[i] = http_answer_fields(answer, names[i], texts[i], TEXT_MAX) > 0 ? texts[i] : NULL;
-    struct http_fresh fresh;
-    http_fresh_parse(&(struct http_fresh_fields){.cache_control = fields[0],
-                                                 .age = fields[1],
-                                                 .date = fields[2],
-                                                 .etag = fields[3],
-                                                 .last_modified = fields[4],
-                                                 .vary = fields[5]},
-                     &fresh);
-    return fresh;
-}
-
-static char *url_cache_place(const struct http_answer *answer)
-{
-    const char *url = http_answer_url(answer);
-    return mem_printf("%.*s", (int)strcspn(url, "?#"), url);
-}
-
-static int url_cache_judge(const char *url, const struct http_answer *answer, struct error *e)
-{
-    if (answer->code < 0)
-        return error_set(e, answer->code, "%s", answer->text);
-    if (answer->status < 200 || answer->status > 299)
-        return error_set(e, ERR_UNAVAILABLE, "%.400s answers with status %u", url, answer->status);
-    return 0;
-}
-
-/* ---- entries ------------------------------------------------------------------------------------
- */
-
-static struct url_cache_entry *url_cache_find(const struct url_cache *cache, const char *url)
-{
-    struct url_cache_entry *entry = NULL;
-    HASH_FIND_STR(cache->entries, url, entry);
-    return entry;
-}
-
-static struct url_cache_entry *url_cache_add(struct url_cache *cache, const char *url)
-{
-    struct url_cache_entry *entry = mem_zalloc(sizeof *entry);
-    entry->cache = cache;
-    entry->url = mem_strdup(url);
-    entry->listed = true;
-    TAILQ_INIT(&entry->waiting);
-    HASH_ADD_KEYPTR(hh, cache->entries, entry->url, strlen(entry->url), entry);
-    return entry;
-}
-
-static void url_cache_entry_free(struct url_cache_entry *entry)
-{
-    if (entry->path != NULL)
-        (void)unlink(entry->path);
-    free(entry->url);
-    free(entry->place);
-    free(entry->path);
-    free(entry->part);
-    free(entry);
-}
-
-/* Nobody finds it any more; it is freed when nobody uses it. */
-static void url_cache_drop(struct url_cache_entry *entry)
-{
-    struct url_cache *cache = entry->cache;
-    if (entry->kept) {
-        TAILQ_REMOVE(&cache->lru, entry, lru);
-        cache->bytes -= entry->bytes;
-        cache->files--;
-    }
-    if (entry->listed)
-        HASH_DEL(cache->entries, entry);
-    entry->kept = entry->listed = false;
-    if (entry->users == 0 && entry->call == NULL)
-        url_cache_entry_free(entry);
-}
-
-void url_cache_clear(struct url_cache *cache)
-{
-    struct url_cache_entry *entry = TAILQ_FIRST(&cache->lru);
-    while (entry != NULL) {
-        struct url_cache_entry *next = TAILQ_NEXT(entry, lru);
-        if (entry->users == 0)
-            url_cache_drop(entry);
-        entry = next;
-    }
-}
-
-static bool url_cache_fits(const struct url_cache *cache, uint64_t bytes)
-{
-    return cache->bytes + bytes <= cache->bytes_max && cache->files < URL_CACHE_FILES_MAX;
-}
-
-/* Keeps it if there is room after what is unused has gone. */
-static void url_cache_keep(struct url_cache_entry *entry)
-{
-    struct url_cache *cache = entry->cache;
-    struct url_cache_entry *old = TAILQ_FIRST(&cache->lru);
-    while (old != NULL && entry->bytes <= cache->bytes_max &&
-           !url_cache_fits(cache, entry->bytes)) {
-        struct url_cache_entry *next = TAILQ_NEXT(old, lru);
-        if (old->users == 0)
-            url_cache_drop(old);
-        old = next;
-    }
-    if (!url_cache_fits(cache, entry->bytes)) {
-        url_cache_drop(entry); /* used by those who wait for it */
-        return;
-    }
-    TAILQ_INSERT_TAIL(&cache->lru, entry, lru);
-    entry->kept = true;
-    cache->bytes += entry->bytes;
-    cache->files++;
-}
-
-static void url_cache_end_call(struct url_cache_entry *entry)
-{
-    if (entry->call != NULL)
-        http_call_cancel(entry->call);
-    entry->call = NULL;
-    if (entry->part != NULL)
-        (void)unlink(entry->part);
-    free(entry->part);
-    entry->part = NULL;
-}
-
-static void url_cache_leave(struct url_cache_get *get)
-{
-    struct url_cache_entry *entry = get->entry;
-    get->entry = NULL;
-    if (entry == NULL)
-        return;
-    if (get->waits)
-        TAILQ_REMOVE(&entry->waiting, get, link);
-    get->waits = false;
-    if (--entry->users > 0)
-        return;
-    if (entry->call != NULL) /* nobody wants it any more */
-        url_cache_end_call(entry);
-    if (!entry->kept)
-        url_cache_drop(entry);
-}
-
-static void url_cache_join(struct url_cache_get *get, struct url_cache_entry *entry)
-{
-    get->entry = entry;
-    get->waits = true;
-    entry->users++;
-    TAILQ_INSERT_TAIL(&entry->waiting, get, link);
 }
 
 /* ---- ends ---------------------------------------------------------------------------------------
