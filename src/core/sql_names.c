@@ -72,6 +72,8 @@ bool sql_names_fit(struct planner *p, json_t **query)
     for (size_t i = 0; i < n; i++) {
         json_t *item = json_array_get(list, i);
         names[i] = sql_names_item(p, item, texts != NULL ? texts[i] : NULL);
+        if (texts != NULL && sql_ast_text(item, "alias")[0] == '\0' && sql_has_subquery(item))
+            sql_ast_alias(item, names[i]); /* its own name would have the planner's in it */
         for (size_t k = 0; k < i; k++) {
             if (sql_same(names[k], names[i])) {
                 differ = false;

@@ -151,6 +151,22 @@ static bool sql_is_windowed(json_t *select)
            sql_has_window(json_object_get(select, "modifiers"));
 }
 
+static bool sql_columns_visit(json_t *object, void *ctx)
+{
+    bool *found = ctx;
+    *found |=
+        sql_ast_is(object, "class", "STAR") && json_is_true(json_object_get(object, "columns"));
+    return !*found;
+}
+
+/* COLUMNS(...) stands for as many expressions as there are columns. */
+static bool sql_has_columns(json_t *tree)
+{
+    bool found = false;
+    sql_ast_walk(tree, sql_columns_visit, &found);
+    return found;
+}
+
 static struct sql_part sql_select(struct planner *p, json_t *select, bool names_matter,
                                   const char *printed)
 {
@@ -158,6 +174,12 @@ static struct sql_part sql_select(struct planner *p, json_t *select, bool names_
     if (!sql_from(p, select))
         return part;
     bool grouped = sql_is_grouped(select);
+    if ((grouped || sql_is_windowed(select)) &&
+        sql_has_columns(json_object_get(select, "select_list"))) {
+        sql_why(p, "COLUMNS in aggregates or windows");
+        sql_views_unsplit(p, select);
+        return part;
+    }
     if (!grouped && !sql_is_windowed(select)) {
         if (json_array_size(json_object_get(select, "modifiers")) == 0)
             return (struct sql_part){select, true, NULL};
@@ -208,6 +230,7 @@ static bool sql_odd_visit(json_t *object, void *ctx)
         {"class", "PARAMETER", "parameters"},
         {"class", "POSITIONAL_REFERENCE", "columns by position"},
         {"class", "DEFAULT", "DEFAULT"},
+        {"function_name", "row", "a row without names"},
     };
     const char **why = ctx;
     for (size_t i = 0; i < MEM_COUNT(rows) && *why == NULL; i++) {

@@ -53,10 +53,11 @@ struct sql_refs {
  * (a.b.c), more than SQL_TABLES_MAX. ERR_FORBIDDEN: table functions that reach files or settings
  * while `files` is false. */
 int sql_refs_collect(const json_t *query, bool files, struct sql_refs *out, struct sql_error *e);
-/* For a statement that has no tree: each name in the text that `known` says is a table. */
-int sql_refs_guess(const char *text, size_t len,
+/* For a statement that has no tree: each name in the text that `known` says is a table.
+ * ERR_FORBIDDEN while `files` is false: something in it may name a file. */
+int sql_refs_guess(const char *text, size_t len, bool files,
                    bool (*known)(const char *schema, const char *name, void *ctx), void *ctx,
-                   struct sql_refs *out);
+                   struct sql_refs *out, struct sql_error *e);
 void sql_refs_done(struct sql_refs *refs);
 
 struct sql_column {

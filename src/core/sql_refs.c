@@ -134,25 +134,8 @@ static bool sql_refs_listed(const char *const *names, size_t n, const char *name
     return false;
 }
 
-static void sql_refs_function(struct sql_refs_walk *w, const json_t *table)
+static bool sql_refs_reads_files(const char *name)
 {
-    static const char *const free_ones[] = {"range",
-                                            "generate_series",
-                                            "unnest",
-                                            "repeat",
-                                            "repeat_row",
-                                            "json_each",
-                                            "json_tree",
-                                            "duckdb_functions",
-                                            "duckdb_keywords",
-                                            "duckdb_types",
-                                            "pg_timezone_names",
-                                            "icu_calendar_names",
-                                            "test_all_types",
-                                            "test_vector_types",
-                                            "generate_subscripts",
-                                            "regexp_split_to_table",
-                                            "histogram_values"};
     static const char *const file_ones[] = {"read_csv",
                                             "read_csv_auto",
                                             "sniff_csv",
@@ -172,11 +155,33 @@ static void sql_refs_function(struct sql_refs_walk *w, const json_t *table)
                                             "read_text",
                                             "read_blob",
                                             "glob"};
+    return sql_refs_listed(file_ones, MEM_COUNT(file_ones), name);
+}
+
+static void sql_refs_function(struct sql_refs_walk *w, const json_t *table)
+{
+    static const char *const free_ones[] = {"range",
+                                            "generate_series",
+                                            "unnest",
+                                            "repeat",
+                                            "repeat_row",
+                                            "json_each",
+                                            "json_tree",
+                                            "duckdb_functions",
+                                            "duckdb_keywords",
+                                            "duckdb_types",
+                                            "pg_timezone_names",
+                                            "icu_calendar_names",
+                                            "test_all_types",
+                                            "test_vector_types",
+                                            "generate_subscripts",
+                                            "regexp_split_to_table",
+                                            "histogram_values"};
     const json_t *function = json_object_get(table, "function");
     const char *name = sql_ast_text(function, "function_name");
     if (sql_refs_listed(free_ones, MEM_COUNT(free_ones), name))
         return;
-    bool reads = sql_refs_listed(file_ones, MEM_COUNT(file_ones), name);
+    bool reads = sql_refs_reads_files(name);
     if (reads && w->files)
         return;
     w->code =
@@ -259,21 +264,42 @@ bool sql_mark_tables(json_t *query, const struct sql_refs *refs)
     return w.code == 0;
 }
 
-int sql_refs_guess(const char *text, size_t len,
+/* Texts that DuckDB would take for a file where a table stands. */
+static bool sql_refs_like_file(const char *text)
+{
+    static const char *const ends[] = {".parquet", ".csv", ".tsv", ".json", ".jsonl", ".ndjson"};
+    bool like = strchr(text, '/') != NULL;
+    for (size_t i = 0; i < MEM_COUNT(ends) && !like; i++)
+        like = strcasestr(text, ends[i]) != NULL;
+    return like;
+}
+
+static int sql_refs_no_file(size_t at, const char *what, struct sql_error *e)
+{
+    return sql_error_set(e, ERR_FORBIDDEN, at, "PIVOT ... ON column IN (values)",
+                         "%.100s isn't allowed in a PIVOT that finds its columns", what);
+}
+
+int sql_refs_guess(const char *text, size_t len, bool files,
                    bool (*known)(const char *schema, const char *name, void *ctx), void *ctx,
-                   struct sql_refs *out)
+                   struct sql_refs *out, struct sql_error *e)
 {
     struct sql_refs refs = {0};
-    struct sql_refs_walk w = {.out = &refs};
-    struct sql_token token;
+    struct sql_refs_walk w = {.out = &refs, .e = e};
+    struct sql_token token, next;
     for (size_t at = 0; w.code == 0; at = token.at + token.len) {
         token = sql_lex_next(text, len, at);
         if (token.kind == SQL_TOKEN_END)
             break;
-        if (token.kind != SQL_TOKEN_WORD && token.kind != SQL_TOKEN_QUOTED)
+        bool is_name = token.kind == SQL_TOKEN_WORD || token.kind == SQL_TOKEN_QUOTED;
+        if (!is_name && token.kind != SQL_TOKEN_STRING)
             continue;
         char *name = sql_token_value(text, &token);
-        if (known("", name, ctx)) {
+        next = sql_lex_next(text, len, token.at + token.len);
+        bool calls = is_name && sql_token_is_op(text, &next, "(");
+        if (!files && ((calls && sql_refs_reads_files(name)) || sql_refs_like_file(name))) {
+            w.code = sql_refs_no_file(token.at, name, e);
+        } else if (is_name && !calls && known("", name, ctx)) {
             struct sql_ref ref = {mem_strdup(""), mem_strdup(name), mem_strdup(""), mem_strdup(""),
                                   token.at};
             sql_refs_add(&w, NULL, &ref);

@@ -202,7 +202,13 @@ static void sql_drop(struct sql_cursor *c, struct sql_statement *s)
 static void sql_show(struct sql_cursor *c, struct sql_statement *s)
 {
     s->kind = SQL_SHOW_TABLES;
-    (void)sql_accept(c, "all");
+    bool all = sql_accept(c, "all");
+    if (!all && !sql_peek(c, "tables") &&
+        (c->token.kind == SQL_TOKEN_WORD || c->token.kind == SQL_TOKEN_QUOTED)) {
+        s->kind = SQL_DESCRIBE; /* as DuckDB has it */
+        sql_take_table(c, &s->table);
+        return;
+    }
     if (c->code == 0 && !sql_peek(c, "tables"))
         sql_fail(c, "TABLES", "SHOW TABLES lists the tables, DESCRIBE name the columns of one");
     sql_expect(c, "tables");

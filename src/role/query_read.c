@@ -323,10 +323,52 @@ static void query_tree_read(struct query_work *work)
     int err = sql_ast_read(work->json, work->json_len, &work->tree, e);
     if (err == 0)
         err = sql_refs_collect(work->tree, work->paths, &work->refs, e);
-    if (err == ERR_UNSUPPORTED && e->hint[0] == '\0')
-        snprintf(e->hint, sizeof e->hint, "PIVOT needs ON column IN (values)");
     if (err == 0)
         *e = (struct sql_error){.at = SQL_AT_NONE};
+}
+
+/* PIVOT without IN is several statements, and has no tree: it stays text. */
+static bool query_text_pivots(const char *text)
+{
+    static const char *const words[] = {"pivot", "pivot_wider"};
+    size_t len = strlen(text);
+    struct sql_token token = sql_lex_next(text, len, 0);
+    for (; token.kind != SQL_TOKEN_END; token = sql_lex_next(text, len, token.at + token.len))
+        for (size_t i = 0; i < MEM_COUNT(words); i++)
+            if (token.kind == SQL_TOKEN_WORD && sql_token_is(text, &token, words[i]))
+                return true;
+    return false;
+}
+
+static bool query_text_knows(const char *schema, const char *name, void *ctx)
+{
+    const struct tables_result *result = ctx;
+    (void)schema;
+    for (size_t i = 0; i < result->tables_n; i++)
+        if (strcasecmp(result->tables[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* Its tables are the names in it that are tables. */
+static void query_on_text_list(void *arg, const struct tables_result *result)
+{
+    struct query *q = arg;
+    struct sql_error e = {.at = SQL_AT_NONE};
+    q->call = NULL;
+    if (result->code < 0) {
+        query_fail(q, result->code, SQL_AT_NONE, NULL, "%s", result->text);
+        return;
+    }
+    if (sql_refs_guess(q->source, strlen(q->source), node_options(q->role->node)->sql_paths_n > 0,
+                       query_text_knows, (void *)(uintptr_t)result, &q->refs, &e) < 0) {
+        e.at = sql_at_shift(e.at, q->source_from, q->source_to);
+        query_fail_error(q, &e);
+        return;
+    }
+    q->tables = mem_calloc(q->refs.n + 1, sizeof *q->tables);
+    q->views = mem_calloc(q->refs.n + 1, sizeof *q->views);
+    query_snapshots(q);
 }
 
 static void query_tree_take(struct query *q)
@@ -339,6 +381,10 @@ static void query_tree_take(struct query *q)
     work->tree = NULL;
     work->refs = (struct sql_refs){0};
     query_work_end(q);
+    if (e.error.code == ERR_UNSUPPORTED && e.at == SQL_AT_NONE && query_text_pivots(q->source)) {
+        q->call = tables_list(node_lake(q->role->node)->tables, query_on_text_list, q);
+        return;
+    }
     if (e.error.code < 0) {
         e.at = sql_at_shift(e.at, q->source_from, q->source_to);
         query_fail_error(q, &e);
@@ -456,6 +502,11 @@ static void query_plan_files_make(struct query_work *work)
 
 void query_describe(struct query *q, query_next_fn next)
 {
+    if (q->tree == NULL) {
+        query_fail(q, ERR_UNSUPPORTED, q->source_to, "PIVOT ... ON column IN (values)",
+                   "a PIVOT that finds its columns when it runs can't fill a table");
+        return;
+    }
     struct query_work *work = query_work_new(q);
     q->next = next;
     work->options = (struct sql_plan_options){.workers = 1, .tasks_per_worker = 1};
@@ -487,7 +538,7 @@ void query_plan(struct query *q, size_t workers_max, query_next_fn next)
     query_plan_forget(q);
     query_find_nodes(q);
     q->next = next;
-    if (q->tree == NULL) { /* it was not taken apart: nothing in it but literals */
+    if (q->tree == NULL) { /* it was not taken apart */
         (void)sql_plan_text(q->source, &q->refs, q->views, &q->plan);
         q->planned = true;
         next(q);
@@ -508,6 +559,11 @@ void query_plan(struct query *q, size_t workers_max, query_next_fn next)
 void query_plan_files(struct query *q, bool invert, query_next_fn next)
 {
     query_plan_forget(q);
+    if (q->tree == NULL) {
+        query_fail(q, ERR_UNSUPPORTED, q->source_to, "PIVOT ... ON column IN (values)",
+                   "a PIVOT that finds its columns when it runs can't choose files");
+        return;
+    }
     q->next = next;
     struct query_work *work = query_work_new(q);
     work->invert = invert;

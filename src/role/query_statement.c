@@ -13,7 +13,7 @@ static void query_select_run(struct query *q)
 static void query_select_read(struct query *q)
 {
     bool explains = q->statement.explain && !q->statement.analyze;
-    if (q->tree_bytes >= QUERY_WORK_BYTES || !query_answer(q))
+    if (q->tree == NULL || q->tree_bytes >= QUERY_WORK_BYTES || !query_answer(q))
         query_plan(q, SIZE_MAX, explains ? query_explain : query_select_run);
 }
 

@@ -258,20 +258,22 @@ static int executor_value_elements(struct buf *out, const struct executor_vector
     return err == 0 ? buf_append_byte(out, ']') : err;
 }
 
+/* The members of row(1, 2) have no names. */
 static int executor_value_struct(struct buf *out, const struct executor_vector *v, uint64_t row)
 {
-    int err = buf_append_byte(out, '{');
+    bool named = v->type->n == 0 || strcmp(v->type->names[0], "\"\"") != 0;
+    int err = buf_append_byte(out, named ? '{' : '[');
     for (size_t i = 0; err == 0 && i < v->type->n; i++) {
         if (i > 0)
             err = buf_append_byte(out, ',');
-        if (err == 0)
+        if (err == 0 && named)
             err = buf_append_str(out, v->type->names[i]);
-        if (err == 0)
+        if (err == 0 && named)
             err = buf_append_byte(out, ':');
         if (err == 0)
             err = executor_value_append(out, &v->children[i], row);
     }
-    return err == 0 ? buf_append_byte(out, '}') : err;
+    return err == 0 ? buf_append_byte(out, named ? '}' : ']') : err;
 }
 
 static int executor_value_union(struct buf *out, const struct executor_vector *v, uint64_t row)

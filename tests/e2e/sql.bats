@@ -272,3 +272,17 @@ parts_n() {
     [ "$(clustersh -c "update t set id = id + 1 where id < 1040")" = "UPDATE 1040" ]
     [ "$(sql "select count(*), sum(id), count(distinct k) from t")" = 1040,541320,1040 ]
 }
+
+@test "PIVOT finds its columns by itself, reads no file, and says where it can't" {
+    start_facts
+    [ "$(sql "pivot (select k, s from facts where id < 6) on k using count(*) order by s")" = "$(sql "pivot (select k, s from facts where id < 6) on k in (0, 1, 2, 3, 4, 5) using count(*) order by s")" ]
+    [ "$(sql "with p as (pivot facts on s using max(id)) select count(*) from p")" -gt 0 ]
+    run clustersh -c "create table p as pivot facts on s using max(id)"
+    [[ "$status" = 3 && "$output" == *"PIVOT ... ON column IN (values)"* ]]
+    run clustersh -c "pivot (from read_csv('/etc/passwd')) on column0 using count(*)"
+    [[ "$status" = 3 && "$output" == *"isn't allowed"* ]]
+    run clustersh -c "pivot '/etc/passwd.csv' on column0 using count(*)"
+    [[ "$status" = 3 && "$output" == *"isn't allowed"* ]]
+    [ "$(clustersh -o json -c "show facts" | jq -r '.[0].column_name')" = id ]
+    [ "$(sql "select count(distinct (id, k)) from facts")" = 20000 ]
+}

@@ -204,6 +204,7 @@ static void every_kind_of_select_runs(void **state)
     rows_are(bed, "SELECT count(*) FROM (SUMMARIZE SELECT 1 a, 2 b)", "[2]");
     rows_are(bed, "DESCRIBE SELECT 1 a", "[\"a\",\"INTEGER\",\"YES\",null,null,null]");
     rows_are(bed, "SELECT 1 AS a, 2 AS a", "[1,2]");
+    rows_are(bed, "SELECT row(1, 'x'), {'a': 2}", "[[1,\"x\"],{\"a\":2}]");
     rows_are(bed, "SELECT 1 WHERE false", "");
     rows_are(bed, "/* ; */ SELECT ';', $$a;b$$, 'it''s', E'x\\'y' -- ;",
              "[\";\",\"a;b\",\"it's\",\"x'y\"]");

@@ -120,6 +120,9 @@ if HAVE_DUCKDB
 unit_tests += tests/unit/parquet_footer_test
 tests_unit_parquet_footer_test_SOURCES = tests/unit/parquet_footer_test.c tests/lib/sql_oracle.c tests/lib/sql_oracle.h
 tests_unit_parquet_footer_test_LDADD = $(core_libs) $(CMOCKA_LIBS) $(DUCKDB_LIBS) -lm
+unit_tests += tests/unit/sql_forms_test
+tests_unit_sql_forms_test_SOURCES = tests/unit/sql_forms_test.c tests/lib/sql_oracle.c tests/lib/sql_oracle.h
+tests_unit_sql_forms_test_LDADD = $(core_libs) $(CMOCKA_LIBS) $(DUCKDB_LIBS) -lm
 unit_tests += tests/unit/sql_join_test
 tests_unit_sql_join_test_SOURCES = tests/unit/sql_join_test.c tests/lib/sql_oracle.c tests/lib/sql_oracle.h
 tests_unit_sql_join_test_LDADD = $(core_libs) $(CMOCKA_LIBS) $(DUCKDB_LIBS) -lm
