@@ -330,9 +330,13 @@ static void a_replay_shows_in_the_prompt_and_goes_to_another_time(void **state)
     screen_wait(s, "\nname          \342\224\202 web1\n");
     screen_type(s, "node drain web1\r");
     screen_wait(s, "nothing can be changed");
-    screen_type(s, "\\c n1\r"); /* the report knows no such node */
-    screen_wait(s, "error: ");
-    screen_type(s, "\\at end\r\004");
+    screen_wait_cursor(s, "leader web1)> ");
+    screen_type(s, "\\c unix:/nonexistent\r"); /* which leaves the replay */
+    screen_wait_cursor(s, "(no connection)> ");
+    screen_type(s, "\\at end\r");
+    screen_wait(s, "there is no replay");
+    screen_wait_cursor(s, "(no connection)> ");
+    screen_type(s, "\004");
     assert_int_equal(screen_wait_exit(s), 0);
     free(path);
 }
