@@ -1,6 +1,7 @@
 #include "tests/lib/model_server.h"
 
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -259,6 +260,8 @@ static void *model_server_run(void *arg)
             continue;
         }
         struct model_connection *m = mem_zalloc(sizeof *m);
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1},
+                         sizeof(int)); /* head, then body */
         m->server = server;
         m->fd = fd;
         buf_init(&m->in, MODEL_MESSAGE_MAX);

@@ -406,7 +406,7 @@ static void a_killed_command_may_clean_up_in_its_grace(void **state)
     struct spawn_fixture_run r;
 
     spawn_fixture_begin(
-        f, SPAWN_FIXTURE_SHELL("trap 'echo bye; exit 7' TERM; echo $$ >../pid; sleep 1000 & wait"),
+        f, SPAWN_FIXTURE_SHELL("trap 'echo bye; exit 7' TERM; sleep 1000 & echo $$ >../pid; wait"),
         &r);
     (void)spawn_fixture_wait_pid(f, r.dir, "pid");
     spawn_kill(f->spawn, r.id, 50000);
@@ -424,7 +424,7 @@ static void a_child_may_use_the_grace_though_its_shell_is_gone(void **state)
 
     spawn_fixture_begin(f,
                         SPAWN_FIXTURE_SHELL("sh -c 'trap \"sleep 0.1; echo saved; exit 0\" TERM; "
-                                            "echo $$ >../pid; sleep 1000 & wait'; exit 1"),
+                                            "sleep 1000 & echo $$ >../pid; wait'; exit 1"),
                         &r);
     (void)spawn_fixture_wait_pid(f, r.dir, "pid");
     spawn_kill(f->spawn, r.id, 50000);
