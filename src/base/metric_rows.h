@@ -42,6 +42,8 @@
     ROW(LEADER_CHANGES, "clusterd_leader_changes_total", COUNTER, NONE, NO_BUCKETS, "group", "Changes of leader or term that this node heard of") \
     ROW(ELECTIONS_STARTED, "clusterd_elections_started_total", COUNTER, NONE, NO_BUCKETS, "group", "Elections that this node began") \
     ROW(ELECTIONS_WON, "clusterd_elections_won_total", COUNTER, NONE, NO_BUCKETS, "group", "Elections that this node won") \
+    /* events */                                                                                   \
+    ROW(EVENTS_MIRROR_LAG, "clusterd_events_mirror_lag", GAUGE, NONE, NO_BUCKETS, "peer", "Collected events that this node, which may collect next, does not have yet; only on the leader") \
     /* raft and logs */                                                                            \
     ROW(RAFT_COMMIT_INDEX, "clusterd_raft_commit_index", GAUGE, NONE, NO_BUCKETS, "", "Last entry that a majority has") \
     ROW(RAFT_APPLIED_INDEX, "clusterd_raft_applied_index", GAUGE, NONE, NO_BUCKETS, "", "Last entry that is applied to this node's state") \

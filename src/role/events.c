@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/json_text.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/events_internal.h"
 #include "role/raft_api.h"
 #include "role/status_api.h"
@@ -258,10 +259,14 @@ static void events_on_timer(void *arg)
         events_frame_tick(events, slice);
         events_frame_keep(events);
     }
+    if (events->collecting)
+        events_mirrors_send(events);
     if (slice != 0)
         return;
-    if (events->collecting)
+    if (events->collecting) {
         events_vitals_tick(events);
+        events_mirrors_choose(events);
+    }
     events_readers_tick(events);
 }
 
@@ -390,6 +395,11 @@ static bool events_open(struct events *events)
     return skipped;
 }
 
+static void events_measure(void *arg)
+{
+    events_mirrors_measure(arg);
+}
+
 static int events_start(struct node *node, void **self, struct error *e)
 {
     const struct node_options *options = node_options(node);
@@ -405,6 +415,7 @@ static int events_start(struct node *node, void **self, struct error *e)
     events->state = event_state_new();
     TAILQ_INIT(&events->readers);
     TAILQ_INIT(&events->relays);
+    TAILQ_INIT(&events->mirrors);
     TAILQ_INIT(&events->pasts);
     TAILQ_INIT(&events->reports);
     events_log_start(events); /* what goes wrong from here on is an event too */
@@ -412,6 +423,7 @@ static int events_start(struct node *node, void **self, struct error *e)
     loop_hook_init(&events->hook, node_loop(node), LOOP_PHASE_FLUSH, events_on_hook, events);
     loop_timer_init(&events->timer, node_loop(node), events_on_timer, events);
     loop_timer_start(&events->timer, EVENTS_TICK_MS);
+    metric_add_collector(events_measure, events);
     node_set_events(node, events);
     events_add_sources(node);
     events_api_add_routes(events);
@@ -436,6 +448,7 @@ static void events_stop(void *self)
     events->stopping = true;
     events_log_stop(events);
     events_readers_end(events, ERR_CLOSED, "this node is being stopped");
+    events_mirrors_end(events);
     events_pasts_end(events);
     loop_timer_stop(&events->timer);
     if (events->store == NULL) {
@@ -454,6 +467,8 @@ static void events_free(void *self)
 {
     struct events *events = self;
     node_set_events(events->node, NULL);
+    metric_remove_collector(events_measure, events);
+    events_mirrors_end(events);
     events_reports_end(events);
     loop_hook_disarm(&events->hook);
     loop_timer_stop(&events->timer);
@@ -484,6 +499,7 @@ static void events_on_link(void *self, uint64_t peer, uint64_t session)
     struct events *events = self;
     if (session == 0) {
         events_relays_lost(events, peer);
+        events_mirror_lost(events, peer);
         if (peer == events->asked_by)
             events_send_lost(events);
     } else if (events->collecting) {
@@ -505,6 +521,8 @@ static const struct role_handler events_handlers[] = {
     {WIRE_EVENT_READ, events_on_read},
     {WIRE_EVENT_CREDIT, events_on_credit},
     {WIRE_EVENT_READ_CANCEL, events_on_read_cancel},
+    {WIRE_EVENT_MIRROR, events_on_mirror},
+    {WIRE_EVENT_MIRROR_ACK, events_on_mirror_ack},
     {0, NULL},
 };
 

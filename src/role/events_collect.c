@@ -94,7 +94,7 @@ void events_collect_flush(struct events *events)
 /* ---- from others ----------------------------------------------------------------------------- */
 
 /* What a node of the cluster sends is trusted to be of the form, but not to be JSON at all. */
-static bool events_is_line(const Wire__Event *row)
+bool events_is_line(const Wire__Event *row)
 {
     struct json_scan scan;
     if (row->json.len == 0 || row->json.len > EVENT_JSON_MAX || row->level > LOG_LEVEL_ERROR ||
@@ -176,6 +176,7 @@ void events_collect_end(struct events *events)
         return;
     events->collecting = false;
     events->begun = false;
+    events_mirrors_end(events);
     event_ring_done(&events->stream); /* the disk has it; the next time is another term */
     events_readers_end(events, ERR_NOT_LEADER, "another node collects the events now: ask again");
 }

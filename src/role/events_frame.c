@@ -186,8 +186,9 @@ void events_frame_keep(struct events *events)
     events->frame_ms = now_ms;
     events->frame_position = events->position;
     char *text = events_frame_text(events, &len);
-    event_store_add_frame(events->store, events->position, loop_wall_ms(node_loop(events->node)),
-                          text, len);
+    int64_t at_ms = loop_wall_ms(node_loop(events->node));
+    events_mirrors_give(events, 0, at_ms, events->position, text, len);
+    event_store_add_frame(events->store, events->position, at_ms, text, len);
 }
 
 char *events_frame_text(struct events *events, size_t *len)

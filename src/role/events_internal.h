@@ -27,7 +27,9 @@ enum {
     EVENTS_READERS_MAX = 256,
     EVENTS_TICKS_MAX = 300, /* vitals in memory, one a second */
     EVENTS_TICKS_BYTES_MAX = 4 << 20,
-    EVENTS_FRAME_MS = 60000, /* between two frames that are kept */
+    EVENTS_FRAME_MS = 60000,          /* between two frames that are kept */
+    EVENTS_MIRROR_PATIENCE_MS = 2000, /* then it is asked again where it stands */
+    EVENTS_PIECE_BYTES_MAX = 2 << 20, /* of a frame that is given to mirrors */
 };
 
 /* Positions in the collected stream: those of a later collector are greater. */
@@ -59,6 +61,19 @@ struct events_pulse {
     bool fresh;       /* heard since the last tick */
     UT_hash_handle hh;
 };
+
+/* A node that may collect next, and what it has of the stream. */
+struct events_mirror {
+    struct events *events;
+    uint64_t node;
+    bool known;                    /* it has told where it stands */
+    bool in_flight;                /* something that it has not acknowledged */
+    int64_t sent_ms;               /* monotonic */
+    uint64_t position;             /* that it has */
+    struct event_store_read *read; /* of what is not in memory any more */
+    TAILQ_ENTRY(events_mirror) link;
+};
+TAILQ_HEAD(events_mirrors, events_mirror);
 
 struct events_past;
 struct events_report_job;
@@ -108,6 +123,9 @@ struct events {
     unsigned sources_n;
     struct loop_timer timer;
     unsigned slice;
+
+    struct events_mirrors mirrors;
+    uint64_t mirrored_term; /* of the collector whose stream this node has */
 
     struct events_pulse *pulses;
     struct vitals_ticks ticks;
@@ -159,6 +177,22 @@ void events_collect_free(struct events *events);
 struct events_mark *events_mark_get(struct events *events, uint64_t node);
 /* What the disk does not know yet. */
 void events_collect_flush(struct events *events);
+
+/* Whether a row of another node is of the form. */
+bool events_is_line(const Wire__Event *row);
+
+/* ---- events_mirror.c: the stream at those who may collect next ---- */
+
+void events_mirrors_choose(struct events *events); /* each second */
+void events_mirrors_send(struct events *events);   /* what is new */
+/* A frame (`step_ms` 0) or a tick was kept here. */
+void events_mirrors_give(struct events *events, uint32_t step_ms, int64_t at_ms, uint64_t position,
+                         const char *data, size_t len);
+void events_mirrors_end(struct events *events);
+void events_mirrors_measure(const struct events *events); /* for the metrics */
+void events_mirror_lost(struct events *events, uint64_t node);
+void events_on_mirror(void *self, uint64_t from, const ProtobufCMessage *message);
+void events_on_mirror_ack(void *self, uint64_t from, const ProtobufCMessage *message);
 
 /* ---- events_frame.c: the state ---- */
 

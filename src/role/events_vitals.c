@@ -73,6 +73,7 @@ static void events_vitals_store(struct events *events, const struct vitals_tick 
     if (events->store == NULL)
         return;
     char *data = vitals_tick_pack(tick, &len);
+    events_mirrors_give(events, tick->step_ms, tick->at_ms, 0, data, len);
     event_store_add_tick(events->store, tick->step_ms, tick->at_ms, data, len);
 }
 

@@ -51,6 +51,7 @@ librole_a_SOURCES += src/role/events_api.c
 librole_a_SOURCES += src/role/events_collect.c
 librole_a_SOURCES += src/role/events_frame.c
 librole_a_SOURCES += src/role/events_log.c
+librole_a_SOURCES += src/role/events_mirror.c
 librole_a_SOURCES += src/role/events_past.c
 librole_a_SOURCES += src/role/events_query.c
 librole_a_SOURCES += src/role/events_read.c

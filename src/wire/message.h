@@ -82,7 +82,9 @@ enum { WIRE_PROTOCOL = 1 };
     X(WIRE_EVENT_READ, 112, event_read)                                                            \
     X(WIRE_EVENT_CHUNK, 113, event_chunk)                                                          \
     X(WIRE_EVENT_CREDIT, 114, event_credit)                                                        \
-    X(WIRE_EVENT_READ_CANCEL, 115, event_read_cancel)
+    X(WIRE_EVENT_READ_CANCEL, 115, event_read_cancel)                                              \
+    X(WIRE_EVENT_MIRROR, 116, event_mirror)                                                        \
+    X(WIRE_EVENT_MIRROR_ACK, 117, event_mirror_ack)
 
 enum wire_type {
 #define WIRE_MESSAGE_ENUM(symbol, number, name) symbol = (number),

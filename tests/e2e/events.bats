@@ -423,3 +423,38 @@ warnings() {
     wait_until 60 told 'store.trouble store.well'
     wait_until 30 published 1
 }
+
+# mirrored NODE: every other voter has all that NODE has collected
+mirrored() {
+    [ "$(api -n "$1" '/api/metrics' | jq '[.[] | select(.name == "clusterd_events_mirror_lag") | .value] | length == 2 and all(. == 0)')" = true ]
+}
+
+@test "a leader that is killed takes nothing of what happened with it: events, frames and vitals are at the next one" {
+    start_cluster 3
+    old=$(leader)
+    wait_until 30 mirrored "$old"
+    wait_until 30 vitals_last 2
+    id=$(submit '{"name":"before the end","commands":["true"]}')
+    [ "$(job_end "$id")" = completed ]
+    told() { api -n "$old" "/api/events?since=1h&kind=job.state" | jq -se --arg id "$id" 'any(.key == $id and .row.state == "completed")'; }
+    wait_until 20 told
+    seen=$(api -n "$old" '/api/events?since=1h' | jq -r 'select(.id != null) | .id')
+    cursor=$(api -n "$old" '/api/events?since=1h' | tail -n 1 | jq -re .cursor)
+    wait_until 30 mirrored "$old"
+    kill_node "$old"
+    new_leads() { [ "$(leader)" != "$old" ]; }
+    wait_until 60 new_leads
+    new=$(leader)
+    wait_until 30 ready_frame "$new"
+    has_all() { [ -z "$(comm -23 <(sort <<<"$seen") <(api -n "$new" '/api/events?since=1h' | jq -r 'select(.id != null) | .id' | sort))" ]; }
+    wait_until 30 has_all
+    # each once
+    [ -z "$(api -n "$new" '/api/events?since=1h' | jq -r 'select(.id != null) | .id' | sort | uniq -d)" ]
+    # a cursor of the old one goes on at the new one, with nothing that came before it
+    api -n "$new" "/api/events?since=$cursor" | jq -se --arg id "$id" 'any(.kind == "events.collector") and all(.key != $id or .kind != "job.submit")'
+    # vitals and the state of its time
+    api -n "$new" '/api/vitals?since=1h' | jq -se --arg n "$old" 'map(select(.nodes[$n] != null)) | length >= 2'
+    at=$(api -n "$new" '/api/events?since=1h' | jq -r --arg id "$id" 'select(.kind == "job.state" and .key == $id and .row.state == "completed") | .at')
+    [ "$(api -n "$new" "/api/frame?at=$at" | jq -r --arg id "$id" '.jobs[] | select(.id == $id) | .name')" = "before the end" ]
+}
+vitals_last() { [ "$(api -n "$(leader)" '/api/vitals?since=1h' | jq -s length)" -ge "$1" ]; }
