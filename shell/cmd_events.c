@@ -29,6 +29,7 @@ struct cmd_events {
     struct client_call *request;
     bool follows, lines; /* JSON lines, or text for people */
     bool ended;
+    bool told_partial; /* that nobody collects */
     int status;
     char cursor[EVENTS_CURSOR_MAX];
     char *ids[EVENTS_IDS_MAX]; /* a ring */
@@ -102,6 +103,10 @@ static void cmd_events_take(struct cmd_events *events, const json_t *event, cons
     }
     if (dropped > 0)
         output_note(&events->shell->output, "%lld events were missed", (long long)dropped);
+    const char *partial = json_string_value(json_object_get(event, "partial"));
+    if (partial != NULL && !events->told_partial)
+        output_note(&events->shell->output, "no node leads: this is what %s has", partial);
+    events->told_partial = events->told_partial || partial != NULL;
     if (id == NULL || events->left == 0 || cmd_events_is_known(events, id))
         return;
     events->left--;

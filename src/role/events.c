@@ -160,6 +160,20 @@ void events_to_wire(const struct event *event, Wire__Event *row)
     row->json.len = event->json_len;
 }
 
+struct event events_from_wire(const Wire__Event *row)
+{
+    return (struct event){.node = row->node,
+                          .seq = row->seq,
+                          .position = row->position,
+                          .at_ms = (int64_t)row->at_ms,
+                          .level = (enum log_level)row->level,
+                          .kind = row->kind,
+                          .about = row->about,
+                          .table = row->table,
+                          .json = (const char *)row->json.data,
+                          .json_len = row->json.len};
+}
+
 void events_say(struct events *events, int64_t at_ms, const struct event *event, const char *rest,
                 size_t rest_len)
 {
@@ -245,6 +259,8 @@ static void events_on_hook(void *arg)
         events_collect_own(events);
     else
         events_send(events);
+    if (!events->collecting && events->readers_n > 0)
+        events_readers_wake(events);
 }
 
 /* ---- life ------------------------------------------------------------------------------------ */
@@ -513,6 +529,8 @@ static void events_on_leader(void *self, uint64_t leader, uint64_t term)
     (void)term;
     if (leader != events->asked_by)
         events_send_lost(events);
+    if (leader != 0)
+        events_readers_end_partial(events);
 }
 
 static const struct role_handler events_handlers[] = {

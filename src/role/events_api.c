@@ -164,7 +164,7 @@ static void events_stream(struct events *events, struct http_request *req, enum 
     }
     if (events->stopping || events->readers_n >= EVENTS_READERS_MAX) {
         (void)error_set(&e, ERR_BUSY, "%u clients read the events already", events->readers_n);
-    } else if (!events->collecting && node_leader(events->node) == 0) {
+    } else if (what != EVENTS_OF_STREAM && !events->collecting && node_leader(events->node) == 0) {
         (void)error_set(&e, ERR_NO_LEADER, "%s", err_text(ERR_NO_LEADER));
         hint = "events are collected by the node that leads: ask again in a moment";
     }
@@ -182,7 +182,7 @@ static void events_stream(struct events *events, struct http_request *req, enum 
     http_request_on_close(req, client_on_close, client);
     http_stream_on_drain(req, client_on_drain, client);
     struct events_out out = {.write = client_write, .end = client_on_end, .arg = client};
-    if (events->collecting)
+    if (events->collecting || node_leader(events->node) == 0)
         client->reader = events_reader_new(events, &query, &out);
     else
         client_pass(client, query.follow);

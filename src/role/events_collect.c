@@ -112,15 +112,9 @@ static void events_take(struct events *events, uint64_t from, const Wire__Event 
 {
     if (!events_is_line(row))
         return; /* its number is missing then */
-    struct event event = {.node = from,
-                          .seq = row->seq,
-                          .at_ms = (int64_t)row->at_ms,
-                          .level = (enum log_level)row->level,
-                          .kind = row->kind,
-                          .about = row->about,
-                          .table = row->table,
-                          .json = (const char *)row->json.data,
-                          .json_len = row->json.len};
+    struct event event = events_from_wire(row);
+    event.node = from;
+    event.position = 0;
     events_collect(events, event_new(&event));
 }
 

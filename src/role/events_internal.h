@@ -152,6 +152,7 @@ struct events *events_of(const struct node *node);
 /* Numbers and keeps an event with the kind, level, about and table of `event`, whose line, without
  * its beginning, is `rest`. */
 void events_to_wire(const struct event *event, Wire__Event *row);
+struct event events_from_wire(const Wire__Event *row); /* borrows */
 void events_say(struct events *events, int64_t at_ms, const struct event *event, const char *rest,
                 size_t rest_len);
 
@@ -269,6 +270,7 @@ void events_reader_free(struct events_reader *reader); /* without a word */
 void events_readers_wake(struct events *events);
 void events_readers_tick(struct events *events); /* each second */
 void events_readers_end(struct events *events, int code, const char *text);
+void events_readers_end_partial(struct events *events); /* a node leads */
 
 /* ---- events_relay.c: readers of other nodes' streams ---- */
 

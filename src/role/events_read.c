@@ -1,6 +1,10 @@
 /* Readers of the collected stream, and of the vitals: what is kept, then what comes. What is not in
  * memory any more is read from the disk, a block at a time, as fast as the reader takes it.
  *
+ * While no node leads a reader gets what this node has: the stream that the last collector gave it,
+ * then its own events that nobody collected. Its cursors stand where that stream ends, so that
+ * whoever collects next goes on without a loss.
+ *
  * A reader that is slower than the stream for so long that what it has not read is not kept any
  * more hears how many events it missed. */
 #include <errno.h>
@@ -9,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json_text.h"
 #include "base/mem.h"
 #include "role/events_internal.h"
 
@@ -27,13 +32,17 @@ struct events_reader {
     uint64_t after;   /* events: the position up to which it has read */
     uint64_t past;    /* up to here lies the past, where times are looked at */
     bool counts;      /* a gap behind `after` is a loss */
+    int64_t since_ms; /* partial: where its own events begin */
     int64_t after_ms; /* vitals: the time up to which it has read */
     bool off_disk;    /* the disk has no more that memory has not */
     struct event_store_read *read;
     struct vitals_tick **ticks; /* that wait to become one of `step_ms` */
     size_t ticks_n, ticks_cap;
     uint64_t ticks_ms;
-    uint64_t left; /* lines */
+    uint64_t left;      /* lines */
+    bool partial;       /* nobody collects: this node's share */
+    uint64_t own_after; /* seq of its own up to which it has read */
+    bool own_off_disk;
     bool full;
     bool over;
     bool greeted;                     /* told where it stands, so that it can go on after a break */
@@ -94,8 +103,11 @@ static void reader_put_cursor(struct events_reader *reader)
     char cursor[EVENTS_CURSOR_MAX];
     char at[CLOCK_RFC3339_MAX];
     int64_t now_ms = loop_wall_ms(node_loop(reader->events->node));
-    (void)buf_printf(&reader->lines, "{\"cursor\":\"%s\",\"at\":\"%s\"}\n",
-                     events_cursor(reader->after, now_ms, cursor),
+    if (reader->partial && reader->after == 0) /* of no stream: a time is as good */
+        (void)clock_format_rfc3339(reader->since_ms, cursor);
+    else
+        (void)events_cursor(reader->after, now_ms, cursor);
+    (void)buf_printf(&reader->lines, "{\"cursor\":\"%s\",\"at\":\"%s\"}\n", cursor,
                      clock_format_rfc3339(now_ms, at));
 }
 
@@ -160,14 +172,7 @@ static void reader_on_events(void *arg, int code, const Wire__EventBatch *batch,
     reader->off_disk = code < 0 || batch == NULL;
     for (size_t i = 0; batch != NULL && i < batch->n_events; i++) {
         const Wire__Event *row = batch->events[i];
-        struct event event = {.position = row->position,
-                              .at_ms = (int64_t)row->at_ms,
-                              .level = (enum log_level)row->level,
-                              .kind = row->kind,
-                              .about = row->about,
-                              .table = row->table,
-                              .json = (const char *)row->json.data,
-                              .json_len = row->json.len};
+        struct event event = events_from_wire(row);
         if (row->position > reader->after && reader->left > 0 && !reader->over)
             reader_take(reader, &event);
     }
@@ -224,6 +229,76 @@ static bool reader_pump_events(struct events_reader *reader)
         reader->after =
             reader->after > reader->events->position ? reader->after : reader->events->position;
     return true;
+}
+
+/* ---- this node's own, while nobody collects ---------------------------------------------------
+ */
+
+static void reader_take_own(struct events_reader *reader, const struct event *event)
+{
+    reader->own_after = event->seq;
+    if (event->at_ms < reader->since_ms || !reader_in_time(reader, event->at_ms, false) ||
+        !events_query_wants(&reader->query, event))
+        return;
+    reader->left--;
+    (void)buf_append(&reader->lines, event->json, event->json_len);
+    (void)buf_append_byte(&reader->lines, '\n');
+}
+
+static void reader_on_own(void *arg, int code, const Wire__EventBatch *batch, uint64_t first,
+                          uint64_t last)
+{
+    struct events_reader *reader = arg;
+    reader->read = NULL;
+    (void)first;
+    reader->own_off_disk = code < 0 || batch == NULL;
+    for (size_t i = 0; batch != NULL && i < batch->n_events; i++) {
+        struct event event = events_from_wire(batch->events[i]);
+        if (event.seq > reader->own_after && reader->left > 0 && !reader->over)
+            reader_take_own(reader, &event);
+    }
+    if (batch != NULL && !reader->over && reader->left > 0 && reader->own_after < last)
+        reader->own_after = last;
+    loop_hook_arm(&reader->hook);
+}
+
+/* False: the disk is asked first, or others want a turn. */
+static bool reader_pump_own(struct events_reader *reader)
+{
+    struct events *events = reader->events;
+    const struct event_ring *ring = &events->own;
+    uint64_t first = ring->n > 0 ? event_ring_at(ring, 0)->seq : event_seq_last(&events->seq) + 1;
+    if (reader->own_after + 1 < first && !reader->own_off_disk && events->store != NULL) {
+        struct event_store_want want = {.list = EVENT_STORE_OWN,
+                                        .after = reader->own_after,
+                                        .before = first,
+                                        .since_ms = reader->since_ms};
+        reader->read = event_store_read_events(events->store, &want, reader_on_own, reader);
+        return false;
+    }
+    size_t at = event_ring_after_seq(ring, reader->own_after);
+    for (; at < ring->n && !reader->full && reader->left > 0 && !reader->over; at++) {
+        if (reader->lines.len >= EVENTS_OUT_BYTES) {
+            loop_hook_arm(&reader->hook);
+            return false;
+        }
+        reader_take_own(reader, event_ring_at(ring, at));
+    }
+    return at >= ring->n;
+}
+
+static void reader_begin_partial(struct events_reader *reader)
+{
+    struct events *events = reader->events;
+    const struct events_query *query = &reader->query;
+    const char *name = node_options(events->node)->name;
+    reader->partial = true;
+    reader->since_ms = query->has_since ? query->since_ms : loop_wall_ms(node_loop(events->node));
+    reader->own_after = query->has_since ? events_mark_get(events, node_id(events->node))->seq
+                                         : event_seq_last(&events->seq);
+    (void)buf_append_str(&reader->lines, "{\"partial\":");
+    (void)json_text_append(&reader->lines, name, strlen(name));
+    (void)buf_append_str(&reader->lines, "}\n");
 }
 
 /* ---- vitals ---------------------------------------------------------------------------------- */
@@ -340,6 +415,8 @@ static void reader_pump(struct events_reader *reader)
     if (!reader->full && !ended) {
         bool caught_up =
             reader->query.vitals ? reader_pump_vitals(reader) : reader_pump_events(reader);
+        if (caught_up && reader->partial)
+            caught_up = reader_pump_own(reader);
         ended = reader->left == 0 || reader->over || (caught_up && !reader->query.follow);
         if (caught_up && reader->query.follow && !reader->query.vitals && !reader->greeted) {
             reader->greeted = true;
@@ -396,6 +473,18 @@ void events_readers_end(struct events *events, int code, const char *text)
         reader_end_with(reader, &e);
 }
 
+void events_readers_end_partial(struct events *events)
+{
+    struct events_reader *reader, *next;
+    struct error e;
+    (void)error_set(&e, ERR_NOT_LEADER, "a node leads again, which collects the events: ask again");
+    for (reader = TAILQ_FIRST(&events->readers); reader != NULL; reader = next) {
+        next = TAILQ_NEXT(reader, link);
+        if (reader->partial && reader->query.follow)
+            reader_end_with(reader, &e);
+    }
+}
+
 /* Where to begin. When memory reaches back far enough the disk is left alone. */
 static void reader_begin(struct events_reader *reader)
 {
@@ -432,6 +521,8 @@ struct events_reader *events_reader_new(struct events *events, struct events_que
     TAILQ_INSERT_TAIL(&events->readers, reader, link);
     events->readers_n++;
     reader_begin(reader);
+    if (!events->collecting && !reader->query.vitals && !reader->query.report)
+        reader_begin_partial(reader);
     if (reader->query.report)
         reader->report = events_report_start(
             events, reader->query.has_since ? reader->query.since_ms : 0, reader_on_report, reader);

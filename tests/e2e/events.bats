@@ -458,3 +458,37 @@ mirrored() {
     [ "$(api -n "$new" "/api/frame?at=$at" | jq -r --arg id "$id" '.jobs[] | select(.id == $id) | .name')" = "before the end" ]
 }
 vitals_last() { [ "$(api -n "$(leader)" '/api/vitals?since=1h' | jq -s length)" -ge "$1" ]; }
+
+@test "while no node leads a node tells what it has and says so, and a reader goes on without a loss when one leads" {
+    start_cluster 3
+    wait_until 30 mirrored "$(leader)"
+    id=$(submit '{"name":"still known","commands":["true"]}')
+    [ "$(job_end "$id")" = completed ]
+    old=$(leader)
+    told() { api -n "$old" "/api/events?since=1h&kind=job.state" | jq -se --arg id "$id" 'any(.key == $id and .row.state == "completed")'; }
+    wait_until 20 told
+    wait_until 30 mirrored "$old"
+    left=$([ "$old" = n1 ] && echo n2 || echo n1)
+    for node in n1 n2 n3; do [ "$node" = "$left" ] || kill_node "$node"; done
+    partial() { api -n "$left" '/api/events?since=1h' | head -n 1 | jq -e --arg n "$left" '.partial == $n'; }
+    wait_until 60 partial
+    # what the others told, and what it sees itself
+    knows() { api -n "$left" '/api/events?since=1h' | jq -se "any($1)"; }
+    wait_until 30 knows ".kind == \"job.submit\" and .key == \"$id\""
+    for node in n1 n2 n3; do knows ".kind == \"daemon.start\" and .node == \"$node\""; done
+    wait_until 30 knows ".kind == \"raft.prevote\" and .node == \"$left\""
+    [ -z "$(api -n "$left" '/api/events?since=1h' | jq -r 'select(.id != null) | .id' | sort | uniq -d)" ]
+    # a reader hears what comes, to the end of this time, and goes on
+    follow "$left" since=1h
+    wait_until 20 stream_has ".kind == \"raft.prevote\""
+    cursor=$(jq -r 'select(.cursor != null) | .cursor' "$CLUSTER_DIR/stream" | tail -n 1)
+    start_node "$old"
+    wait_until 60 grep -q '"error"' "$CLUSTER_DIR/stream"
+    has_all() {
+        [ -z "$(comm -23 <(jq -r 'select(.id != null) | .id' "$CLUSTER_DIR/stream" | sort) \
+            <(api -n "$left" '/api/events?since=1h' | jq -r 'select(.id != null) | .id' | sort))" ]
+    }
+    wait_until 60 has_all
+    goes_on() { api -n "$left" "/api/events?since=$cursor" | jq -se --arg n "$old" 'any(.kind == "daemon.start" and .node == $n) and all(.partial == null)'; }
+    wait_until 60 goes_on
+}
