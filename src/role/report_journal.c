@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/mem.h"
+#include "run/file_write.h"
 
 #define REPORT_JOURNAL_MAGIC "CDREPT1\n"
 
@@ -93,20 +94,6 @@ void report_journal_drop(struct report_journal *journal, const struct task_key *
     report_journal_end(journal, at);
 }
 
-static int report_journal_write(int fd, const uint8_t *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 /* An empty journal in place of the file's content. */
 static int report_journal_clear(struct report_journal *journal)
 {
@@ -129,7 +116,7 @@ int report_journal_flush(struct report_journal *journal, struct error *e)
     if (journal->torn && ftruncate(journal->fd, (off_t)journal->bytes) != 0)
         err = -errno;
     if (err == 0)
-        err = report_journal_write(journal->fd, journal->pending.data, journal->pending.len);
+        err = file_write_all(journal->fd, journal->pending.data, journal->pending.len);
     journal->torn = err < 0;
     if (err < 0)
         return error_set(e, err, "cannot write %s: %s", journal->path, err_text(err));
@@ -241,8 +228,8 @@ static int report_journal_load(struct report_journal *journal, report_journal_fn
         if (ftruncate(journal->fd, 0) != 0)
             return error_set(e, -errno, "cannot write %s: %s", journal->path, strerror(errno));
         journal->bytes = REPORT_JOURNAL_MAGIC_BYTES;
-        int err = report_journal_write(journal->fd, (const uint8_t *)REPORT_JOURNAL_MAGIC,
-                                       REPORT_JOURNAL_MAGIC_BYTES);
+        int err = file_write_all(journal->fd, (const uint8_t *)REPORT_JOURNAL_MAGIC,
+                                 REPORT_JOURNAL_MAGIC_BYTES);
         return err < 0 ? error_set(e, err, "cannot write %s: %s", journal->path, err_text(err)) : 0;
     }
     struct report_journal_found *table = NULL;
@@ -298,15 +285,14 @@ void report_journal_close(struct report_journal *journal)
 static int report_journal_copy(struct report_journal *journal, int fd,
                                const Wire__TaskReport *const *reports, size_t n)
 {
-    int err =
-        report_journal_write(fd, (const uint8_t *)REPORT_JOURNAL_MAGIC, REPORT_JOURNAL_MAGIC_BYTES);
+    int err = file_write_all(fd, (const uint8_t *)REPORT_JOURNAL_MAGIC, REPORT_JOURNAL_MAGIC_BYTES);
     journal->bytes = REPORT_JOURNAL_MAGIC_BYTES;
     journal->live_bytes = 0;
     for (size_t i = 0; err == 0 && i < n; i++) {
         (void)report_journal_add(journal, reports[i]);
         if (i + 1 < n && journal->pending.len < REPORT_JOURNAL_PENDING_BYTES_MAX / 4)
             continue;
-        err = report_journal_write(fd, journal->pending.data, journal->pending.len);
+        err = file_write_all(fd, journal->pending.data, journal->pending.len);
         journal->bytes += journal->pending.len;
         buf_clear(&journal->pending);
     }

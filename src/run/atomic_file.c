@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "run/file_write.h"
 
 int atomic_file_sync_dir(const char *path, struct error *e)
 {
@@ -24,16 +25,7 @@ static int atomic_file_write_part(const char *part, mode_t mode, const uint8_t *
     int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
     if (fd < 0)
         return -errno;
-    int rc = 0;
-    while (len > 0 && rc == 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno != EINTR)
-            rc = -errno;
-        if (n > 0) {
-            data += n;
-            len -= (size_t)n;
-        }
-    }
+    int rc = file_write_all(fd, data, len);
     if (rc == 0 && fsync(fd) != 0)
         rc = -errno;
     if (close(fd) != 0 && rc == 0)

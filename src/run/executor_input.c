@@ -21,6 +21,7 @@
 #include "run/executor_error.h"
 #include "run/executor_options.h"
 #include "run/executor_sql.h"
+#include "run/file_write.h"
 
 #define EXECUTOR_INPUT_FILE "f" /* the reader's alias */
 
@@ -208,19 +209,10 @@ static int executor_input_lines(struct executor_task *task, struct executor_sql 
     if (path == NULL)
         return -1;
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    const uint8_t *at = input->lines.data;
-    size_t left = input->lines.len;
-    while (fd >= 0 && left > 0) {
-        ssize_t n = write(fd, at, left);
-        if (n <= 0)
-            break;
-        at += n;
-        left -= (size_t)n;
-    }
-    int err = 0;
-    if (fd < 0 || left > 0)
-        err = executor_task_fail_text(task, -errno, "disk", "cannot write %s: %s", path,
-                                      err_text(-errno));
+    int err = fd < 0 ? -errno : file_write_all(fd, input->lines.data, input->lines.len);
+    if (err < 0)
+        err =
+            executor_task_fail_text(task, err, "disk", "cannot write %s: %s", path, err_text(err));
     if (fd >= 0)
         close(fd);
     executor_sql_add(sql, "read_json(");

@@ -10,20 +10,7 @@
 #include <xxhash.h>
 
 #include "base/mem.h"
-
-static int file_copy_write(int fd, const uint8_t *data, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        data += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
+#include "run/file_write.h"
 
 /* Reads `in` to its end and, unless the blocks are shared, writes it to `out`. */
 static int file_copy_pieces(const struct file_copy *copy, int in, int out, bool shared,
@@ -42,7 +29,7 @@ static int file_copy_pieces(const struct file_copy *copy, int in, int out, bool 
         (void)XXH3_64bits_update(sum, piece, (size_t)n);
         *bytes += (uint64_t)n;
         if (!shared)
-            err = file_copy_write(out, piece, (size_t)n);
+            err = file_write_all(out, piece, (size_t)n);
         if (copy->cancel != NULL && atomic_load_explicit(copy->cancel, memory_order_relaxed))
             err = ERR_CANCELLED;
     }

@@ -27,6 +27,7 @@ librun_a_SOURCES += src/run/executor_process.c src/run/executor_process.h
 librun_a_SOURCES += src/run/executor_text.c src/run/executor_text.h
 librun_a_SOURCES += src/run/file_copier.c src/run/file_copier.h
 librun_a_SOURCES += src/run/file_copy.c src/run/file_copy.h
+librun_a_SOURCES += src/run/file_write.c src/run/file_write.h
 librun_a_SOURCES += src/run/file_sink.c src/run/file_sink.h
 librun_a_SOURCES += src/run/http_answer.c
 librun_a_SOURCES += src/run/http_call.c src/run/http_call.h

@@ -22,6 +22,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "run/file_write.h"
 #include "run/object_internal.h"
 
 #define OBJECT_FILE_TEMP ".clusterd-put-"
@@ -90,21 +91,6 @@ static int object_file_fail(struct object_call *call, int err, const char *what)
 /* ---- put --------------------------------------------------------------------------------------
  */
 
-static int object_file_write(int fd, const void *data, size_t len)
-{
-    const char *at = data;
-    while (len > 0) {
-        ssize_t n = write(fd, at, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        at += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
 /* Copies `len` bytes between descriptors from given offsets; *copied is how many there were. */
 static int object_file_copy(int in, uint64_t in_offset, int out, uint64_t out_offset, uint64_t len,
                             uint64_t *copied)
@@ -143,7 +129,7 @@ static int object_file_fill(struct object_call *call, int fd)
     uint64_t copied = request->body_len;
     int err;
     if (!request->from_fd)
-        err = object_file_write(fd, request->body, request->body_len);
+        err = file_write_all(fd, request->body, request->body_len);
     else if (request->body_fd < 0)
         err = -EMFILE;
     else
