@@ -1,11 +1,14 @@
 /* Many workers that do nothing but belong to a cluster: each joins under a name of its own over a
- * link of its own, beats once a second and answers the pings.
+ * link of its own, beats once a second and answers the pings. With -e each of them also has so many
+ * events a second for the collector, of which it keeps the latest as a node would, and leaves out
+ * the numbers of the others.
  *
- * usage: worker_load [-n WORKERS] [-t SECONDS] ADDRESS JOIN_TOKEN
+ * usage: worker_load [-n WORKERS] [-e EVENTS] [-t SECONDS] ADDRESS JOIN_TOKEN
  *
  * ADDRESS is the peer address of the leader. Prints "online" when the leader has answered a
  * heartbeat of each; SECONDS later (0: when it is killed) it prints one JSON object: workers,
- * heartbeats, acks, and lost, the links that went down. */
+ * heartbeats, acks, lost, the links that went down, and events: told, taken by the collector, left
+ * out. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,12 +20,16 @@
 #include "base/uuid.h"
 #include "run/link.h"
 #include "run/loop.h"
+#include "wire/event.pb-c.h"
 
 enum {
     WORKER_LOAD_MAX = 5000,
     WORKER_LOAD_BEAT_MS = 1000,
     WORKER_LOAD_STAGGER_MS = 2, /* between the first links of two workers */
     WORKER_LOAD_MEMORY_BYTES = 1 << 30,
+    WORKER_LOAD_EVENTS_MS = 20,
+    WORKER_LOAD_EVENTS_KEPT = 4096,
+    WORKER_LOAD_BATCH = 512,
 };
 
 struct worker_load;
@@ -39,6 +46,11 @@ struct worker_load_node {
     uint64_t sequence;
     bool is_full_wanted;
     bool is_online;
+    struct loop_timer teller; /* while a collector asks for events */
+    int64_t told_ms;          /* since when */
+    uint64_t term;            /* of the collector */
+    uint64_t told, sent, taken, skipped;
+    bool in_flight;
 };
 
 struct worker_load {
@@ -46,6 +58,7 @@ struct worker_load {
     struct worker_load_node *nodes;
     unsigned n;
     unsigned seconds;
+    unsigned events; /* a second, of each */
     const char *address;
     const char *token;
     struct loop_timer end;
@@ -128,6 +141,68 @@ static void worker_load_on_timer(void *arg)
     loop_timer_start(&node->timer, WORKER_LOAD_BEAT_MS);
 }
 
+/* ---- events -----------------------------------------------------------------------------------
+ */
+
+static void worker_load_tell(struct worker_load_node *node)
+{
+    static const char format[] =
+        "{\"id\":\"%s:%llu\",\"at\":\"2026-11-28T20:00:00.000Z\",\"kind\":\"task.state\",\"level\":"
+        "\"debug\",\"text\":\"element %llu of a job that nobody submitted runs on "
+        "%s\",\"node\":\"%s\"}";
+    Wire__EventBatch batch = WIRE__EVENT_BATCH__INIT;
+    Wire__Event rows[WORKER_LOAD_BATCH];
+    Wire__Event *pointers[WORKER_LOAD_BATCH];
+    char lines[WORKER_LOAD_BATCH][256];
+    if (node->in_flight || node->link == NULL || node->sent >= node->told)
+        return;
+    if (node->told - node->sent > WORKER_LOAD_EVENTS_KEPT) {
+        node->skipped += node->told - node->sent - WORKER_LOAD_EVENTS_KEPT;
+        node->sent = node->told - WORKER_LOAD_EVENTS_KEPT;
+    }
+    for (; batch.n_events < WORKER_LOAD_BATCH && node->sent < node->told; batch.n_events++) {
+        Wire__Event *row = &rows[batch.n_events];
+        unsigned long long seq = ++node->sent;
+        wire__event__init(row);
+        row->node = node->id;
+        row->seq = seq;
+        row->at_ms = (uint64_t)clock_wall_ms();
+        row->kind = (char *)(uintptr_t) "task.state";
+        row->about = node->name;
+        row->table = (char *)(uintptr_t) "";
+        row->json.data = (uint8_t *)lines[batch.n_events];
+        row->json.len = (size_t)snprintf(lines[batch.n_events], sizeof lines[0], format, node->name,
+                                         seq, seq, node->name, node->name);
+        pointers[batch.n_events] = row;
+    }
+    batch.term = node->term;
+    batch.events = pointers;
+    node->in_flight = link_send(node->link, WIRE_EVENT_BATCH, &batch.base) == 0;
+}
+
+static void worker_load_on_teller(void *arg)
+{
+    struct worker_load_node *node = arg;
+    int64_t passed_ms = loop_now_ms(node->load->loop) - node->told_ms;
+    node->told = (uint64_t)passed_ms * node->load->events / 1000;
+    worker_load_tell(node);
+    loop_timer_start(&node->teller, WORKER_LOAD_EVENTS_MS);
+}
+
+static void worker_load_on_event_ack(struct worker_load_node *node, const Wire__EventAck *ack)
+{
+    node->in_flight = false;
+    node->taken = ack->seq;
+    if (ack->begin)
+        node->term = ack->term;
+    if (ack->begin && node->told_ms == 0) {
+        node->told_ms = loop_now_ms(node->load->loop);
+        loop_timer_start(&node->teller, WORKER_LOAD_EVENTS_MS);
+    } else {
+        worker_load_tell(node);
+    }
+}
+
 /* ---- what the leader says ---------------------------------------------------------------------
  */
 
@@ -182,6 +257,8 @@ static void worker_load_on_message(void *arg, struct link *link, enum wire_type 
         worker_load_on_joined(arg, (const Wire__JoinReply *)message);
     else if (type == WIRE_HEARTBEAT_ACK)
         worker_load_on_ack(arg, (const Wire__HeartbeatAck *)message);
+    else if (type == WIRE_EVENT_ACK && ((struct worker_load_node *)arg)->load->events > 0)
+        worker_load_on_event_ack(arg, (const Wire__EventAck *)message);
 }
 
 static const struct link_ops worker_load_ops = {.on_up = worker_load_on_up,
@@ -212,6 +289,7 @@ static void worker_load_start(struct worker_load *load, unsigned i)
     if (node->set == NULL)
         worker_load_die(node->name, e.text);
     loop_timer_init(&node->timer, load->loop, worker_load_on_timer, node);
+    loop_timer_init(&node->teller, load->loop, worker_load_on_teller, node);
     loop_timer_start(&node->timer, (int64_t)i * WORKER_LOAD_STAGGER_MS);
 }
 
@@ -224,12 +302,21 @@ static void worker_load_on_closed(void *arg)
 
 static void worker_load_finish(struct worker_load *load)
 {
-    printf("{\"workers\":%u,\"heartbeats\":%llu,\"acks\":%llu,\"lost\":%llu}\n", load->online,
-           (unsigned long long)load->heartbeats, (unsigned long long)load->acks,
-           (unsigned long long)load->lost);
+    unsigned long long told = 0, taken = 0, skipped = 0;
+    for (unsigned i = 0; i < load->n; i++) {
+        told += load->nodes[i].told;
+        taken += load->nodes[i].taken;
+        skipped += load->nodes[i].skipped;
+    }
+    printf("{\"workers\":%u,\"heartbeats\":%llu,\"acks\":%llu,\"lost\":%llu,\"told\":%llu,"
+           "\"taken\":%llu,"
+           "\"left_out\":%llu}\n",
+           load->online, (unsigned long long)load->heartbeats, (unsigned long long)load->acks,
+           (unsigned long long)load->lost, told, taken, skipped);
     loop_timer_stop(&load->end);
     for (unsigned i = 0; i < load->n; i++) {
         loop_timer_stop(&load->nodes[i].timer);
+        loop_timer_stop(&load->nodes[i].teller);
         link_set_close(load->nodes[i].set, worker_load_on_closed, load);
     }
 }
@@ -249,14 +336,17 @@ static void worker_load_options(struct worker_load *load, int argc, char **argv)
 {
     int option;
     *load = (struct worker_load){.n = 10};
-    while ((option = getopt(argc, argv, "n:t:")) != -1) {
+    while ((option = getopt(argc, argv, "n:t:e:")) != -1) {
         if (option == '?')
             load->n = 0;
         else
-            *(option == 'n' ? &load->n : &load->seconds) = (unsigned)strtoul(optarg, NULL, 10);
+            *(option == 'n'   ? &load->n
+              : option == 'e' ? &load->events
+                              : &load->seconds) = (unsigned)strtoul(optarg, NULL, 10);
     }
     if (argc - optind != 2 || load->n < 1 || load->n > WORKER_LOAD_MAX)
-        worker_load_die("usage", "worker_load [-n WORKERS] [-t SECONDS] ADDRESS JOIN_TOKEN");
+        worker_load_die("usage",
+                        "worker_load [-n WORKERS] [-e EVENTS] [-t SECONDS] ADDRESS JOIN_TOKEN");
     load->address = argv[optind];
     load->token = argv[optind + 1];
 }
