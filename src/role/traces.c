@@ -60,13 +60,21 @@ static int traces_start(struct node *node, void **self, struct error *e)
     return err;
 }
 
+static void traces_on_finished(void *arg)
+{
+    struct traces *traces = arg;
+    node_role_stopped(traces->node);
+}
+
+/* The roles that stand on this one are being stopped: what they ended goes to the collector. */
 static void traces_stop(void *self)
 {
     struct traces *traces = self;
     trace_configure(false, 0);
-    trace_export_free(traces->export);
-    traces->export = NULL;
-    node_role_stopped(traces->node);
+    if (traces->export != NULL)
+        trace_export_finish(traces->export, traces_on_finished, traces);
+    else
+        node_role_stopped(traces->node);
 }
 
 static void traces_free(void *self)

@@ -28,9 +28,13 @@ struct trace_export {
     struct http_call *call;
     int64_t complained_ms; /* 0: never */
     uint64_t dropped;      /* since the last complaint */
+    struct loop_timer limit;
+    void (*finished)(void *arg); /* NULL: it goes on */
+    void *finished_arg;
 };
 
 static void trace_export_on_timer(void *arg);
+static void trace_export_finish_step(struct trace_export *export, bool good);
 
 /* ---- options --------------------------------------------------------------------------------- */
 
@@ -155,6 +159,11 @@ static void trace_export_on_done(void *arg, const struct http_answer *answer)
     export->call = NULL;
     bool good = answer->code == 0 && answer->status >= 200 && answer->status < 300;
     metric_series_add(metric_series(METRIC_TRACE_EXPORTS, good ? "ok" : "failed"), 1);
+    if (export->finished != NULL) {
+        trace_export_batch_over(export, good ? 0 : export->batch_n);
+        trace_export_finish_step(export, good);
+        return;
+    }
     if (!good) {
         trace_export_failed(export, answer);
         return;
@@ -182,7 +191,8 @@ static void trace_export_send(struct trace_export *export)
     buf_init(&body, TRACE_EXPORT_BYTES_MAX);
     if (trace_write(&body, &resource, &export->batch) < 0) {
         trace_export_batch_over(export, export->batch_n); /* 512 spans of the largest size fit */
-        loop_timer_start(&export->timer, export->interval_ms);
+        loop_timer_start(export->finished != NULL ? &export->limit : &export->timer,
+                         export->finished != NULL ? 0 : export->interval_ms);
         buf_done(&body);
         return;
     }
@@ -215,6 +225,53 @@ static void trace_export_on_timer(void *arg)
         loop_timer_start(&export->timer, export->interval_ms);
 }
 
+/* ---- the end ----------------------------------------------------------------------------------
+ */
+
+static void trace_export_over(struct trace_export *export)
+{
+    void (*done)(void *arg) = export->finished;
+    size_t waiting = export->batch_n + trace_waiting();
+    loop_timer_stop(&export->limit);
+    if (waiting > 0 || export->dropped > 0)
+        log_warn(LOG_ABOUT(.role = "trace"),
+                 "%llu spans were not sent to the collector (trace.endpoint) before the stop",
+                 (unsigned long long)(waiting + export->dropped));
+    export->finished = NULL;
+    done(export->finished_arg);
+}
+
+static void trace_export_on_limit(void *arg)
+{
+    struct trace_export *export = arg;
+    if (export->call != NULL)
+        http_call_cancel(export->call);
+    export->call = NULL;
+    trace_export_over(export);
+}
+
+/* One batch after the other, while the collector takes them. */
+static void trace_export_finish_step(struct trace_export *export, bool good)
+{
+    if (good && export->batch_n == 0)
+        export->batch_n = trace_take(&export->batch, TRACE_EXPORT_BATCH_MAX);
+    if (!good || export->batch_n == 0)
+        trace_export_over(export);
+    else
+        trace_export_send(export);
+}
+
+void trace_export_finish(struct trace_export *export, void (*done)(void *arg), void *arg)
+{
+    assert(export->finished == NULL);
+    export->finished = done;
+    export->finished_arg = arg;
+    loop_timer_stop(&export->timer);
+    loop_timer_start(&export->limit, TRACE_EXPORT_FINISH_MS);
+    if (export->call == NULL)
+        trace_export_finish_step(export, true);
+}
+
 /* ---- life ------------------------------------------------------------------------------------ */
 
 int trace_export_new(const struct trace_export_options *options, struct trace_export **out,
@@ -233,6 +290,7 @@ int trace_export_new(const struct trace_export_options *options, struct trace_ex
         export->token = mem_strdup(options->token);
     STAILQ_INIT(&export->batch);
     loop_timer_init(&export->timer, export->loop, trace_export_on_timer, export);
+    loop_timer_init(&export->limit, export->loop, trace_export_on_limit, export);
     int err = trace_export_set_url(export, options->url, e);
     if (err == 0)
         err = trace_export_set_headers(export, options, e);
@@ -258,6 +316,7 @@ void trace_export_free(struct trace_export *export)
     if (export->call != NULL)
         http_call_cancel(export->call);
     loop_timer_stop(&export->timer);
+    loop_timer_stop(&export->limit);
     trace_free_all(&export->batch);
     for (unsigned i = 0; i < TRACE_EXPORT_HEADERS_MAX; i++)
         free(export->headers[i]);

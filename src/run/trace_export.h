@@ -23,6 +23,7 @@ enum {
     TRACE_EXPORT_TRIES_MAX = 4,
     TRACE_EXPORT_HEADERS_MAX = 16,
     TRACE_EXPORT_COMPLAIN_MS = 60000,
+    TRACE_EXPORT_FINISH_MS = 2000,
 };
 
 /* Everything is copied. */
@@ -44,6 +45,9 @@ int trace_export_new(const struct trace_export_options *options, struct trace_ex
                      struct error *e);
 /* The node is in its cluster now. */
 void trace_export_set_cluster(struct trace_export *export, const char *cluster);
+/* Sends what waits, without trying again, for at most TRACE_EXPORT_FINISH_MS, then calls `done`
+ * once, maybe from within; the rest is dropped. Before trace_export_free(). */
+void trace_export_finish(struct trace_export *export, void (*done)(void *arg), void *arg);
 /* What waits is not sent any more. NULL allowed. */
 void trace_export_free(struct trace_export *export);
 

@@ -433,7 +433,7 @@ mirrored() {
     start_cluster 3
     old=$(leader)
     wait_until 30 mirrored "$old"
-    wait_until 30 vitals_last 2
+    ticks=$(vitals_of "$old" "$old")
     id=$(submit '{"name":"before the end","commands":["true"]}')
     [ "$(job_end "$id")" = completed ]
     told() { api -n "$old" "/api/events?since=1h&kind=job.state" | jq -se --arg id "$id" 'any(.key == $id and .row.state == "completed")'; }
@@ -441,6 +441,8 @@ mirrored() {
     seen=$(api -n "$old" '/api/events?since=1h' | jq -r 'select(.id != null) | .id')
     cursor=$(api -n "$old" '/api/events?since=1h' | tail -n 1 | jq -re .cursor)
     wait_until 30 mirrored "$old"
+    two_more() { [ "$(vitals_of "$old" "$old")" -ge $((ticks + 2)) ]; }
+    wait_until 60 two_more # given on as they came
     kill_node "$old"
     new_leads() { [ "$(leader)" != "$old" ]; }
     wait_until 60 new_leads
@@ -453,11 +455,12 @@ mirrored() {
     # a cursor of the old one goes on at the new one, with nothing that came before it
     api -n "$new" "/api/events?since=$cursor" | jq -se --arg id "$id" 'any(.kind == "events.collector") and all(.key != $id or .kind != "job.submit")'
     # vitals and the state of its time
-    api -n "$new" '/api/vitals?since=1h' | jq -se --arg n "$old" 'map(select(.nodes[$n] != null)) | length >= 2'
+    [ "$(vitals_of "$new" "$old")" -ge 1 ]
     at=$(api -n "$new" '/api/events?since=1h' | jq -r --arg id "$id" 'select(.kind == "job.state" and .key == $id and .row.state == "completed") | .at')
     [ "$(api -n "$new" "/api/frame?at=$at" | jq -r --arg id "$id" '.jobs[] | select(.id == $id) | .name')" = "before the end" ]
 }
-vitals_last() { [ "$(api -n "$(leader)" '/api/vitals?since=1h' | jq -s length)" -ge "$1" ]; }
+# vitals_of ASKED NODE: how many seconds of NODE are known
+vitals_of() { api -n "$1" '/api/vitals?since=1h' | jq -s --arg n "$2" 'map(select(.nodes[$n] != null)) | length'; }
 
 @test "while no node leads a node tells what it has and says so, and a reader goes on without a loss when one leads" {
     start_cluster 3

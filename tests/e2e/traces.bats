@@ -211,3 +211,32 @@ traced() { # runs curl with a context of its own: trace $1, span 00f067aa0ba902b
     run clusterd init "$BATS_TEST_TMPDIR/x" -o trace.sample=much
     [[ "$status" = 1 && "$output" == *"must be a share"* ]]
 }
+
+@test "a node that is stopped sends the spans that wait first, and ends all the same when the collector takes none" {
+    start_collector
+    start_cluster 1 -o trace.endpoint="$COLLECTOR" -o trace.sample=0
+    for i in 1 2 3 4 5 6 7 8; do
+        id=$(traced 4bf92f3577b34da6a3ce929d0e0e473$i -f -d '{"commands":["true"]}' /api/jobs | jq -r .id)
+        [ "$(job_end "$id")" = completed ]
+    done
+    end_cluster
+    # a machine that stalls for so long is told of
+    [ "$(spans | jq -r 'select(.name == "job") | .traceId' | sort -u | wc -l)" = 8 ] || grep -q 'spans were not sent' "$CLUSTER_DIR/log"
+    rm -rf "$CLUSTER_DIR"
+
+    start_cluster 1 -o trace.endpoint="$COLLECTOR" -o trace.sample=1
+    kill -STOP "$COLLECTOR_PID"
+    [ "$(job_end "$(submit '{"commands":["true"]}')")" = completed ]
+    end_cluster
+    kill -CONT "$COLLECTOR_PID"
+    grep -q 'spans were not sent' "$CLUSTER_DIR/log"
+    [ "$(grep -c 'giving up' "$CLUSTER_DIR/log")" = 0 ]
+    rm -rf "$CLUSTER_DIR"
+}
+
+end_cluster() {
+    local pid=$CLUSTER_PID
+    CLUSTER_PID=
+    kill "$pid"
+    wait "$pid" || true
+}
