@@ -128,6 +128,9 @@ still() {
     api -X POST -d '{"reason":"new disk"}' /api/nodes/n2/drain >/dev/null
     node_is_drained() { ready_frame | jq -e '.nodes[] | select(.name == "n2") | .state == "drained" and .drain_reason == "new disk"'; }
     wait_until 20 node_is_drained
+    wait_until 20 frames_meet # the patches may reach behind the second frame, which was asked for before
+}
+frames_meet() {
     ready_frame n3 >"$CLUSTER_DIR/after"
     api -n n3 "/api/events?since=$(jq -r .cursor "$CLUSTER_DIR/before")" >"$CLUSTER_DIR/between"
     # The reader's part of the contract, in jq: patches of tables that frames have, in order, up to the frame.
