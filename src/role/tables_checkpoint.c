@@ -221,6 +221,27 @@ static void tables_checkpoint_next(struct tables_checkpoint_read *read)
     tables_checkpoint_end(read);
 }
 
+/* The executor names its copies; people know the parts by their own paths. malloc'ed. */
+static char *tables_checkpoint_translate(const struct tables_checkpoint_read *read,
+                                         const char *message)
+{
+    char key[LAKE_LOG_NAME_MAX];
+    for (unsigned i = 0; i < tables_checkpoint_parts(read); i++) {
+        char *path = mem_printf("%s/%s", read->dir, read->paths[i]);
+        const char *at = strstr(message, path);
+        size_t len = strlen(path);
+        free(path);
+        if (at == NULL)
+            continue;
+        if (read->which.parts > 0)
+            (void)lake_log_checkpoint_part(read->which.version, i + 1, read->which.parts, key);
+        else
+            (void)lake_log_checkpoint(read->which.version, key);
+        return mem_printf("%.*s%s%s", (int)(at - message), message, key, at + len);
+    }
+    return mem_strdup(message);
+}
+
 static void tables_checkpoint_on_update(void *arg, const Wire__SqlTaskUpdate *update)
 {
     struct tables_checkpoint_read *read = arg;
@@ -233,9 +254,12 @@ static void tables_checkpoint_on_update(void *arg, const Wire__SqlTaskUpdate *up
         const Wire__SqlError *error = update->done->error;
         read->job = NULL;
         read->ended = true;
-        if (error != NULL && read->error.code == 0)
+        if (error != NULL && read->error.code == 0) {
+            char *text = tables_checkpoint_translate(read, error->message);
             (void)error_set(&read->error, error->code, "checkpoint %" PRIu64 ": %s",
-                            read->which.version, error->message);
+                            read->which.version, text);
+            free(text);
+        }
     }
     tables_checkpoint_next(read);
 }

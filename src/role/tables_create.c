@@ -259,9 +259,9 @@ struct tables_call *tables_create(struct tables *tables, const struct tables_cre
         tables_call_fail_later(call, ERR_CLOSED, "this node is stopping");
     } else if (tables_create_fill(call, create, &e) < 0) {
         tables_call_fail_later(call, e.code, e.text);
-    } else if (call->create->owned) {
+    } else if (call->create->owned && str_starts_with(call->create->place, "file:")) {
         tables_create_ask(call);
-    } else {
+    } else { /* a bucket says here whether it can be used */
         struct object_request request = {.verb = OBJECT_LIST,
                                          .place = call->create->place,
                                          .key = LAKE_LOG_DIR,

@@ -5,12 +5,14 @@
  * behind it, many fetched at once, replayed in order. Replay runs on threads, one piece at a time.
  *
  * How it fails: what is missing or broken is named by its entry. A _last_checkpoint that lies is
- * forgotten and everything is listed. */
+ * forgotten and everything is listed. A checkpoint that can't be read gives way to an older one, or
+ * to all entries from 0 on; when neither is there, the newest one is the error. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/mem.h"
 #include "core/delta_checkpoint.h"
 #include "role/tables_checkpoint.h"
@@ -41,6 +43,8 @@ struct tables_load {
     struct tables *tables;
     char *place;
     uint64_t version; /* wanted */
+    uint64_t tried;   /* checkpoint that is read */
+    uint64_t below;   /* checkpoints from here on are not tried; DELTA_NO_VERSION: all are */
     tables_load_fn fn;
     void *arg;
 
@@ -64,6 +68,7 @@ struct tables_load {
     struct tables_entry_text texts[TABLES_LOAD_AT_ONCE];
     size_t texts_n, texts_left;
     struct error error;
+    struct error first; /* of the newest checkpoint, when others are tried */
 };
 
 /* ---- life -------------------------------------------------------------------------------------
@@ -232,10 +237,28 @@ static void tables_load_fetch(struct tables_load *load)
 /* ---- checkpoints ------------------------------------------------------------------------------
  */
 
+static void tables_load_list_all(struct tables_load *load);
+
+/* What is wrong with the checkpoint itself, and with it alone. */
+static bool tables_load_is_damage(int code)
+{
+    return code == ERR_CORRUPT || code == ERR_INVALID || code == ERR_NOT_FOUND;
+}
+
 static void tables_load_on_checkpoint(void *arg, int code, const char *text, struct delta_log *log)
 {
     struct tables_load *load = arg;
     load->reading = NULL;
+    if (tables_load_is_damage(code)) {
+        log_warn(LOG_ABOUT(.role = "tables", .code = code),
+                 "%s: %s: an older checkpoint, or the whole log, is read instead", load->place,
+                 text);
+        if (load->first.code == 0)
+            (void)error_set(&load->first, code, "%s", text);
+        load->below = load->tried;
+        tables_load_list_all(load);
+        return;
+    }
     if (code < 0) {
         tables_load_fail(load, code, text);
         return;
@@ -252,7 +275,7 @@ static const struct tables_found *tables_load_best(const struct tables_load *loa
     for (size_t i = 0; i < load->found_n; i++) {
         const struct tables_found *found = &load->found[i];
         bool whole = found->seen >= (found->parts > 0 ? found->parts : 1);
-        if (whole && found->version <= load->version &&
+        if (whole && found->version <= load->version && found->version < load->below &&
             (best == NULL || found->version >= best->version))
             best = found;
     }
@@ -265,13 +288,9 @@ static void tables_load_begin(struct tables_load *load)
 {
     const struct tables_found *best = tables_load_best(load);
     if (best == NULL && load->hinted) {
-        load->hinted = false;
-        load->last = (struct delta_last_checkpoint){.version = DELTA_NO_VERSION};
-        load->versions_n = load->found_n = 0;
-        free(load->after);
-        load->after = NULL;
-        tables_load_list(load);
+        tables_load_list_all(load);
     } else if (best != NULL) {
+        load->tried = best->version;
         struct delta_last_checkpoint which = {.version = best->version,
                                               .size = DELTA_NO_VERSION,
                                               .adds = DELTA_NO_VERSION,
@@ -285,6 +304,8 @@ static void tables_load_begin(struct tables_load *load)
     } else if (load->versions_n > 0 && load->versions[0] == 0) {
         load->log = delta_log_new();
         tables_load_fetch(load);
+    } else if (load->first.code < 0) {
+        tables_load_fail(load, load->first.code, load->first.text);
     } else if (load->listed_v2) {
         tables_load_fail(load, ERR_UNSUPPORTED,
                          "the table uses the feature v2Checkpoint, which this version does not "
@@ -343,6 +364,17 @@ static void tables_load_on_listed(void *arg, const struct object_result *result)
     tables_load_begin(load);
 }
 
+/* From the beginning, whatever _last_checkpoint says. */
+static void tables_load_list_all(struct tables_load *load)
+{
+    load->hinted = false;
+    load->last = (struct delta_last_checkpoint){.version = DELTA_NO_VERSION};
+    load->versions_n = load->found_n = 0;
+    free(load->after);
+    load->after = NULL;
+    tables_load_list(load);
+}
+
 static void tables_load_list(struct tables_load *load)
 {
     tables_load_get(load, OBJECT_LIST, LAKE_LOG_DIR, tables_load_on_listed);
@@ -373,6 +405,7 @@ struct tables_load *tables_load_start(struct tables *tables, const char *place, 
     load->tables = tables;
     load->place = mem_strdup(place);
     load->version = version;
+    load->below = DELTA_NO_VERSION;
     load->fn = fn;
     load->arg = arg;
     tables_load_get(load, OBJECT_GET, LAKE_LAST_CHECKPOINT, tables_load_on_last);

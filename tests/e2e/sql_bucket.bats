@@ -162,6 +162,9 @@ make_wide() {
     start_bucket_cluster 1 -o sql.s3_secret_key=never-to-be-shown
     run clustersh -c "create table t as select 1 as a"
     [[ "$status" = 3 && "$output" == *SignatureDoesNotMatch*sql.s3_credentials* ]]
+    run clustersh -c "create table u (a integer)"
+    [[ "$status" = 3 && "$output" == *SignatureDoesNotMatch*  ]]
+    [ "$(sql "show tables")" = "" ]
     [[ "$output" != *never-to-be-shown* && "$(cat "$CLUSTER_DIR/log")" != *never-to-be-shown* ]]
 }
 

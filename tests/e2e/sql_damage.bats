@@ -91,9 +91,16 @@ nothing_is_left() {
     refuses "$place" "entry 12 where 11 is due"
     attempt 'sed -i "s/\"size\":[0-9]*/\"size\":-5/" 00000000000000000012.json'
     refuses "$place" "entry 12 of the log, line 2"
-    attempt 'head -c 500 00000000000000000010.checkpoint.parquet >x; mv x 00000000000000000010.checkpoint.parquet'
-    refuses "$place" "checkpoint 10"
-    attempt 'echo "{\"version\":10,\"size\":5000}" >_last_checkpoint'
+    cut='head -c 500 00000000000000000010.checkpoint.parquet >x; mv x 00000000000000000010.checkpoint.parquet'
+    attempt "$cut" # all entries are there
+    sql "$place"
+    [ "$(sql "select count(*), sum(id + 0) from t")" = 12,78 ]
+    grep -q "checkpoint 10.*is read instead" "$CLUSTER_DIR/log"
+    sql "drop table t"
+    attempt "$cut; rm 00000000000000000000.json"
+    refuses "$place" "_delta_log/00000000000000000010.checkpoint.parquet"
+    [[ "$output" != *scratch* ]]
+    attempt 'echo "{\"version\":10,\"size\":5000}" >_last_checkpoint; rm 00000000000000000000.json'
     refuses "$place" "checkpoint 10 has"
     attempt 'echo "{\"version\":99,\"size\":5}" >_last_checkpoint'
     sql "$place"
