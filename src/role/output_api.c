@@ -44,6 +44,7 @@ struct output_api_request {
     unsigned misses;
     uint32_t current; /* the attempt that is being given, 0: none yet */
     bool given;       /* all of it was */
+    bool over;        /* its element had no other to come when the leader was asked */
     struct output_stream *bytes;
     bool begun;
     bool full; /* the client must read first */
@@ -214,9 +215,12 @@ static void output_api_on_over(void *arg, bool over, const struct error *e)
     r->lookup = NULL;
     if (e != NULL)
         output_api_fail(r, e);
-    else if (over)
+    else if (over && r->attempt != 0)
         output_api_finish(r);
-    else
+    else if (over) { /* perhaps by an attempt that came since the last answer */
+        r->over = true;
+        output_api_ask(r);
+    } else
         output_api_ask_later(r, OUTPUT_API_POLL_MS);
 }
 
@@ -241,7 +245,10 @@ static void output_api_wait(struct output_api_request *r, enum lookup_state stat
     case LOOKUP_FAILED:
     case LOOKUP_CANCELLED:
     case LOOKUP_LOST:
-        r->lookup = lookup_over(r->api->node, &spec, output_api_on_over, r);
+        if (r->over)
+            output_api_finish(r);
+        else
+            r->lookup = lookup_over(r->api->node, &spec, output_api_on_over, r);
         break;
     default:
         output_api_ask_later(r, r->poll_ms);
@@ -260,6 +267,7 @@ static bool output_api_move_on(struct output_api_request *r, uint32_t attempt)
         return false;
     r->current = attempt;
     r->given = false;
+    r->over = false;
     r->misses = 0;
     return true;
 }

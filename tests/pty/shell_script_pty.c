@@ -227,7 +227,7 @@ static void ctrl_c_ends_what_runs_in_every_state(void **state)
     screen_wait_cursor(s, SHELL_BED_PROMPT);
     screen_type(s, "job l\t\t\003"); /* completion */
     screen_wait_cursor(s, SHELL_BED_PROMPT);
-    screen_type(s, "\\! echo be''gun; sleep 60\r"); /* a command of this machine */
+    screen_type(s, "\\! echo be''gun; read x\r"); /* a command of this machine */
     screen_wait(s, "\nbegun\n");
     screen_type(s, "\003");
     screen_wait_cursor(s, SHELL_BED_PROMPT);
