@@ -200,6 +200,25 @@ static void a_vt100_gets_neither_colours_nor_anything_beyond_ascii(void **state)
     free(text);
 }
 
+static void without_a_locale_it_is_ascii_in_colour(void **state)
+{
+    struct world *w = *state;
+    size_t len;
+    begin(w, 3, 50, true);
+    assert_int_equal(setenv("LC_ALL", "C", 1), 0);
+    struct screen *s = open_sized(w, "xterm-256color", 40, 120, NULL);
+    screen_type(s, "8");
+    screen_wait(s, "Logs");
+    screen_type(s, "2");
+    screen_wait(s, "n3 ");
+    const char *raw = screen_raw(s, &len);
+    char *text = mem_strndup(raw, len);
+    for (size_t i = 0; i < len; i++)
+        assert_true((unsigned char)raw[i] < 0x80);
+    assert_non_null(strstr(text, "38;5"));
+    free(text);
+}
+
 static void no_color_is_respected(void **state)
 {
     struct world *w = *state;
@@ -278,12 +297,12 @@ static void resizing_at_any_moment_ends_in_a_whole_screen(void **state)
 static void every_key_of_every_view_leaves_it_alive(void **state)
 {
     static const char *const keys[] = {
-        "j",      "k",      "G",       "g",       " ",      "V",      "*",      "U",  "I",
-        ">",      "<",      "F",       "d",       "w",      "t",      "e",      "+",  "-",
-        "m",      "n",      "N",       "s",       "Z",      "Z",      "[",      "]",  "{",
-        "}",      "(",      ")",       "l",       "?x",     "Dn",     "Rn",     "Ln", "Tn",
-        "Kn",     "Pn",     "pn",      "fn",      "rn",     "An",     "@",      "\t", "\r",
-        "\033[A", "\033[B", "\033[5~", "\033[6~", "\033[F", "\033[H", "\033[Z",
+        "j",      "k",      "G",  "g",  " ",     "V",      "*",      "U",       "I",       ">",
+        "<",      "F",      "d",  "w",  "t",     "e",      "+",      "-",       "m",       "n",
+        "N",      "s",      "Z",  "Z",  "[",     "]",      "{",      "}",       "(",       ")",
+        "l",      "?x",     "Dn", "Rn", "Ln",    "Tn",     "Kn",     "Pn",      "pn",      "fn",
+        "rn",     "An",     "@",  "\t", "\r",    "\033[A", "\033[B", "\033[5~", "\033[6~", "\033[F",
+        "\033[H", "\033[Z", "y",  "Y",  "C j\r", ":x\033", "i\033",  "\x0c",    "/n\033",  "=",
     };
     struct world *w = *state;
     begin(w, 5, 100, false);
@@ -588,6 +607,30 @@ static void stopped_and_continued_it_draws_itself_anew(void **state)
     screen_wait(s, "heartbeats");
 }
 
+static void ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_it_back(void **state)
+{
+    static const char script[] =
+        "set -m; \"$0\"; echo \"the shell has$(stty -a | grep -o ' -*icanon')\"; "
+        "read -r x; fg >/dev/null";
+    struct world *w = *state;
+    const char *const argv[] = {"/bin/bash", "-c", script, w->program, NULL};
+    begin(w, 3, 0, false);
+    w->screen = screen_open(&(struct screen_options){argv, "xterm-256color", 40, 120});
+    struct screen *s = w->screen;
+    screen_type(s, "2");
+    screen_wait(s, "heartbeats");
+    screen_type(s, "\x1a");
+    screen_wait(s, "the shell has icanon");
+    screen_type(s, "\n");
+    screen_wait(s, "heartbeats");
+    screen_wait(s, "n3 ");
+    fake_top_emit(w->top, 1, "log.record", "while it slept", "");
+    screen_type(s, "8");
+    screen_wait(s, "while it slept");
+    screen_type(s, "q");
+    assert_int_equal(screen_wait_exit(s), 0);
+}
+
 #define PTY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -597,6 +640,7 @@ int main(void)
         PTY_TEST(terminals_that_cannot_be_drawn_on_are_refused_with_a_way_out),
         PTY_TEST(without_a_terminal_it_says_what_to_do_and_once_does_it),
         PTY_TEST(a_vt100_gets_neither_colours_nor_anything_beyond_ascii),
+        PTY_TEST(without_a_locale_it_is_ascii_in_colour),
         PTY_TEST(no_color_is_respected),
         PTY_TEST(it_is_usable_from_40x10_to_300x100),
         PTY_TEST(a_terminal_of_one_cell_is_no_reason_to_crash),
@@ -618,6 +662,7 @@ int main(void)
         PTY_TEST(every_signal_leaves_the_terminal_as_it_was),
         PTY_TEST(a_crash_leaves_the_terminal_as_it_was),
         PTY_TEST(stopped_and_continued_it_draws_itself_anew),
+        PTY_TEST(ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_it_back),
     };
     (void)setlocale(LC_ALL, "C.UTF-8");
     (void)signal(SIGPIPE, SIG_IGN);
