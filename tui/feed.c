@@ -84,18 +84,7 @@ void feed_stream_stop(struct feed_stream *stream)
     if (stream->call != NULL)
         client_cancel(stream->call);
     stream->call = NULL;
-    stream->is_held = false;
     stream->again_ms = INT64_MAX;
-}
-
-void feed_stream_spend(struct feed_stream *stream)
-{
-    struct feed *feed = stream->feed;
-    if (stream->call == NULL || stream->is_held || clock_mono_us() < feed->turn_until_us)
-        return;
-    client_pause(stream->call, true);
-    stream->is_held = true;
-    feed->is_holding = true;
 }
 
 void feed_stream_later(struct feed_stream *stream, int64_t first_ms)
@@ -118,7 +107,6 @@ void feed_stream_get(struct feed_stream *stream, const char *path, enum client_b
     assert(stream->call == NULL);
     stream->again_ms = INT64_MAX;
     stream->heard_ms = clock_mono_ms();
-    stream->is_held = false;
     stream->call = client_start(stream->feed->client,
                                 &CLIENT_REQUEST(.method = "GET", .path = path, .body = body,
                                                 .attempt_ms = FEED_ANSWER_MS,
@@ -239,7 +227,7 @@ static int64_t feed_due_ms(const struct feed *feed)
 static void feed_set_timer(struct feed *feed)
 {
     struct itimerspec at = {0};
-    int64_t due_ms = feed->is_holding ? 1 : feed_due_ms(feed);
+    int64_t due_ms = feed_due_ms(feed);
     if (due_ms != INT64_MAX) {
         due_ms = due_ms < 1 ? 1 : due_ms;
         at.it_value.tv_sec = due_ms / 1000;
@@ -261,26 +249,12 @@ int feed_fd(const struct feed *feed)
             &(feed)->tasks, &(feed)->output[0].stream, &(feed)->output[1].stream                   \
     }
 
-/* A turn begins: what the last one left may come. */
-static void feed_begin_turn(struct feed *feed)
-{
-    struct feed_stream *const streams[] = FEED_STREAMS(feed);
-    feed->turn_until_us = clock_mono_us() + FEED_TURN_US;
-    for (size_t i = 0; feed->is_holding && i < MEM_COUNT(streams); i++) {
-        if (streams[i]->is_held && streams[i]->call != NULL)
-            client_pause(streams[i]->call, false);
-        streams[i]->is_held = false;
-    }
-    feed->is_holding = false;
-}
-
 void feed_dispatch(struct feed *feed)
 {
     uint64_t expirations;
     if (feed->client == NULL)
         return;
     (void)!read(feed->timer_fd, &expirations, sizeof expirations);
-    feed_begin_turn(feed);
     client_dispatch(feed->client);
     feed_tick(feed);
     feed_set_timer(feed);

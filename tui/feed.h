@@ -1,8 +1,7 @@
 /* Brings a cluster's life into a model: over a client, or from a report archive.
  *
  * No loop in here: poll feed_fd(), call feed_dispatch() when it is readable (timers are behind the
- * same descriptor). Nothing blocks. Callbacks run inside feed_dispatch(). However much comes, one
- * feed_dispatch() takes a few milliseconds of it; the descriptor stays readable for the rest.
+ * same descriptor). Nothing blocks. Callbacks run inside feed_dispatch().
  *
  * Live: a frame, then events, vitals and chat are followed. When the connection goes, the feed says
  * so, asks the other nodes it learnt of, goes on where it was by the cursor, and takes a new frame

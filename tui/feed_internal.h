@@ -25,7 +25,6 @@ enum {
     FEED_EARLIER_MS = 10 * 60 * 1000, /* so much of the past is there at once */
     FEED_EARLIER_WAIT_MS = 3000,
     FEED_ID_MAX = 600,
-    FEED_TURN_US = 4000, /* that one feed_dispatch() gives to what comes; keys wait so long */
 };
 
 struct feed;
@@ -38,7 +37,6 @@ struct feed_stream {
     int64_t again_ms;         /* when to start it; INT64_MAX: not by itself */
     int64_t heard_ms;
     unsigned pause_ms;
-    bool is_held; /* its turn is over; the next one goes on with it */
 };
 
 struct feed_output_stream {
@@ -71,8 +69,6 @@ struct feed {
     char endpoint[FEED_TEXT_MAX];
     int64_t lost_at_ms; /* 0: not lost */
     uint64_t generation;
-    int64_t turn_until_us;
-    bool is_holding; /* streams wait for the next turn */
     bool needs_frame;
 
     struct feed_stream frame, earlier, events, vitals, chat, learn;
@@ -97,9 +93,6 @@ struct feed {
 void feed_stream_get(struct feed_stream *stream, const char *path, enum client_body body,
                      const struct client_handler *handler);
 void feed_stream_stop(struct feed_stream *stream);
-/* After each piece that came: leaves the rest to the next feed_dispatch() when this one has taken
- * its time. */
-void feed_stream_spend(struct feed_stream *stream);
 /* Makes it again after a pause that doubles. */
 void feed_stream_later(struct feed_stream *stream, int64_t first_ms);
 

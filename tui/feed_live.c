@@ -61,7 +61,6 @@ static void feed_on_event(void *arg, const char *bytes, size_t len)
     if (len == 0 || stream->call == NULL)
         return;
     feed_stream_heard(stream);
-    feed_stream_spend(stream);
     uint64_t end = model_lines_end(model_live_events(feed->model));
     switch (model_read_event(feed->model, bytes, len, &e)) {
     case MODEL_LINE_EVENT:
@@ -125,7 +124,6 @@ static void feed_on_earlier(void *arg, const char *bytes, size_t len)
     if (len == 0 || stream->call == NULL)
         return;
     feed_stream_heard(stream);
-    feed_stream_spend(stream);
     model_read_earlier(stream->feed->model, bytes, len);
 }
 
@@ -216,7 +214,6 @@ static void feed_on_vitals(void *arg, const char *bytes, size_t len)
     if (len == 0 || stream->call == NULL)
         return;
     feed_stream_heard(stream);
-    feed_stream_spend(stream);
     model_read_vitals(stream->feed->model, bytes, len);
 }
 
@@ -250,7 +247,6 @@ static void feed_on_message(void *arg, const char *bytes, size_t len)
     if (len == 0 || stream->call == NULL)
         return;
     feed_stream_heard(stream);
-    feed_stream_spend(stream);
     model_read_message(stream->feed->model, bytes, len);
 }
 

@@ -29,7 +29,6 @@ static void feed_on_past_event(void *arg, const char *bytes, size_t len)
     struct feed_stream *stream = arg;
     if (stream->call == NULL)
         return;
-    feed_stream_spend(stream);
     model_past_line(stream->feed->model, bytes, len);
 }
 
@@ -38,7 +37,6 @@ static void feed_on_past_vitals(void *arg, const char *bytes, size_t len)
     struct feed_stream *stream = arg;
     if (stream->call == NULL)
         return;
-    feed_stream_spend(stream);
     model_past_vitals_line(stream->feed->model, bytes, len);
 }
 

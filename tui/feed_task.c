@@ -104,7 +104,6 @@ static void feed_on_output(void *arg, const char *bytes, size_t len)
     struct feed_output_stream *output = feed_output_of(stream);
     if (stream->call == NULL)
         return;
-    feed_stream_spend(stream);
     output->offset += len;
     stream->pause_ms = 0;
     while (len > 0) {

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -59,15 +58,6 @@ static void connect_to(const char *endpoints, bool read_only)
 
 typedef bool (*until_fn)(void);
 
-static int64_t longest_us; /* of the processor, in one feed_dispatch() */
-
-static int64_t cpu_us(void)
-{
-    struct timespec at;
-    (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &at);
-    return at.tv_sec * INT64_C(1000000) + at.tv_nsec / 1000;
-}
-
 static void wait_until_(until_fn fn, const char *what)
 {
     int64_t until_ms = clock_mono_ms() + WAIT_MS;
@@ -77,10 +67,7 @@ static void wait_until_(until_fn fn, const char *what)
         if (left_ms <= 0)
             fail_msg("waited for %s; state %d, \"%s\"", what, feed_state(feed), feed_text(feed));
         (void)poll(&p, 1, (int)(left_ms < 50 ? left_ms : 50));
-        int64_t began_us = cpu_us();
         feed_dispatch(feed);
-        int64_t took_us = cpu_us() - began_us;
-        longest_us = took_us > longest_us ? took_us : longest_us;
     }
 }
 
@@ -500,28 +487,9 @@ static void test_bursts_lose_nothing(void **state)
     }
     wait_until(has_cursor);
     assert_int_equal(model_lost(model), 0);
-    assert_int_equal(model_malformed(model), 0);
+    if (model_malformed(model) != 0)
+        fail_msg("%s", model_complaint(model));
     assert_int_equal(model_lines_end(model_live_events(model)), 30000);
-}
-
-/* What would take far longer at once comes in turns, and all of it comes. */
-static void test_a_burst_is_taken_in_short_turns(void **state)
-{
-    enum { BURST = 50 * 1000, TURN_US = 20 * 1000 };
-    (void)state;
-    connect_to(fake_top_endpoint(top), false);
-    wait_following();
-    uint64_t before = model_lines_end(model_live_events(model));
-    longest_us = 0;
-    int64_t began_us = cpu_us();
-    fake_top_burst(top, BURST);
-    wait_events(before + BURST);
-    int64_t all_us = cpu_us() - began_us;
-
-    /* of the processor: a busy machine makes turns shorter */
-    if (longest_us > TURN_US)
-        fail_msg("one turn took %lld us of %lld", (long long)longest_us, (long long)all_us);
-    assert_int_equal(model_lost(model), 0);
 }
 
 int main(void)
@@ -544,7 +512,6 @@ int main(void)
         TEST(test_actions_are_the_requests_of_the_api),
         TEST(test_read_only_refuses_every_action),
         TEST(test_bursts_lose_nothing),
-        TEST(test_a_burst_is_taken_in_short_turns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
