@@ -1,6 +1,7 @@
 #include "core/event.h"
 
 #include <assert.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +29,26 @@ struct event *event_new(const struct event *from)
     event->about = event_copy_text(&at, from->about, about);
     event->table = event_copy_text(&at, from->table, table);
     event->json = event_copy_text(&at, from->json, from->json_len);
+    return event;
+}
+
+struct event *event_new_without_patch(const struct event *from)
+{
+    static const char *const patch[] = {"table", "key", "row", "gone"};
+    struct event bare = *from;
+    json_t *line = json_loadb(from->json, from->json_len, 0, NULL);
+    for (size_t i = 0; i < MEM_COUNT(patch); i++)
+        (void)json_object_del(line, patch[i]);
+    char *json = json_is_object(line) ? json_dumps(line, JSON_COMPACT) : NULL;
+    struct event *event = NULL;
+    if (json != NULL && strlen(json) <= EVENT_JSON_MAX) {
+        bare.table = "";
+        bare.json = json;
+        bare.json_len = strlen(json);
+        event = event_new(&bare);
+    }
+    free(json);
+    json_decref(line);
     return event;
 }
 

@@ -33,6 +33,8 @@ struct event {
 
 /* Copies `from`, with one reference. The strings' bounds are above. */
 struct event *event_new(const struct event *from);
+/* As event_new(), without the patch of the state that it carries. NULL when its line is no JSON. */
+struct event *event_new_without_patch(const struct event *from);
 struct event *event_ref(struct event *event);
 void event_unref(struct event *event);         /* NULL allowed */
 size_t event_bytes(const struct event *event); /* of memory */

@@ -108,6 +108,13 @@ bool events_is_line(const Wire__Event *row)
     return good;
 }
 
+/* Of jobs and nodes the leader tells, which is the collector. What another node has told of them is
+ * of the time when that one led, and may be behind what was told since. */
+static bool events_is_of_before(const struct event *event)
+{
+    return strcmp(event->table, "jobs") == 0 || strcmp(event->table, "nodes") == 0;
+}
+
 static void events_take(struct events *events, uint64_t from, const Wire__Event *row)
 {
     if (!events_is_line(row))
@@ -115,7 +122,10 @@ static void events_take(struct events *events, uint64_t from, const Wire__Event 
     struct event event = events_from_wire(row);
     event.node = from;
     event.position = 0;
-    events_collect(events, event_new(&event));
+    struct event *taken =
+        events_is_of_before(&event) ? event_new_without_patch(&event) : event_new(&event);
+    if (taken != NULL)
+        events_collect(events, taken);
 }
 
 static void events_ack(struct events *events, uint64_t to, bool begin)

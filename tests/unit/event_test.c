@@ -103,6 +103,24 @@ static void test_an_event_keeps_what_it_was_made_of(void **state)
 }
 
 /* Whatever is pushed: the ring holds the latest within its bounds, in order, and finds them. */
+static void test_an_event_without_its_patch_tells_the_rest(void **state)
+{
+    static const char json[] =
+        "{\"id\":\"n1:7\",\"kind\":\"job.state\",\"text\":\"j runs\",\"table\":\"jobs\","
+        "\"key\":\"j\",\"row\":{\"state\":\"running\"},\"by\":\"op\"}";
+    struct event from = {.seq = 7, .kind = "job.state", .about = "", .table = "jobs", .json = json};
+    from.json_len = strlen(json);
+    struct event *event = event_new_without_patch(&from);
+    (void)state;
+    assert_int_equal(event->seq, 7);
+    assert_string_equal(event->table, "");
+    assert_string_equal(
+        event->json, "{\"id\":\"n1:7\",\"kind\":\"job.state\",\"text\":\"j runs\",\"by\":\"op\"}");
+    event_unref(event);
+    from.json_len--;
+    assert_null(event_new_without_patch(&from));
+}
+
 static void test_a_ring_holds_the_latest_within_its_bounds(void **state)
 {
     struct generated g;
@@ -238,6 +256,7 @@ int main(void)
         cmocka_unit_test(test_patterns_of_no_kind_are_refused),
         cmocka_unit_test(test_the_documentation_lists_the_kinds),
         cmocka_unit_test(test_an_event_keeps_what_it_was_made_of),
+        cmocka_unit_test(test_an_event_without_its_patch_tells_the_rest),
         cmocka_unit_test(test_a_ring_holds_the_latest_within_its_bounds),
         cmocka_unit_test(test_a_mean_leaves_out_what_is_silent),
         cmocka_unit_test(test_ticks_stay_within_their_bounds),
