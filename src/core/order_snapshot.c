@@ -243,7 +243,7 @@ void order_on_snapshot_reply(struct order *order, struct order_peer *peer, uint6
     peer->heard_ms = order->now_ms;
     if (reply->offset == UINT64_MAX) { /* it has all of it */
         peer->installing_ms = 0;
-        peer->next_seq = reply->seq + 1;
+        peer->next_seq = (reply->seq > peer->match_seq ? reply->seq : peer->match_seq) + 1;
         peer->probing = true;
         peer->probe_seq = UINT64_MAX;
     } else if (reply->offset != peer->snapshot_offset) {

@@ -11,7 +11,8 @@ void link_set_options_init(struct link_set_options *options)
 {
     *options = (struct link_set_options){
         .frame_bytes_max = FRAME_BODY_BYTES_MAX,
-        .queue_bytes_max = 16 << 20,
+        .queue_bytes_max =
+            FRAME_BODY_BYTES_MAX + (8 << 20), /* small frames fit behind the largest */
         .links_max = 4096,
         .pending_max = 64,
         .handshake_timeout_ms = 5000,
