@@ -10,7 +10,7 @@ top_look() {
     load=$!
     pids+=("$load")
     until grep -qs ready "$work/top.ready"; do sleep 0.05; done
-    top_pty -n $((runs * 2 + 1)) -t "${TOP_SECONDS:-20}" -k jk -f "$nodes nodes" -- clustertop -s "unix:$work/top$nodes.$rate" "$@"
+    top_pty -n $((runs * 2 + 1)) -t "${TOP_SECONDS:-20}" -k 12 -f "$nodes nodes" -- clustertop -s "unix:$work/top$nodes.$rate" "$@"
     kill "$load"
     wait "$load" 2>/dev/null
 }
