@@ -1,4 +1,4 @@
-/* The cursor that core/sql_text.c reads statements with. The first failure wins: it is kept in
+/* The cursor that core/sql_text*.c read statements with. The first failure wins: it is kept in
  * `code`, and from then on nothing is accepted any more. */
 #ifndef CORE_SQL_CURSOR_H
 #define CORE_SQL_CURSOR_H

@@ -1,5 +1,6 @@
 /* Between the files of role/query. A statement goes: query.c takes and admits it, query_statement.c
- * decides what to do, query_read.c parses, takes snapshots, plans, query_stage.c runs stages,
+ * decides what to do, query_read.c parses and plans, query_snapshot.c takes snapshots of the tables
+ * (query_table.c), query_stage.c runs stages,
  * query_message.c says what a task is told, query_places.c where it runs,
  * query_out.c writes the answer, query_write.c and query_show.c do the statements that aren't
  * queries, query_commit.c ends those that write. */
@@ -255,23 +256,28 @@ void query_begin(struct query *q);
 void query_read(struct query *q, char *source, size_t from, size_t to, query_next_fn next);
 /* Names and types of what q->source gives: q->described. */
 void query_describe(struct query *q, query_next_fn next);
-void query_snapshot(struct query *q, const char *name, struct query_table *out, query_next_fn next);
 /* Plans what was read. */
 void query_plan(struct query *q, size_t workers_max, query_next_fn next);
 /* As sql_plan_files() does it. */
 void query_plan_files(struct query *q, bool invert, query_next_fn next);
-/* Snapshots of the tables from q->tables_got on, then q->next. */
+void query_read_done(struct query *q);
+void query_fail_wire(struct query *q, const Wire__SqlError *error);
+
+/* query_snapshot.c. Of the table `name`, as it is now, into `out`, without files. */
+void query_snapshot(struct query *q, const char *name, struct query_table *out, query_next_fn next);
+/* Of the tables of q->refs from q->tables_got on, then q->next. */
 void query_snapshots(struct query *q);
-/* query_cluster_rows.c: that of one of the cluster's own tables, then query_snapshots(). */
-void query_cluster_snapshot(struct query *q, const struct sql_ref *ref);
+
+/* query_table.c */
 size_t query_table_columns(const struct query_table *table);
 char *query_table_name(const char *schema, const char *name);
 /* All but its files; those, too. */
 void query_table_take(struct query_table *table, const struct tables_result *result);
 void query_table_files(struct query_table *table);
 void query_table_done(struct query_table *table);
-void query_read_done(struct query *q);
-void query_fail_wire(struct query *q, const Wire__SqlError *error);
+
+/* query_cluster_rows.c: that of one of the cluster's own tables, then query_snapshots(). */
+void query_cluster_snapshot(struct query *q, const struct sql_ref *ref);
 
 /* Who may run tasks now: q->nodes, this node first. */
 void query_find_nodes(struct query *q);

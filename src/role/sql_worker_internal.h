@@ -63,6 +63,28 @@ struct sql_worker {
     bool is_stopping;
 };
 
+/* ---- sql_run.c --------------------------------------------------------------------------------
+ */
+
+/* One of worker->runs; nothing is done yet. */
+struct sql_run *sql_run_new(struct sql_worker *worker, const struct sql_run_key *key,
+                            const Wire__SqlRunTask *task);
+void sql_run_free(struct sql_run *run);
+/* A message of its own, as the wire has it. */
+ProtobufCMessage *sql_run_copy(enum wire_type type, const ProtobufCMessage *message);
+/* The task of a run that has not begun. */
+Wire__SqlRunTask *sql_run_task(const struct sql_run *run);
+/* Gives it to an executor; takes the run when that fails. */
+void sql_run_begin(struct sql_run *run, const Wire__SqlRunTask *task);
+/* What it reads is on this node: begins, or waits for a slot. */
+void sql_run_enter(struct sql_run *run);
+/* Has its files brought; takes the task. */
+void sql_run_bring(struct sql_run *run, Wire__SqlRunTask *task);
+/* Ends `run` (NULL: one that was not taken) with an error; `elsewhere`: another node may do it. */
+void sql_worker_tell_failure(struct sql_worker *worker, const struct sql_run_key *key,
+                             struct sql_run *run, const struct error *e, const char *kind,
+                             bool elsewhere);
+
 /* ---- the queue: turns go round the sessions, each in its own order
  * ------------------------------- */
 

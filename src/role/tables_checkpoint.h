@@ -5,6 +5,8 @@
 #include "core/delta_checkpoint.h"
 #include "role/tables_internal.h"
 
+enum { TABLES_CHECKPOINT_TIME_MS = 600000 }; /* for one to be read or written */
+
 struct tables_checkpoint_read;
 struct tables_checkpoint_write;
 
