@@ -13,7 +13,9 @@ struct routing_table_count_key {
 
 struct routing_table_count {
     struct routing_table_count_key key;
-    struct health health;
+    struct health total;  /* since the node's start */
+    struct health before; /* of these, before the service began to have the model */
+    struct health health; /* the difference */
     UT_hash_handle hh;
 };
 
@@ -81,6 +83,80 @@ static void routing_table_changed(const struct routing_table *table)
         table->watchers[i].fn(table->watchers[i].arg);
 }
 
+/* ---- health ------------------------------------------------------------------------------------
+ */
+
+static struct routing_table_count *routing_table_counter(const struct routing_table *table,
+                                                         const char *service, const char *model)
+{
+    struct routing_table_count_key key = {{0}, {0}};
+    (void)snprintf(key.service, sizeof key.service, "%s", service);
+    (void)snprintf(key.model, sizeof key.model, "%s", model);
+    struct routing_table_count *count;
+    HASH_FIND(hh, table->counts, &key, sizeof key, count);
+    return count;
+}
+
+static struct routing_table_count *routing_table_get(struct routing_table *table,
+                                                     const char *service, const char *model)
+{
+    struct routing_table_count *count = routing_table_counter(table, service, model);
+    if (count != NULL)
+        return count;
+    if (HASH_COUNT(table->counts) >= ROUTING_TABLE_COUNTS_MAX) {
+        struct routing_table_count *oldest = table->counts; /* of a model that is long gone */
+        HASH_DEL(table->counts, oldest);
+        free(oldest);
+    }
+    count = mem_zalloc(sizeof *count);
+    (void)snprintf(count->key.service, sizeof count->key.service, "%s", service);
+    (void)snprintf(count->key.model, sizeof count->key.model, "%s", model);
+    HASH_ADD(hh, table->counts, key, sizeof count->key, count);
+    return count;
+}
+
+void routing_table_set_health(struct routing_table *table, const char *service, const char *model,
+                              const struct health *health)
+{
+    struct routing_table_count *count = routing_table_get(table, service, model);
+    count->total = *health;
+    health_since(health, &count->before, &count->health);
+}
+
+bool routing_table_health_at(const struct routing_table *table, size_t i, const char **service,
+                             const char **model, const struct health **health)
+{
+    const struct routing_table_count *count = table->counts;
+    while (count != NULL && i > 0) {
+        count = count->hh.next;
+        i--;
+    }
+    if (count == NULL)
+        return false;
+    *service = count->key.service;
+    *model = count->key.model;
+    *health = &count->health;
+    return true;
+}
+
+const struct health *routing_table_health(const struct routing_table *table, const char *service,
+                                          const char *model)
+{
+    const struct routing_table_count *count = routing_table_counter(table, service, model);
+    return count != NULL ? &count->health : NULL;
+}
+
+/* The service begins to have the model, unless it had it: what came before counts no more. */
+static void routing_table_begin(const struct routing_table *table, const struct routing_state *was,
+                                const char *model)
+{
+    struct routing_table_count *count = routing_table_counter(table, was->service, model);
+    if (count == NULL || strcmp(was->stable, model) == 0 || strcmp(was->canary, model) == 0)
+        return;
+    count->before = count->total;
+    count->health = (struct health){0};
+}
+
 /* ---- states ------------------------------------------------------------------------------------
  */
 
@@ -102,6 +178,8 @@ void routing_table_apply(struct routing_table *table, const struct routing_state
     }
     if (state->version <= service->state.version)
         return;
+    routing_table_begin(table, &service->state, state->stable);
+    routing_table_begin(table, &service->state, state->canary);
     service->state = *state;
     routing_table_changed(table);
 }
@@ -142,65 +220,4 @@ const struct routing_state *routing_table_default(const struct routing_table *ta
     if (named != NULL)
         return named;
     return HASH_COUNT(table->services) == 1 ? &table->services->state : NULL;
-}
-
-/* ---- health ------------------------------------------------------------------------------------
- */
-
-static struct routing_table_count *routing_table_counter(const struct routing_table *table,
-                                                         const char *service, const char *model)
-{
-    struct routing_table_count_key key = {{0}, {0}};
-    (void)snprintf(key.service, sizeof key.service, "%s", service);
-    (void)snprintf(key.model, sizeof key.model, "%s", model);
-    struct routing_table_count *count;
-    HASH_FIND(hh, table->counts, &key, sizeof key, count);
-    return count;
-}
-
-static struct health *routing_table_get(struct routing_table *table, const char *service,
-                                        const char *model)
-{
-    struct routing_table_count *count = routing_table_counter(table, service, model);
-    if (count != NULL)
-        return &count->health;
-    if (HASH_COUNT(table->counts) >= ROUTING_TABLE_COUNTS_MAX) {
-        struct routing_table_count *oldest = table->counts; /* of a model that is long gone */
-        HASH_DEL(table->counts, oldest);
-        free(oldest);
-    }
-    count = mem_zalloc(sizeof *count);
-    (void)snprintf(count->key.service, sizeof count->key.service, "%s", service);
-    (void)snprintf(count->key.model, sizeof count->key.model, "%s", model);
-    HASH_ADD(hh, table->counts, key, sizeof count->key, count);
-    return &count->health;
-}
-
-void routing_table_set_health(struct routing_table *table, const char *service, const char *model,
-                              const struct health *health)
-{
-    *routing_table_get(table, service, model) = *health;
-}
-
-bool routing_table_health_at(const struct routing_table *table, size_t i, const char **service,
-                             const char **model, const struct health **health)
-{
-    const struct routing_table_count *count = table->counts;
-    while (count != NULL && i > 0) {
-        count = count->hh.next;
-        i--;
-    }
-    if (count == NULL)
-        return false;
-    *service = count->key.service;
-    *model = count->key.model;
-    *health = &count->health;
-    return true;
-}
-
-const struct health *routing_table_health(const struct routing_table *table, const char *service,
-                                          const char *model)
-{
-    const struct routing_table_count *count = routing_table_counter(table, service, model);
-    return count != NULL ? &count->health : NULL;
 }

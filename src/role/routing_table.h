@@ -43,7 +43,9 @@ bool routing_table_in_rotation(const struct routing_table *table, const char **r
  * several. */
 const struct routing_state *routing_table_default(const struct routing_table *table);
 
-/* How a model has fared for a service since the node's start: replaces what was told before. */
+/* How a model has fared for a service since the node's start: replaces what was told before. What
+ * is read below is how it fares since the service's state names it: a model that is tried again is
+ * judged anew. */
 void routing_table_set_health(struct routing_table *table, const char *service, const char *model,
                               const struct health *health);
 

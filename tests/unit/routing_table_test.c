@@ -101,6 +101,40 @@ static void health_is_kept_by_service_and_model(void **unused)
     routing_table_free(table);
 }
 
+/* A model that failed, was taken back and is tried again is judged by how it fares now. */
+static void health_begins_anew_when_a_model_is_served_again(void **unused)
+{
+    (void)unused;
+    struct routing_table *table = table_with("a", 1, 50);
+    struct health told = {.requests = 10, .errors = 10};
+    routing_table_set_health(table, "a", "m2", &told);
+    struct routing_state state = *routing_table_find(table, "a");
+    state.version = 2;
+    state.canary_weight = 0;
+    state.stable_weight = 100;
+    state.canary[0] = '\0';
+    routing_table_apply(table, &state);
+    told.requests = told.errors = 11; /* one was under way */
+    routing_table_set_health(table, "a", "m2", &told);
+    assert_int_equal(routing_table_health(table, "a", "m2")->errors, 11);
+    state = (struct routing_state){.version = 3, .stable_weight = 50, .canary_weight = 50};
+    strcpy(state.service, "a");
+    strcpy(state.stable, "m1");
+    strcpy(state.canary, "m2");
+    routing_table_apply(table, &state);
+    assert_int_equal(routing_table_health(table, "a", "m2")->requests, 0);
+    told.requests = 15;
+    routing_table_set_health(table, "a", "m2", &told);
+    assert_int_equal(routing_table_health(table, "a", "m2")->requests, 4);
+    assert_int_equal(routing_table_health(table, "a", "m2")->errors, 0);
+    state.version = 4;
+    state.canary_weight = 80;
+    state.stable_weight = 20;
+    routing_table_apply(table, &state);
+    assert_int_equal(routing_table_health(table, "a", "m2")->requests, 4);
+    routing_table_free(table);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -108,6 +142,7 @@ int main(void)
         cmocka_unit_test(an_older_state_never_replaces_a_newer_one),
         cmocka_unit_test(a_request_without_a_service_means_the_default_one),
         cmocka_unit_test(health_is_kept_by_service_and_model),
+        cmocka_unit_test(health_begins_anew_when_a_model_is_served_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
