@@ -211,7 +211,7 @@ static void rollout_switched(struct rollout *rollout, const struct rollout_event
         rollout_set(rollout, ROLLOUT_STATE_ABORTED, event->wall_ms, rollout->text, update);
         rollout_note(update, "aborted", NULL, rollout->text);
     } else if (rollout->kind == ROLLOUT_KIND_ROLLBACK) {
-        rollout->weight = rollout->targets[0].to_weight;
+        rollout->weight = 100 - rollout->targets[0].to_weight;
         rollout_set(rollout, ROLLOUT_STATE_ROLLED_BACK, event->wall_ms, rollout->text, update);
         rollout_note(update, "rolled_back", rollout->by, rollout->text);
     } else if (rollout->abort_wanted && !rollout_is_first(rollout)) {
@@ -238,7 +238,8 @@ static void rollout_not_switched(struct rollout *rollout, const struct rollout_e
     char why[ROLLOUT_TEXT_MAX];
     rollout_text(why, "the switch was not made: %s", event->text != NULL ? event->text : "");
     update->changed = true;
-    bool tired = rollout->kind == ROLLOUT_KIND_CANARY && rollout->tries >= ROLLOUT_SWITCH_TRIES;
+    bool tired = rollout->kind == ROLLOUT_KIND_CANARY && rollout->hold == ROLLOUT_STATE_NONE &&
+                 rollout->tries >= ROLLOUT_SWITCH_TRIES;
     if (rollout->state != ROLLOUT_STATE_REVERTING && (rollout->abort_wanted || tired)) {
         rollout_revert(rollout, event, rollout->abort_wanted ? rollout->text : why, update);
         rollout_note(update, "abort", NULL, rollout->text);
@@ -555,6 +556,26 @@ static void rollout_start(struct rollout *rollout, const struct rollout_event *e
                  rollout->reason);
 }
 
+static void rollout_not_after(int64_t *at_ms, int64_t latest_ms, struct rollout_update *update)
+{
+    if (*at_ms > latest_ms) {
+        *at_ms = latest_ms;
+        update->changed = true;
+    }
+}
+
+/* Clocks of leaders differ: whatever this one waits for is no further ahead than it would be if it
+ * began to wait now. */
+static void rollout_restored(struct rollout *rollout, const struct rollout_event *event,
+                             struct rollout_update *update)
+{
+    update->settle = !uuid_is_nil(&rollout->txid);
+    rollout_not_after(&rollout->since_ms, event->wall_ms, update);
+    rollout_not_after(&rollout->measure_ms, event->wall_ms + rollout->interval_ms, update);
+    rollout_not_after(&rollout->retry_ms, event->wall_ms + rollout_backoff_ms(rollout->tries),
+                      update);
+}
+
 static int rollout_dispatch(struct rollout *rollout, const struct rollout_event *event,
                             struct rollout_update *update)
 {
@@ -583,7 +604,7 @@ static int rollout_dispatch(struct rollout *rollout, const struct rollout_event 
     case ROLLOUT_EVENT_SUPERSEDE:
         return rollout_supersede(rollout, event, update);
     case ROLLOUT_EVENT_RESTORED:
-        update->settle = !uuid_is_nil(&rollout->txid);
+        rollout_restored(rollout, event, update);
         return 0;
     case ROLLOUT_EVENT_TICK:
         return 0;

@@ -16,7 +16,8 @@
  *
  * The whole struct is the durable state: whoever leads writes it (`changed`) before it does what
  * the step's effects ask, and a new leader goes on from there with ROLLOUT_EVENT_RESTORED. All
- * times are wall clock, since leaders change. */
+ * times are wall clock, since leaders change; a clock that is ahead makes no later leader wait
+ * longer than the plan says. */
 #ifndef CORE_ROLLOUT_H
 #define CORE_ROLLOUT_H
 
@@ -128,20 +129,21 @@ struct rollout {
     /* how far it is */
     enum rollout_state state;
     enum rollout_state resume_to; /* of PAUSED, FROZEN */
-    enum rollout_state hold;      /* PAUSED or FROZEN wanted once the switch is done; else NONE */
-    size_t step;                  /* index of the present or coming step */
-    bool full;                    /* straight to the end */
-    bool changed_traffic;         /* some switch was made */
-    bool abort_wanted;            /* once the switch is known */
-    struct uuid txid;             /* of the switch under way; nil: none */
-    unsigned tries;               /* of this switch */
+    /* PAUSED or FROZEN wanted once the switch is done, which is tried until it is; else NONE */
+    enum rollout_state hold;
+    size_t step;          /* index of the present or coming step */
+    bool full;            /* straight to the end */
+    bool changed_traffic; /* some switch was made */
+    bool abort_wanted;    /* once the switch is known */
+    struct uuid txid;     /* of the switch under way; nil: none */
+    unsigned tries;       /* of this switch */
     int64_t began_ms;
     int64_t since_ms;      /* of the state */
     int64_t pause_left_ms; /* PAUSED, FROZEN: of the step's pause */
     int64_t measure_ms;    /* next measurement */
     int64_t retry_ms;      /* of the switch; 0: not waiting */
     int64_t ended_ms;
-    int weight;                  /* of the canary now */
+    int weight;                  /* of the first target's `canary` now */
     char text[ROLLOUT_TEXT_MAX]; /* why it is as it is */
 };
 

@@ -193,6 +193,19 @@ int rollout_steps_parse(const char *text, struct rollout *rollout, struct error 
     return 0;
 }
 
+/* In the largest unit that it is a whole number of. */
+static int rollout_pause_format(int64_t ms, struct buf *out)
+{
+    static const struct {
+        int64_t ms;
+        const char *name;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t i = 0;
+    while (ms % units[i].ms != 0)
+        i++;
+    return buf_printf(out, ":%lld%s", (long long)(ms / units[i].ms), units[i].name);
+}
+
 char *rollout_steps_format(const struct rollout *rollout)
 {
     struct buf out;
@@ -202,10 +215,8 @@ char *rollout_steps_format(const struct rollout *rollout)
         (void)buf_printf(&out, "%s%d", i > 0 ? "," : "", step->weight);
         if (step->wait)
             (void)buf_append_str(&out, ":wait");
-        else if (step->pause_ms > 0 && step->pause_ms % 1000 != 0)
-            (void)buf_printf(&out, ":%lldms", (long long)step->pause_ms);
         else if (step->pause_ms > 0)
-            (void)buf_printf(&out, ":%llds", (long long)step->pause_ms / 1000);
+            (void)rollout_pause_format(step->pause_ms, &out);
     }
     return buf_steal(&out, NULL);
 }

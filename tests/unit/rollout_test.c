@@ -365,6 +365,7 @@ static void a_rollback_is_one_switch_without_gates(void **state)
     bed_expect_wanted(&bed, "m1", 5);
     bed_commit(&bed);
     bed_expect(&bed, ROLLOUT_STATE_ROLLED_BACK);
+    assert_int_equal(bed.rollout.weight, 95); /* of the model that is back */
 }
 
 static void a_rollback_takes_the_place_of_whatever_is_under_way(void **state)
@@ -413,6 +414,49 @@ static void a_new_leader_finds_out_what_became_of_the_switch(void **state)
     assert_false(bed.update.settle);
 }
 
+/* The clock of the lost leader was minutes ahead. */
+static void a_leader_whose_clock_is_behind_waits_no_longer_than_the_plan_says(void **state)
+{
+    (void)state;
+    enum { AHEAD_MS = 400000 };
+    struct bed bed;
+    bed_init(&bed, "5:1m,100", "errors<=1%");
+    bed_commit(&bed);
+    bed.now_ms -= AHEAD_MS;
+    bed_step(&bed, (struct rollout_event){.type = ROLLOUT_EVENT_RESTORED});
+    assert_true(bed.update.changed);
+    assert_true(bed.update.next_ms <= bed.now_ms + ROLLOUT_INTERVAL_MS);
+    bed_wait(&bed, 66000, 100, 0);
+    bed_expect(&bed, ROLLOUT_STATE_SWITCHING);
+    bed_outcome(&bed, false);
+    bed.now_ms -= AHEAD_MS;
+    bed_step(&bed, (struct rollout_event){.type = ROLLOUT_EVENT_RESTORED});
+    bed_wait(&bed, 2 * ROLLOUT_RETRY_MS, 100, 0);
+    assert_false(uuid_is_nil(&bed.rollout.txid));
+    bed_step(&bed, (struct rollout_event){.type = ROLLOUT_EVENT_RESTORED});
+    assert_false(bed.update.changed);
+}
+
+/* Who froze it finds it where it was, however often its switch fails. */
+static void a_rollout_that_is_held_is_not_given_up(void **state)
+{
+    (void)state;
+    struct bed bed;
+    bed_init(&bed, "5:1m,100", NULL);
+    bed_commit(&bed);
+    bed_wait(&bed, 60000, 0, 0);
+    bed_expect(&bed, ROLLOUT_STATE_SWITCHING);
+    assert_int_equal(bed_do(&bed, ROLLOUT_EVENT_FREEZE), 0);
+    for (int i = 0; i < 2 * ROLLOUT_SWITCH_TRIES; i++) {
+        bed_outcome(&bed, false);
+        bed_expect(&bed, ROLLOUT_STATE_SWITCHING);
+        bed_wait(&bed, 60000, 0, 0);
+    }
+    assert_int_equal(bed_do(&bed, ROLLOUT_EVENT_RESUME), 0);
+    bed_outcome(&bed, false);
+    bed_expect(&bed, ROLLOUT_STATE_REVERTING);
+}
+
 static void gates_and_steps_read_as_they_are_written(void **state)
 {
     (void)state;
@@ -437,9 +481,10 @@ static void gates_and_steps_read_as_they_are_written(void **state)
     assert_non_null(strstr(e.text, "names no metric"));
     struct rollout rollout;
     rollout_init(&rollout);
-    assert_int_equal(rollout_steps_parse("5:1m,25:1500ms,50:wait,100", &rollout, &e), 0);
+    assert_int_equal(
+        rollout_steps_parse("5:60s,25:1500ms,40:90m,50:wait,60:48h,100:90s", &rollout, &e), 0);
     char *text = rollout_steps_format(&rollout);
-    assert_string_equal(text, "5:60s,25:1500ms,50:wait,100");
+    assert_string_equal(text, "5:1m,25:1500ms,40:90m,50:wait,60:2d,100:90s");
     free(text);
     static const char *const bad_steps[] = {"", "5:", "0", "101", "5,", "a", "5:-1s", "5:forever"};
     for (size_t i = 0; i < sizeof bad_steps / sizeof *bad_steps; i++)
@@ -528,6 +573,8 @@ int main(void)
         cmocka_unit_test(a_rollback_takes_the_place_of_whatever_is_under_way),
         cmocka_unit_test(a_new_service_needs_no_steps),
         cmocka_unit_test(a_new_leader_finds_out_what_became_of_the_switch),
+        cmocka_unit_test(a_leader_whose_clock_is_behind_waits_no_longer_than_the_plan_says),
+        cmocka_unit_test(a_rollout_that_is_held_is_not_given_up),
         cmocka_unit_test(gates_and_steps_read_as_they_are_written),
         cmocka_unit_test(nothing_changes_without_being_written),
         cmocka_unit_test(the_machine_prints_itself),
