@@ -97,13 +97,31 @@ struct rollouts {
  * the rollout then. */
 int rollouts_step(struct rollouts_entry *entry, struct rollout_event event,
                   struct http_request *req, char text[ROLLOUT_TEXT_MAX]);
+/* In a turn of its own. */
+void rollouts_perform(struct rollouts_entry *entry, const struct rollout_update *update);
 struct rollouts_entry *rollouts_entry_new(struct rollouts *rollouts, const struct rollout *r);
+void rollouts_entry_free(struct rollouts_entry *entry);
 /* The active rollout of a service, or its latest; NULL: none. */
 struct rollouts_entry *rollouts_find(const struct rollouts *rollouts, const char *service,
                                      bool active);
+
+/* ---- rollouts_record.c ---- */
+
+/* The entry as it is; `update` is performed and `req` (may be NULL) answered once it is durable. */
+void rollouts_write(struct rollouts_entry *entry, const struct rollout_update *update,
+                    struct http_request *req);
+/* Models and rollouts; the leader is active, and goes on with them, when they are read. */
+void rollouts_load(struct rollouts *rollouts);
 void rollouts_put(struct rollouts *rollouts, const char *key, json_t *json, changes_done_fn done,
                   void *arg);
 void rollouts_delete(struct rollouts *rollouts, const char *key);
+
+/* ---- rollouts_switch.c ---- */
+
+/* The transaction of the switch that the entry is at. */
+void rollouts_begin(struct rollouts_entry *entry);
+/* Finds out what became of it, again and again until it is known; `arg` is the entry. */
+void rollouts_settle(void *arg);
 
 /* ---- rollouts_json.c ---- */
 
