@@ -35,6 +35,7 @@ static int list_tables(struct shell *shell, const char *pattern)
         COLUMN_DETAIL("created_at", "created", TIME),
         COLUMN_END,
     };
+    static const struct column of_report[] = {COLUMN("name", NULL, TEXT), COLUMN_END};
     struct client_path path;
     json_t *rows;
     (void)client_path(&path, "tables", NULL);
@@ -42,7 +43,7 @@ static int list_tables(struct shell *shell, const char *pattern)
     if (status != SHELL_STATUS_OK)
         return status;
     keep_names(rows, pattern);
-    shell_print_rows(shell, columns, rows);
+    shell_print_rows(shell, shell->replay != NULL ? of_report : columns, rows);
     json_decref(rows);
     return SHELL_STATUS_OK;
 }

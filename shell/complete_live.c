@@ -8,6 +8,7 @@
 #include "base/sql_lex.h"
 #include "shell/jobs.h"
 #include "shell/shell.h"
+#include "wire/cluster_rows.h"
 
 enum { COMPLETE_LIVE_ID_BYTES = 8 };
 
@@ -71,10 +72,9 @@ static void complete_live_add_table(struct complete *complete, const char *name,
 static void complete_live_add_sql(struct shell *shell, enum complete_names kind,
                                   struct complete *complete)
 {
-    static const char *const state[] = {
-        "cluster.nodes",   "cluster.jobs",     "cluster.tasks",     "cluster.tables",
-        "cluster.commits", "cluster.metrics",  "cluster.settings",  "cluster.events",
-        "cluster.log",     "cluster.messages", "cluster.elections", "cluster.rollouts"};
+#define STATE_TABLE(name, columns) CLUSTER_SCHEMA "." #name,
+    static const char *const state[] = {CLUSTER_TABLES(STATE_TABLE)};
+#undef STATE_TABLE
     size_t i;
     json_t *row;
     bool is_table = kind == COMPLETE_NAMES_TABLES;
@@ -85,7 +85,8 @@ static void complete_live_add_sql(struct shell *shell, enum complete_names kind,
         complete_live_add_table(complete, jobs_text(row, "name"),
                                 is_table ? NULL : jobs_text(row, "type"));
     }
-    for (i = 0; is_table && i < MEM_COUNT(state); i++)
+    bool is_cluster = shell->replay == NULL; /* a report lists all that it holds */
+    for (i = 0; is_table && is_cluster && i < MEM_COUNT(state); i++)
         complete_add(complete, state[i], NULL);
 }
 

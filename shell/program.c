@@ -40,8 +40,10 @@ const struct command program_row = {
             "$XDG_RUNTIME_DIR/clusterd/clusterd.sock, /run/clusterd/clusterd.sock and your own "
             "below ./.quickstart or ./clusterd-dev.\n\n"
             "With --replay there is no cluster: nodes, jobs, elections, rollouts, the chat and "
-            "events are as the report tells, at its end or at another time (--at, \\at). What "
-            "would change something, SQL, and what a report does not hold fail with status 3.",
+            "events are as the report tells, at its end or at another time (--at, \\at), and SQL "
+            "reads them as cluster.nodes, .jobs, .tasks, .events, .log, .messages, .elections, "
+            ".rollouts and .vitals, if clusterd stands beside clustersh. What would change "
+            "something and what a report does not hold fail with status 3.",
     .options =
         {
             {"server", 's', COMMAND_TYPE_TEXT, "ENDPOINT", NULL, false,

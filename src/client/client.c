@@ -151,7 +151,9 @@ static void client_set_timer(struct client *client)
     TAILQ_FOREACH (call, &client->calls, entry) {
         if (call->state == CLIENT_CALL_WAITING && call->due_ms < due_ms)
             due_ms = call->due_ms;
-        if (call->resume || (call->answer != NULL && !call->paused))
+        bool is_ready = call->answer != NULL && !call->paused &&
+                        client_replay_fd(call->answer) == CLIENT_REPLAY_READY;
+        if (call->resume || is_ready)
             due_ms = 0;
         if (call->deadline_ms < due_ms)
             due_ms = call->deadline_ms;
@@ -247,6 +249,7 @@ struct client_call *client_start(struct client *client, const struct client_requ
     struct client_call *call = mem_zalloc(sizeof *call);
     call->client = client;
     call->state = CLIENT_CALL_WAITING;
+    call->watched_fd = -1;
     call->handler = *handler;
     call->arg = arg;
     call->method = mem_strdup(request->method);

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -23,8 +24,23 @@
 
 /* Answering */
 
+/* Has client_fd() become readable with the descriptor that a replay's answer waits for. */
+static void client_call_watch(struct client_call *call, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.fd = fd};
+    int epoll_fd = call->client->epoll_fd;
+    if (fd == call->watched_fd)
+        return;
+    if (call->watched_fd >= 0)
+        (void)epoll_ctl(epoll_fd, EPOLL_CTL_DEL, call->watched_fd, NULL);
+    if (fd >= 0 && epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        fd = -1;
+    call->watched_fd = fd;
+}
+
 static void client_call_detach(struct client_call *call)
 {
+    client_call_watch(call, -1);
     client_replay_answer_free(call->answer);
     call->answer = NULL;
     client_http_detach(call);
@@ -156,7 +172,8 @@ void client_call_launch(struct client_call *call)
         client_call_fail(call, ERR_INVALID,
                          "an idempotency key is one line without control characters");
     else if (client->replay != NULL)
-        call->answer = client_replay_ask(client->replay, call->method, call->path);
+        call->answer =
+            client_replay_ask(client->replay, call->method, call->path, call->data, call->data_len);
     else if (endpoint->scheme == CLIENT_SCHEME_UNIX)
         client_http_launch(call, endpoint);
     else
@@ -374,6 +391,7 @@ void client_call_replay(struct client_call *call)
     struct buf piece;
     buf_init(&piece, CLIENT_REPLY_BYTES_MAX);
     call->status = client_replay_status(call->answer);
+    client_call_watch(call, -1); /* its descriptor may be gone after the next piece */
     bool has_more = client_replay_next(call->answer, &piece);
     bool goes_on = piece.len == 0 || client_call_take(call, (const char *)piece.data, piece.len);
     buf_done(&piece);
@@ -381,4 +399,6 @@ void client_call_replay(struct client_call *call)
         client_call_fail(call, call->data_code, "an answer of the replay is too large");
     else if (goes_on && !has_more)
         client_call_answered(call);
+    else if (goes_on && !call->paused)
+        client_call_watch(call, client_replay_fd(call->answer));
 }

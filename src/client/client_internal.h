@@ -47,6 +47,7 @@ struct client_call {
     enum client_body body_kind;
 
     struct client_replay_answer *answer; /* of a replay, under way */
+    int watched_fd;                      /* that it waits for; -1: none */
     struct client_http *http;            /* over a Unix socket */
     CURL *easy;                          /* over TCP */
     struct curl_slist *headers;

@@ -170,6 +170,7 @@ void client_replay_free(struct client_replay *replay)
 {
     if (replay == NULL)
         return;
+    client_replay_lake_free(replay->lake);
     replay_archive_free(replay->archive);
     event_state_free(replay->state);
     free(replay->path);

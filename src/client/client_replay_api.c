@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "client/client_replay_internal.h"
 #include "client/client_rows.h"
+#include "wire/cluster_rows.h"
 
 /* Answers */
 
@@ -180,7 +181,7 @@ static void client_replay_ask_node(struct client_replay_answer *answer)
                            "no node %s", name);
         return;
     }
-    json_t *running = client_replay_tasks(answer->replay, NULL, false);
+    json_t *running = client_replay_tasks(answer->replay, NULL, CLIENT_REPLAY_ACTIVE);
     client_replay_keep(running, "node", name);
     client_replay_keep(running, "state", "running");
     (void)json_object_set_new(node, "running", running);
@@ -210,6 +211,16 @@ static void client_replay_ask_members(struct client_replay_answer *answer)
 static void client_replay_ask_queries(struct client_replay_answer *answer)
 {
     client_replay_give(answer, client_replay_rows(answer->replay, "queries"));
+}
+
+/* What SQL can read. */
+static void client_replay_ask_tables(struct client_replay_answer *answer)
+{
+    json_t *rows = json_array();
+    for (size_t i = 0; i < CLIENT_REPLAY_TABLES; i++)
+        (void)json_array_append_new(
+            rows, json_pack("{s:s+}", "name", CLUSTER_SCHEMA ".", client_replay_tables[i].name));
+    client_replay_give(answer, rows);
 }
 
 /* Rollouts */
@@ -299,6 +310,7 @@ static const struct {
     {"chat/members", client_replay_ask_members},
     {"chat/messages", client_replay_ask_messages},
     {"sql", client_replay_ask_queries},
+    {"tables", client_replay_ask_tables},
     {"events", client_replay_ask_events},
     {"vitals", client_replay_ask_vitals},
     {"frame", client_replay_ask_frame},
@@ -311,8 +323,7 @@ static const struct {
     {"jobs/*/output", "what jobs wrote"},
     {"kv", "keys and their values"},
     {"kv/*", "keys and their values"},
-    {"tables", "tables"},
-    {"tables/*", "tables"},
+    {"tables/*", "tables of data: SHOW TABLES lists what it holds"},
     {"models", "a list of models"},
     {"metrics", "metrics: node list shows the vitals of that time"},
     {"settings", "settings that can be asked for: they are in it, as config/NODE.yaml"},
@@ -345,13 +356,7 @@ static void client_replay_refuse(struct client_replay_answer *answer, bool is_re
     for (size_t i = 0; is_read && i < MEM_COUNT(client_replay_lacks); i++)
         if (client_replay_path_fits(&answer->target, client_replay_lacks[i].path))
             what = client_replay_lacks[i].what;
-    if (client_replay_path_fits(&answer->target, "sql"))
-        client_replay_fail(answer, ERR_UNSUPPORTED,
-                           "node list, job list, events and the like look into it; -o json and "
-                           "-o jsonl are for other programs",
-                           "this is a replay of %s: SQL needs the nodes of a cluster to run on",
-                           replay->path);
-    else if (!is_read)
+    if (!is_read)
         client_replay_fail(answer, ERR_UNSUPPORTED, hint,
                            "this is a replay of %s: nothing runs in it, nothing can be changed",
                            replay->path);
@@ -362,7 +367,7 @@ static void client_replay_refuse(struct client_replay_answer *answer, bool is_re
 }
 
 struct client_replay_answer *client_replay_ask(struct client_replay *replay, const char *method,
-                                               const char *path)
+                                               const char *path, const void *data, size_t len)
 {
     struct client_replay_answer *answer = mem_zalloc(sizeof *answer);
     struct error e = {0};
@@ -381,7 +386,10 @@ struct client_replay_answer *client_replay_ask(struct client_replay *replay, con
         assert(answer->status != 0);
         return answer;
     }
-    client_replay_refuse(answer, is_read);
+    if (strcmp(method, "POST") == 0 && client_replay_path_fits(&answer->target, "sql"))
+        client_replay_ask_sql(answer, data, len);
+    else
+        client_replay_refuse(answer, is_read);
     return answer;
 }
 
@@ -392,6 +400,8 @@ unsigned client_replay_status(const struct client_replay_answer *answer)
 
 bool client_replay_next(struct client_replay_answer *answer, struct buf *out)
 {
+    if (answer->sql != NULL)
+        return client_replay_sql_next(answer->sql, out);
     if (answer->is_stream) {
         client_replay_stream_next(answer, out);
         return !answer->stream.is_over;
@@ -400,10 +410,16 @@ bool client_replay_next(struct client_replay_answer *answer, struct buf *out)
     return false;
 }
 
+int client_replay_fd(const struct client_replay_answer *answer)
+{
+    return answer->sql != NULL ? client_replay_sql_fd(answer->sql) : -1;
+}
+
 void client_replay_answer_free(struct client_replay_answer *answer)
 {
     if (answer == NULL)
         return;
+    client_replay_sql_free(answer->sql);
     http_target_done(&answer->target);
     nodeset_done(&answer->stream.nodes);
     buf_done(&answer->body);

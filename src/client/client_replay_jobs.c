@@ -17,8 +17,7 @@ static int client_replay_compare_seq(const void *a, const void *b)
     return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* Newest first. */
-static json_t *client_replay_jobs(const struct client_replay *replay)
+json_t *client_replay_jobs(const struct client_replay *replay)
 {
     json_t *rows = client_replay_rows(replay, "jobs");
     client_rows_sort(rows, client_replay_compare_seq);
@@ -127,13 +126,13 @@ static char *client_replay_task_key(const json_t *row, bool all_attempts)
 }
 
 static void client_replay_take_task(json_t *by_key, const json_t *event, const char *job,
-                                    bool all_attempts)
+                                    enum client_replay_attempts attempts)
 {
     json_t *row = json_object_get(event, "row");
     if (strcmp(client_replay_text(event, "table"), "tasks") != 0 || !json_is_object(row) ||
         (job != NULL && strcmp(client_replay_text(row, "job"), job) != 0))
         return;
-    char *key = client_replay_task_key(row, all_attempts);
+    char *key = client_replay_task_key(row, attempts == CLIENT_REPLAY_ALL);
     json_t *known = json_object_get(by_key, key);
     if (known != NULL &&
         json_equal(json_object_get(known, "attempt"), json_object_get(row, "attempt"))) {
@@ -143,12 +142,13 @@ static void client_replay_take_task(json_t *by_key, const json_t *event, const c
         (void)json_object_set_new(by_key, key, known);
     }
     client_replay_time_task(known, event);
-    if (job == NULL && !client_replay_is_active(known))
+    if (attempts == CLIENT_REPLAY_ACTIVE && !client_replay_is_active(known))
         (void)json_object_del(by_key, key);
     free(key);
 }
 
-json_t *client_replay_tasks(const struct client_replay *replay, const char *job, bool all_attempts)
+json_t *client_replay_tasks(const struct client_replay *replay, const char *job,
+                            enum client_replay_attempts attempts)
 {
     const struct replay_part *events = &replay->archive->parts[REPLAY_EVENTS];
     struct client_replay_lines lines = {0};
@@ -160,7 +160,7 @@ json_t *client_replay_tasks(const struct client_replay *replay, const char *job,
         size_t offset = lines.all[i].offset, len;
         const char *line = replay_part_line(events, &offset, &len);
         json_t *event = json_loadb(line, len, JSON_ALLOW_NUL, NULL);
-        client_replay_take_task(by_key, event, job, all_attempts);
+        client_replay_take_task(by_key, event, job, attempts);
         json_decref(event);
     }
     free(lines.all);
@@ -191,8 +191,9 @@ void client_replay_ask_tasks(struct client_replay_answer *answer)
     int64_t after = -1;
     if (job == NULL)
         return;
+    bool wants_all = attempts != NULL && strcmp(attempts, "all") == 0;
     json_t *tasks = client_replay_tasks(answer->replay, client_replay_text(job, "id"),
-                                        attempts != NULL && strcmp(attempts, "all") == 0);
+                                        wants_all ? CLIENT_REPLAY_ALL : CLIENT_REPLAY_LAST);
     json_decref(job);
     client_replay_keep(tasks, "state", http_target_query(&answer->target, "state"));
     if (after_text != NULL)

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "role/api_json.h"
 #include "role/events_internal.h"
+#include "wire/cluster_rows.h"
 
 enum { EVENTS_ROWS_MAX = 1000 };
 
@@ -17,22 +18,10 @@ struct events_rows {
 
 static void rows_on_event(void *arg, const char *json, size_t len, uint64_t position)
 {
-    static const char *const same[] = {"id",  "kind", "level", "node", "text", "by",  "cause",
-                                       "key", "role", "job",   "task", "peer", "code"};
     struct events_rows *rows = arg;
     json_t *event = json_loadb(json, len, 0, NULL);
-    json_t *row = json_pack("{s:I}", "position", (json_int_t)position);
-    json_t *patch = json_object_get(event, "row");
-    for (unsigned i = 0; i < MEM_COUNT(same); i++)
-        if (json_is_string(json_object_get(event, same[i])))
-            (void)json_object_set(row, same[i], json_object_get(event, same[i]));
-    (void)json_object_set(row, "time", json_object_get(event, "at"));
-    (void)json_object_set(row, "table_name", json_object_get(event, "table"));
-    if (json_is_object(patch)) {
-        char *text = json_dumps(patch, JSON_COMPACT | JSON_REAL_PRECISION(6));
-        (void)json_object_set_new(row, "row", json_string(text));
-        free(text);
-    }
+    json_t *row = cluster_row_of_event(event);
+    (void)json_object_set_new(row, "position", json_integer((json_int_t)position));
     json_array_append_new(rows->rows, row);
     json_decref(event);
 }

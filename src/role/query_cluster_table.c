@@ -4,165 +4,22 @@
 
 #include "base/mem.h"
 #include "role/query_cluster_internal.h"
+#include "wire/cluster_rows.h"
 
-#define TEXT     "VARCHAR"
-#define TEXTS    "VARCHAR[]"
-#define INTEGER  "BIGINT"
-#define REAL     "DOUBLE"
-#define BOOLEAN  "BOOLEAN"
-#define TIME     "TIMESTAMP WITH TIME ZONE"
-#define TEXT_MAP "MAP(VARCHAR, VARCHAR)"
+#define COLUMN(name, type) {name, type, false},
 
-static const struct sql_column query_nodes_columns[] = {
-    {"name", TEXT, false},
-    {"id", INTEGER, false},
-    {"state", TEXT, false},
-    {"roles", TEXTS, false},
-    {"kind", TEXT, false},
-    {"leader", BOOLEAN, false},
-    {"address", TEXT, false},
-    {"api_address", TEXT, false},
-    {"slots", INTEGER, false},
-    {"slots_used", INTEGER, false},
-    {"cpu_percent", REAL, false},
-    {"load", REAL, false},
-    {"memory_total_bytes", INTEGER, false},
-    {"memory_available_bytes", INTEGER, false},
-    {"disk_total_bytes", INTEGER, false},
-    {"disk_free_bytes", INTEGER, false},
-    {"disk_full", BOOLEAN, false},
-    {"rss_bytes", INTEGER, false},
-    {"tasks_running", INTEGER, false},
-    {"tasks_queued", INTEGER, false},
-    {"rtt_ms", REAL, false},
-    {"uptime_ms", INTEGER, false},
-    {"labels", TEXTS, false},
-    {"draining", BOOLEAN, false},
-    {"drain_reason", TEXT, false},
-    {"last_seen", TIME, false},
-    {"joined_at", TIME, false},
-    {"started_at", TIME, false},
-    {"version", TEXT, false},
-};
-
-static const struct sql_column query_jobs_columns[] = {
-    {"id", TEXT, false},
-    {"seq", INTEGER, false},
-    {"name", TEXT, false},
-    {"user", TEXT, false},
-    {"state", TEXT, false},
-    {"reason", TEXT, false},
-    {"elements", INTEGER, false},
-    {"running", INTEGER, false},
-    {"completed", INTEGER, false},
-    {"failed", INTEGER, false},
-    {"cancelled", INTEGER, false},
-    {"pending", INTEGER, false},
-    {"priority", INTEGER, false},
-    {"submitted_at", TIME, false},
-    {"started_at", TIME, false},
-    {"ended_at", TIME, false},
-    {"wall_ms", INTEGER, false},
-    {"array", TEXT, false},
-    {"array_limit", INTEGER, false},
-    {"commands", TEXTS, false},
-    {"argv", TEXTS, false},
-    {"selector", TEXT, false},
-    {"cpus", INTEGER, false},
-    {"memory_bytes", INTEGER, false},
-    {"time_limit_ms", INTEGER, false},
-    {"retries", INTEGER, false},
-    {"after", TEXTS, false},
-    {"idempotency_key", TEXT, false},
-};
-
-static const struct sql_column query_tasks_columns[] = {
-    {"id", TEXT, false},
-    {"job", TEXT, false},
-    {"index", INTEGER, false},
-    {"attempt", INTEGER, false},
-    {"state", TEXT, false},
-    {"node", TEXT, false},
-    {"code", TEXT, false},
-    {"reason", TEXT, false},
-    {"exit_code", INTEGER, false},
-    {"signal", INTEGER, false},
-    {"assigned_at", TIME, false},
-    {"started_at", TIME, false},
-    {"ended_at", TIME, false},
-    {"wall_ms", INTEGER, false},
-    {"user_ms", INTEGER, false},
-    {"system_ms", INTEGER, false},
-    {"rss_max_bytes", INTEGER, false},
-    {"stdout_bytes", INTEGER, false},
-    {"stderr_bytes", INTEGER, false},
-};
-
-static const struct sql_column query_tables_columns[] = {
-    {"name", TEXT, false},       {"id", TEXT, false},           {"place", TEXT, false},
-    {"version", INTEGER, false}, {"published", INTEGER, false}, {"owned", BOOLEAN, false},
-    {"created_at", TIME, false}, {"changed_at", TIME, false},   {"read_only", TEXT, false},
-};
-
-static const struct sql_column query_commits_columns[] = {
-    {"table_name", TEXT, false},
-    {"version", INTEGER, false},
-    {"at", TIME, false},
-    {"operation", TEXT, false},
-    {"user", TEXT, false},
-    {"txn_id", TEXT, false},
-    {"files_added", INTEGER, false},
-    {"files_removed", INTEGER, false},
-    {"rows_added", INTEGER, false},
-    {"bytes_added", INTEGER, false},
-};
-
-static const struct sql_column query_settings_columns[] = {
-    {"node", TEXT, false},
-    {"name", TEXT, false},
-    {"value", TEXT, false},
-    {"description", TEXT, false},
-};
-
-static const struct sql_column query_metrics_columns[] = {
-    {"node", TEXT, false},
-    {"name", TEXT, false},
-    {"labels", TEXT_MAP, false},
-    {"value", REAL, false},
-};
-
-static const struct sql_column query_events_columns[] = {
-    {"time", TIME, false},  {"id", TEXT, false},    {"kind", TEXT, false},
-    {"level", TEXT, false}, {"node", TEXT, false},  {"text", TEXT, false},
-    {"by", TEXT, false},    {"cause", TEXT, false}, {"table_name", TEXT, false},
-    {"key", TEXT, false},   {"row", TEXT, false},
-};
-
-static const struct sql_column query_log_columns[] = {
-    {"time", TIME, false}, {"node", TEXT, false}, {"level", TEXT, false},
-    {"role", TEXT, false}, {"job", TEXT, false},  {"task", TEXT, false},
-    {"peer", TEXT, false}, {"code", TEXT, false}, {"text", TEXT, false},
-};
-
-static const struct sql_column query_messages_columns[] = {
-    {"seq", INTEGER, false}, {"time", TIME, false}, {"channel", TEXT, false},
-    {"sender", TEXT, false}, {"text", TEXT, false},
-};
-
-static const struct sql_column query_elections_columns[] = {
-    {"group", TEXT, false},        {"leader", TEXT, false},     {"term", INTEGER, false},
-    {"since", TIME, false},        {"state", TEXT, false},      {"reason", TEXT, false},
-    {"elections", INTEGER, false}, {"members", INTEGER, false},
-};
-
-static const struct sql_column query_rollouts_columns[] = {
-    {"id", TEXT, false},         {"kind", TEXT, false},         {"service", TEXT, false},
-    {"model", TEXT, false},      {"state", TEXT, false},        {"step", INTEGER, false},
-    {"steps_n", INTEGER, false}, {"steps", TEXT, false},        {"weight", INTEGER, false},
-    {"by", TEXT, false},         {"reason", TEXT, false},       {"text", TEXT, false},
-    {"txid", TEXT, false},       {"began_at", TIME, false},     {"since", TIME, false},
-    {"ended_at", TIME, false},   {"switch_us", INTEGER, false},
-};
+static const struct sql_column query_nodes_columns[] = {CLUSTER_NODES_COLUMNS(COLUMN)};
+static const struct sql_column query_jobs_columns[] = {CLUSTER_JOBS_COLUMNS(COLUMN)};
+static const struct sql_column query_tasks_columns[] = {CLUSTER_TASKS_COLUMNS(COLUMN)};
+static const struct sql_column query_tables_columns[] = {CLUSTER_TABLES_COLUMNS(COLUMN)};
+static const struct sql_column query_commits_columns[] = {CLUSTER_COMMITS_COLUMNS(COLUMN)};
+static const struct sql_column query_settings_columns[] = {CLUSTER_SETTINGS_COLUMNS(COLUMN)};
+static const struct sql_column query_metrics_columns[] = {CLUSTER_METRICS_COLUMNS(COLUMN)};
+static const struct sql_column query_events_columns[] = {CLUSTER_EVENTS_COLUMNS(COLUMN)};
+static const struct sql_column query_log_columns[] = {CLUSTER_LOG_COLUMNS(COLUMN)};
+static const struct sql_column query_messages_columns[] = {CLUSTER_MESSAGES_COLUMNS(COLUMN)};
+static const struct sql_column query_elections_columns[] = {CLUSTER_ELECTIONS_COLUMNS(COLUMN)};
+static const struct sql_column query_rollouts_columns[] = {CLUSTER_ROLLOUTS_COLUMNS(COLUMN)};
 
 static const struct query_cluster_list query_list_events = {"/api/events/rows", "after", "position",
                                                             1000};

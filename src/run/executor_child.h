@@ -3,7 +3,9 @@
 #ifndef RUN_EXECUTOR_CHILD_H
 #define RUN_EXECUTOR_CHILD_H
 
-enum { EXECUTOR_FD = 3 };
+#include "wire/message.h"
+
+enum { EXECUTOR_FD = WIRE_EXECUTOR_FD };
 
 /* Serves tasks on `fd` until it is closed. Returns the exit status of the process. */
 int executor_main(int fd);

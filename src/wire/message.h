@@ -21,6 +21,9 @@
 /* The first that speaks this protocol; nodes link only to nodes of the same number. */
 enum { WIRE_PROTOCOL = 1 };
 
+/* Descriptor of the socket in a process `clusterd executor`, which speaks sql.proto on it. */
+enum { WIRE_EXECUTOR_FD = 3 };
+
 /* X(symbol, number, name); `name` is that of the protobuf-c functions. */
 #define WIRE_MESSAGE_LIST(X)                                                                       \
     X(WIRE_HELLO, 1, hello)                                                                        \

@@ -5,6 +5,7 @@
 noinst_LIBRARIES += libwire.a
 
 libwire_a_SOURCES =
+libwire_a_SOURCES += src/wire/cluster_rows.c src/wire/cluster_rows.h
 libwire_a_SOURCES += src/wire/event_kind.c src/wire/event_kind.h
 libwire_a_SOURCES += src/wire/event_state.c src/wire/event_state.h
 libwire_a_SOURCES += src/wire/frame.c src/wire/frame.h

@@ -55,6 +55,53 @@ still_routing='sort_by(.node) | map({node, service, version, stable_model_id, st
     fails_with 3 "failed: 3 of 4 elements completed" replay job wait "$job"
 }
 
+@test "SQL reads a report as it read the cluster, at any time in it" {
+    start_cluster 3
+    wait_until 20 api -f /api/frame
+    job=$(clustersh job submit --name counted --array 0-3 -- 'test $CLUSTERD_ARRAY_INDEX != 2')
+    clustersh job wait "$job" -q || true
+    clustersh chat send 'remember this'
+    between=$(date -u +%Y-%m-%dT%H:%M:%S.%3NZ)
+    clustersh job run --name later -- true
+    sql() {
+        "$1" -o json -c 'SELECT name, id, state, roles, kind, leader FROM cluster.nodes ORDER BY name;'
+        "$1" -o json -c "SELECT j.name, t.state, count(*) AS n FROM cluster.tasks t JOIN cluster.jobs j ON t.job = j.id GROUP BY ALL ORDER BY ALL;"
+        "$1" -o json -c 'SELECT seq, channel, sender, text FROM cluster.messages ORDER BY seq;'
+        "$1" -o json -c 'SELECT "group", leader, term FROM cluster.elections ORDER BY 1;'
+        "$1" -o json -c "SELECT id, kind, level, text FROM cluster.events WHERE kind IN ('job.submit', 'job.fail') ORDER BY id;"
+        "$1" -o json -c 'DESCRIBE cluster.jobs;'
+    }
+    same() {
+        clustersh report "$CLUSTER_DIR/r.tar.zst" && sql clustersh >"$CLUSTER_DIR/live" && sql replay >"$CLUSTER_DIR/past" &&
+            cmp -s "$CLUSTER_DIR/live" "$CLUSTER_DIR/past"
+    }
+    wait_until 40 same || { diff "$CLUSTER_DIR/live" "$CLUSTER_DIR/past"; false; }
+    grep -q '"n": *3' "$CLUSTER_DIR/past"
+    stop_nodes
+    mkdir "$CLUSTER_DIR/tmp"
+    export TMPDIR=$CLUSTER_DIR/tmp
+    count='SELECT count(*) FROM cluster.jobs;'
+    [ "$(replay -t -o csv -c "$count" -c "\at $between" -c "$count" -c '\at end' -c "$count" | paste -sd ' ')" = '2 1 2' ]
+    [ "$(replay -t -o csv -c "SELECT count(DISTINCT node) FROM cluster.vitals WHERE cpu_percent >= 0;")" = 3 ]
+    [ "$(replay -t -o csv -c "SELECT count(*) > 3 FROM cluster.log WHERE node IS NOT NULL;")" = true ]
+    [ "$(replay -o jsonl -c "SELECT 'job show ' || id FROM cluster.jobs WHERE name = 'later' \gexec" | jq -r .name)" = later ]
+    [[ "$(replay -t -o csv -c 'EXPLAIN SELECT count(*) FROM cluster.events;')" = *READ_JSON* ]]
+    # a long answer, one that is given up in the middle, and what is left of all of it: nothing
+    [ "$(replay -t -o csv -c 'SELECT * FROM range(300000);' | tail -n 1)" = 299999 ]
+    replay -t -o csv -c 'SELECT * FROM range(100000000);' | head -n 1 | grep -qx 0
+    # a console that was killed leaves a folder: the next one takes it away, and no other's
+    mkdir -p "$TMPDIR/clustersh-report.killed/executor" "$TMPDIR/clustersh-report.new" "$TMPDIR/clustersh-other"
+    touch -d '1 hour ago' "$TMPDIR"/*
+    touch "$TMPDIR/clustersh-report.new"
+    replay -c 'SELECT 1;'
+    [ "$(ls "$TMPDIR" | paste -sd ' ')" = 'clustersh-other clustersh-report.new' ]
+    # without clusterd the other commands still look
+    cp "$(command -v clustersh)" "$TMPDIR/clustersh"
+    PATH=/usr/bin:/bin
+    fails_with 3 'SQL needs clusterd' "$TMPDIR/clustersh" --replay "$CLUSTER_DIR/r.tar.zst" -c 'SELECT 1;'
+    "$TMPDIR/clustersh" --replay "$CLUSTER_DIR/r.tar.zst" node list | grep -q n3
+}
+
 # Ends the nodes, keeps their folder.
 stop_nodes() {
     local node
@@ -67,7 +114,10 @@ stop_nodes() {
     clustersh report "$CLUSTER_DIR/r.tar.zst"
     fails_with 3 "this is a replay of $CLUSTER_DIR/r.tar.zst: nothing runs in it" replay job submit -- true
     fails_with 3 "nothing can be changed" replay node drain n1
-    fails_with 3 "SQL needs the nodes" replay -c 'SELECT 1;'
+    fails_with 3 "it can be asked, not changed" replay -c 'INSERT INTO t VALUES (1);'
+    fails_with 3 "a report does not hold cluster.metrics" replay -c 'SELECT * FROM cluster.metrics;'
+    fails_with 3 "a report holds cluster.nodes" replay -c 'SELECT * FROM t;'
+    fails_with 3 "disabled by configuration" replay -c "SELECT * FROM read_text('/etc/hostname');"
     fails_with 3 "a report does not hold keys" replay kv list
     fails_with 3 "nothing more comes to follow" replay events --follow
     fails_with 3 "nothing more comes to follow" replay chat tail --follow

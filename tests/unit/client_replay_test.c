@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +18,7 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "client/client_replay.h"
+#include "client/client_replay_statement.h"
 #include "tests/lib/report_file.h"
 #include "tests/unit/generated.h"
 
@@ -101,6 +103,8 @@ struct answer {
     json_t *json; /* lines: an array of them */
     unsigned lines_max;
     struct client_call *call;
+    char *body;         /* of the request */
+    unsigned polls_max; /* then it is given up; 0: never */
 };
 
 static void on_line(void *arg, const char *bytes, size_t len)
@@ -135,13 +139,18 @@ static void run(const char *method, const char *target, bool is_lines, struct an
         answer->json = json_array();
     answer->call =
         client_start(client,
-                     &CLIENT_REQUEST(.method = method, .path = target,
+                     &CLIENT_REQUEST(.method = method, .path = target, .data = answer->body,
+                                     .data_len = answer->body != NULL ? strlen(answer->body) : 0,
                                      .body = is_lines ? CLIENT_BODY_LINES : CLIENT_BODY_JSON),
                      &handler, answer, &e);
     assert_non_null(answer->call);
-    while (!answer->is_done) {
+    for (unsigned n = 0; !answer->is_done; n++) {
         struct pollfd p = {.fd = client_fd(client), .events = POLLIN};
-        assert_int_equal(poll(&p, 1, 20000), 1);
+        if (answer->polls_max > 0 && n == answer->polls_max) {
+            client_cancel(answer->call);
+            return;
+        }
+        assert_true(poll(&p, 1, answer->polls_max > 0 ? 20 : 20000) == 1 || answer->polls_max > 0);
         client_dispatch(client);
     }
 }
@@ -392,9 +401,10 @@ static void what_else_a_report_holds_is_there(void **state)
 
 static void what_needs_a_cluster_is_refused(void **state)
 {
-    static const char *const gets[] = {"/api/kv",     "/api/kv/a",     "/api/tables", "/api/models",
-                                       "/api/report", "/api/settings", "/api/nosuch", "/",
-                                       "/api",        "/api/nodes/a/b"};
+    static const char *const gets[] = {"/api/kv",       "/api/kv/a",   "/api/tables/t",
+                                       "/api/models",   "/api/report", "/api/settings",
+                                       "/api/nosuch",   "/",           "/api",
+                                       "/api/nodes/a/b"};
     static const char *const methods[] = {"POST", "PUT", "DELETE"};
     char *frames = mem_printf("{%s,\"cursor\":\"a\",\"nodes\":[]}\n", at(0));
     (void)state;
@@ -408,11 +418,145 @@ static void what_needs_a_cluster_is_refused(void **state)
         assert_int_equal(answer.code, ERR_UNSUPPORTED);
         assert_non_null(strstr(answer.text, "nothing can be changed"));
     }
-    struct answer sql = {0};
-    run("POST", "/api/sql", false, &sql);
-    assert_non_null(strstr(sql.text, "SQL needs"));
     assert_non_null(strstr(get("/api/nodes/%zz"), "400 "));
     free(frames);
+}
+
+/* SQL. What an executor answers is in tests/e2e/replay.bats. */
+
+static void statements_are_told_by_their_words(void **state)
+{
+    static const struct {
+        const char *text;
+        enum client_replay_statement_kind kind;
+        const char *tables; /* that it wants, or the one that it lacks */
+        size_t query;
+    } cases[] = {
+        {"", CLIENT_REPLAY_STATEMENT_NONE, "", 0},
+        {" -- nothing\n/* at all", CLIENT_REPLAY_STATEMENT_NONE, "", 0},
+        {"explain analyze", CLIENT_REPLAY_STATEMENT_NONE, "", 15},
+        {"SELECT 1", CLIENT_REPLAY_STATEMENT_QUERY, "", 0},
+        {"analyze", CLIENT_REPLAY_STATEMENT_CHANGE, "", 0},
+        {"Explain Analyze from Cluster . \"NODES\" n, cluster.jobs", CLIENT_REPLAY_STATEMENT_QUERY,
+         "nodes jobs ", 15},
+        {"(select * from cluster.tasks) union (from cluster.log)", CLIENT_REPLAY_STATEMENT_QUERY,
+         "tasks log ", 0},
+        {"SELECT 'cluster.nodes', \"cluster.jobs\" -- cluster.log", CLIENT_REPLAY_STATEMENT_QUERY,
+         "", 0},
+        {"WITH a AS (FROM cluster.vitals) SELECT cluster.nosuch", CLIENT_REPLAY_STATEMENT_QUERY,
+         "vitals ", 0},
+        {"SELECT * FROM cluster.jobs, cluster.Metrics", CLIENT_REPLAY_STATEMENT_LACKS,
+         "cluster.Metrics", 0},
+        {"show tables ;", CLIENT_REPLAY_STATEMENT_SHOW, "", 0},
+        {"SHOW ALL TABLES", CLIENT_REPLAY_STATEMENT_QUERY, "", 0},
+        {"desc cluster.events", CLIENT_REPLAY_STATEMENT_DESCRIBE, "", 0},
+        {"describe select * from cluster.events", CLIENT_REPLAY_STATEMENT_QUERY, "events ", 0},
+        {"describe cluster.settings", CLIENT_REPLAY_STATEMENT_LACKS, "cluster.settings", 0},
+        {"INSERT INTO t SELECT * FROM cluster.nodes", CLIENT_REPLAY_STATEMENT_CHANGE, "", 0},
+        {"cluster.", CLIENT_REPLAY_STATEMENT_CHANGE, "", 0},
+        {"from cluster.\"open", CLIENT_REPLAY_STATEMENT_QUERY, "", 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < MEM_COUNT(cases); i++) {
+        struct client_replay_statement statement;
+        struct buf tables;
+        buf_init(&tables, 1024);
+        client_replay_statement_read(cases[i].text, &statement);
+        for (size_t k = 0; k < CLIENT_REPLAY_TABLES; k++)
+            if (statement.wants[k] && statement.lacks == NULL)
+                (void)buf_printf(&tables, "%s ", client_replay_tables[k].name);
+        (void)buf_append_str(&tables, statement.lacks != NULL ? statement.lacks : "");
+        if (statement.kind != cases[i].kind || statement.query != cases[i].query ||
+            strcmp(buf_cstr(&tables), cases[i].tables) != 0)
+            fail_msg("%s: %d %zu %s", cases[i].text, (int)statement.kind, statement.query,
+                     buf_cstr(&tables));
+        buf_done(&tables);
+        client_replay_statement_done(&statement);
+    }
+}
+
+/* The lines of an answer to SQL, as text; valid until the next. */
+static const char *ask_sql(const char *statement)
+{
+    static char *text;
+    struct answer answer = {.body = mem_printf("{\"sql\":\"%s\"}", statement)};
+    run("POST", "/api/sql", true, &answer);
+    free(answer.body);
+    assert_int_equal(answer.code, 0);
+    free(text);
+    text = json_dumps(answer.json, JSON_COMPACT);
+    json_decref(answer.json);
+    return text;
+}
+
+static void open_empty(void)
+{
+    char *frames = mem_printf("{%s,\"cursor\":\"a\",\"nodes\":[]}\n", at(0));
+    open_replay(frames, "", "", "", 1);
+    free(frames);
+}
+
+static void sql_that_needs_no_executor_is_answered(void **state)
+{
+    struct answer answer = {0};
+    (void)state;
+    open_empty();
+    (void)setenv("PATH", dir, true);
+    assert_non_null(strstr(ask_sql("SHOW TABLES"), "[[\"cluster.nodes\"],"));
+    assert_non_null(
+        strstr(ask_sql("DESCRIBE cluster.vitals;"), "[\"node\",\"VARCHAR\",\"YES\",\"NO\"]"));
+    assert_non_null(strstr(ask_sql("DROP TABLE t"), "can be asked, not changed"));
+    assert_non_null(strstr(ask_sql("FROM cluster.metrics"), "\"position\":5"));
+    assert_non_null(strstr(ask_sql(""), "there is no statement"));
+    run("POST", "/api/sql", true, &answer);
+    assert_int_equal(answer.code, ERR_INVALID);
+    json_decref(answer.json);
+}
+
+/* A program `clusterd` on PATH. */
+static void fake_executor(const char *script)
+{
+    char *program = mem_printf("%s/clusterd", dir);
+    FILE *file = fopen(program, "w");
+    assert_non_null(file);
+    assert_true(fprintf(file, "#!/bin/sh\n%s\n", script) > 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(program, 0700), 0);
+    free(program);
+}
+
+static void an_executor_that_misbehaves_fails_its_statement_alone(void **state)
+{
+    static const char query[] = "SELECT * FROM cluster.nodes";
+    (void)state;
+    open_empty();
+    (void)setenv("PATH", dir, true);
+    (void)setenv("TMPDIR", dir, true);
+    assert_non_null(strstr(ask_sql(query), "there is no clusterd beside"));
+    fake_executor("exit 2");
+    assert_non_null(strstr(ask_sql(query), "has ended"));
+    fake_executor("printf 'no frame at all, of no kind' >&3; read line <&3");
+    assert_non_null(strstr(ask_sql(query), "says what it should not"));
+    fake_executor("exec 3>&-; exec /bin/sleep 1000");
+    assert_non_null(strstr(ask_sql(query), "has ended"));
+    fake_executor("exec /bin/sleep 1000");
+    for (int i = 0; i < 2; i++) { /* given up while it starts */
+        struct answer answer = {.body = mem_strdup("{\"sql\":\"SELECT 1\"}"), .polls_max = 5};
+        run("POST", "/api/sql", true, &answer);
+        free(answer.body);
+        json_decref(answer.json);
+    }
+    close_replay();
+    open_empty();
+    (void)setenv("TMPDIR", "/nosuch/folder", true);
+    assert_non_null(strstr(ask_sql(query), "No such file"));
+    (void)unsetenv("TMPDIR");
+    close_replay();
+    char *program = mem_printf("%s/clusterd", dir);
+    assert_int_equal(unlink(program), 0);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(rmdir(dir), 0); /* nothing else is left in it */
+    free(program);
 }
 
 static void a_long_answer_can_be_given_up(void **state)
@@ -459,6 +603,9 @@ int main(void)
         TEST(events_are_those_up_to_the_moment_that_fit),
         TEST(what_else_a_report_holds_is_there),
         TEST(what_needs_a_cluster_is_refused),
+        TEST(statements_are_told_by_their_words),
+        TEST(sql_that_needs_no_executor_is_answered),
+        TEST(an_executor_that_misbehaves_fails_its_statement_alone),
         TEST(a_long_answer_can_be_given_up),
         TEST(a_report_whose_state_cannot_be_read_is_refused),
     };
