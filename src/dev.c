@@ -5,6 +5,7 @@
  */
 #include "dev.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -32,7 +33,8 @@ enum {
     DEV_PORT_FREE_MIN = 10000, /* where free ports are looked for, and how many there are */
     DEV_PORT_FREE_N = 20000,
     DEV_PORT_TRIES_MAX = 1000,
-    DEV_RESTARTS_MAX = 5, /* within DEV_RESTART_SPAN_MS */
+    DEV_PORTS_MAX = 3 * DEV_NODES_MAX, /* of peers, the API and the data plane */
+    DEV_RESTARTS_MAX = 5,              /* within DEV_RESTART_SPAN_MS */
     DEV_RESTART_SPAN_MS = 30000,
     DEV_LINE_MAX = 4096,
     DEV_LOG_TAIL_BYTES = 8192,
@@ -57,6 +59,8 @@ struct dev {
     struct dev_node nodes[DEV_NODES_MAX];
     unsigned n;
     uint32_t port_next; /* where the search for a free port goes on */
+    int held[DEV_PORTS_MAX];
+    unsigned held_n;
     bool announced;
     bool stopping;
     int status;
@@ -81,27 +85,42 @@ static int dev_apply_settings(const struct dev_options *options, struct config *
     return 0;
 }
 
-/* A port that is free now, below those that the kernel gives to outgoing connections: one of these
- * would be lost while its node is down. The search starts anywhere and goes upwards, so that two
- * clusters seldom meet and the nodes of one never do. */
+/* Takes a port of loopback that nobody has, until this process ends: the socket is bound, never
+ * listens, and lets those that ask for SO_REUSEADDR bind too, as listeners of nodes do. So the port
+ * stays its node's while that is down, and another search passes it over. Returns the socket. */
+static int dev_hold_port(uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK), .sin_port = htons(port)};
+    int on = 1;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return -errno;
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+/* A free port below those that the kernel gives to outgoing connections, held from now on. The
+ * search starts anywhere and goes upwards. */
 static int dev_free_port(struct dev *dev, uint16_t *port)
 {
+    assert(dev->held_n < DEV_PORTS_MAX);
     if (dev->port_next == 0)
         random_bytes(&dev->port_next, sizeof dev->port_next);
-    int err = -EADDRINUSE;
-    for (unsigned i = 0; err == -EADDRINUSE && i < DEV_PORT_TRIES_MAX; i++) {
-        uint16_t tried = (uint16_t)(DEV_PORT_FREE_MIN + dev->port_next++ % DEV_PORT_FREE_N);
-        struct sockaddr_in address = {.sin_family = AF_INET,
-                                      .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-                                      .sin_port = htons(tried)};
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-        err = fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ? -errno : 0;
-        if (fd >= 0)
-            close(fd);
-        if (err == 0)
-            *port = tried;
+    int fd = -EADDRINUSE;
+    for (unsigned i = 0; fd == -EADDRINUSE && i < DEV_PORT_TRIES_MAX; i++) {
+        *port = (uint16_t)(DEV_PORT_FREE_MIN + dev->port_next++ % DEV_PORT_FREE_N);
+        fd = dev_hold_port(*port);
     }
-    return err;
+    if (fd < 0)
+        return fd;
+    dev->held[dev->held_n++] = fd;
+    return 0;
 }
 
 /* "HOST:PORT" of node `i`: the base's port plus a step for each node, or a free one for 0. */
@@ -432,6 +451,8 @@ static int dev_run_children(struct dev *dev)
 
 static void dev_free(struct dev *dev)
 {
+    for (unsigned i = 0; i < dev->held_n; i++)
+        close(dev->held[i]);
     for (unsigned i = 0; i < dev->n; i++) {
         struct dev_node *node = &dev->nodes[i];
         if (node->ready_fd >= 0)

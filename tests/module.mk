@@ -16,6 +16,7 @@ slow_tests = $(pty_tests) $(abs_top_srcdir)/scripts/check-dist $(abs_top_srcdir)
 
 run_tests = TOP_SRCDIR='$(abs_top_srcdir)' TOP_BUILDDIR='$(abs_top_builddir)' \
     COMPILE='$(COMPILE)' DISTFILES='$(DISTFILES) check' FORTIFIED='$(HARDEN_CPPFLAGS)' PROGRAMS='$(bin_PROGRAMS)' \
+    SANITIZERS='$(SANITIZE_CFLAGS)' \
     $(srcdir)/tests/run
 
 check-fast: $(BUILT_SOURCES)
@@ -43,7 +44,7 @@ tests_lib_s3_serve_SOURCES += tests/lib/fake_api.c tests/lib/fake_api.h
 tests_lib_s3_serve_LDADD = $(run_libs)
 
 EXTRA_DIST += $(tree_checks) scripts/check-dist scripts/check-shell scripts/tap.bash
-EXTRA_DIST += tests/run
+EXTRA_DIST += tests/run tests/lib/tsan.supp
 EXTRA_DIST += $(wildcard $(srcdir)/tests/e2e/*.bats $(srcdir)/tests/pty/*.bats $(srcdir)/tests/lib/*.bash)
 
 # What tests/e2e/traces.bats sends traces to.

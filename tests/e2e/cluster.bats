@@ -2,8 +2,8 @@
 # Three real nodes: membership, the replicated state, and what happens when some of them go.
 
 load ../lib/cluster.bash
+bats_require_minimum_version 1.5.0
 
-setup_file() { :; }
 teardown() { stop_cluster; }
 
 @test "three nodes form one cluster, every one of them answers" {
@@ -52,6 +52,18 @@ teardown() { stop_cluster; }
     has_it() { [ "$(api -n n3 -f '/api/kv/k50?consistency=stale')" = 50 ]; }
     wait_until 20 has_it
     [ "$(api -n n3 /api/kv/k50)" = 50 ]
+}
+
+@test "nobody else is given the ports of a node that is down" {
+    start_cluster 2
+    kill_node n2
+    ports=$(sed -n 's/^ *listen: "127\.0\.0\.1:\([0-9]*\)"$/\1/p' "$CLUSTER_DIR/n2/clusterd.yaml")
+    [ "$(wc -w <<<"$ports")" = 3 ]
+    for port in $ports; do
+        run -45 curl -sS --interface 127.0.0.1 --local-port "$port" http://127.0.0.1:1/
+    done
+    start_node n2
+    wait_until 20 all_online
 }
 
 @test "a node that lost its data comes back under its name as a new member" {

@@ -69,3 +69,14 @@ last_line_is() {
     [[ $output == *'no network'* ]]
     last_line_is '1 passed, 0 failed'
 }
+
+@test "what a sanitizer says of any process counts as failed, and is shown" {
+    program leaks <<<'to=${ASAN_OPTIONS#log_path=}; echo "ERROR: LeakSanitizer" >"${to%%:*}.clusterd.17"; echo "ok 1 - a"'
+    SANITIZERS=address run_tests leaks
+    [ "$status" = 1 ]
+    [[ $output == *'sanitizers have something to say'*'ERROR: LeakSanitizer'* ]]
+    last_line_is '1 passed, 1 failed'
+    program leaks <<<'echo "ok 1 - a"'
+    SANITIZERS=address run_tests leaks
+    last_line_is '1 passed, 0 failed'
+}

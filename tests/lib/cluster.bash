@@ -5,10 +5,11 @@
 #   node_pid NODE                 the process of a node
 #   start_node NODE               starts a node again that was killed
 #   leader                        name of the node that leads
-#   wait_until SECONDS COMMAND... until it succeeds; fails with what it was
+#   wait_until SECONDS COMMAND... until it succeeds; fails with what it was. The seconds are those of a machine with
+#                                 time to spare, TEST_PATIENCE times as many are waited (4; tests/run: more for sanitizers)
 
 wait_until() {
-    local looks=$(($1 * 20))
+    local looks=$(($1 * 20 * ${TEST_PATIENCE:-4}))
     shift
     until "$@" >/dev/null 2>&1; do
         if [ $((looks -= 1)) -le 0 ]; then
