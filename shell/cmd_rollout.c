@@ -1,4 +1,4 @@
-/* rollout start, status, promote, pause, freeze, resume, abort, rollback */
+/* rollout start, status, promote, pause, freeze, resume, abort, retry, rollback */
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,7 +95,11 @@ static int cmd_rollout_start_run(struct shell *shell, const struct command_call 
         json_decref(body);
         return status;
     }
-    return cmd_rollout_post(shell, call, "start", body, command_option_given(call, "watch"));
+    bool dry_run = command_option_given(call, "dry-run");
+    if (dry_run)
+        (void)json_object_set_new(body, "dry_run", json_true());
+    return cmd_rollout_post(shell, call, "start", body,
+                            !dry_run && command_option_given(call, "watch"));
 }
 
 const struct command cmd_rollout_start = {
@@ -130,6 +134,8 @@ const struct command cmd_rollout_start = {
                 {"decide-by", 0, COMMAND_TYPE_CHOICE, "WHO", "metadata|peers", false,
                  "where decisions are kept; metadata"},
                 {"reason", 'r', COMMAND_TYPE_TEXT, "TEXT", NULL, false, "why, for the history"},
+                {"dry-run", 'n', COMMAND_TYPE_FLAG, NULL, NULL, false,
+                 "check it and show what would be done, and do nothing"},
                 {"watch", 'w', COMMAND_TYPE_FLAG, NULL, NULL, false, "follow it to its end"}},
     .arguments = {{"SERVICE", COMMAND_TYPE_SERVICE, COMMAND_COUNT_ONE, NULL, "the service"},
                   {"MODEL", COMMAND_TYPE_MODEL, COMMAND_COUNT_ONE, NULL, "a registered model"}},
@@ -266,6 +272,22 @@ const struct command cmd_rollout_abort = {
     .run = cmd_rollout_abort_run,
 };
 
+static int cmd_rollout_retry_run(struct shell *shell, const struct command_call *call)
+{
+    return cmd_rollout_post(shell, call, "retry", cmd_rollout_reason(call),
+                            command_option_given(call, "watch"));
+}
+
+const struct command cmd_rollout_retry = {
+    .name = "rollout retry",
+    .summary = "Begin an aborted rollout again, with the same plan and gates",
+    .text = "What the model did before counts no more: its gates look at what comes from now on.",
+    .options = {{"watch", 'w', COMMAND_TYPE_FLAG, NULL, NULL, false, "follow it to its end"},
+                CMD_ROLLOUT_REASON},
+    .arguments = {CMD_ROLLOUT_SERVICE},
+    .run = cmd_rollout_retry_run,
+};
+
 static int cmd_rollout_rollback_run(struct shell *shell, const struct command_call *call)
 {
     size_t n;
@@ -280,11 +302,11 @@ const struct command cmd_rollout_rollback = {
     .name = "rollout rollback",
     .summary = "Bring an earlier version back at once, without steps and gates",
     .text = "Without a version it is the last one that had another model alone. A rollout that is "
-            "under way ends.",
+            "under way ends; what it did to other services is taken back too.",
     .options = {{"watch", 'w', COMMAND_TYPE_FLAG, NULL, NULL, false, "follow it to its end"},
                 CMD_ROLLOUT_REASON},
     .arguments = {CMD_ROLLOUT_SERVICE,
                   {"VERSION", COMMAND_TYPE_COUNT, COMMAND_COUNT_OPTIONAL, NULL,
-                   "as rollout history and routing show name it"}},
+                   "as rollout history names it"}},
     .run = cmd_rollout_rollback_run,
 };

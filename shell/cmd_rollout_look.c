@@ -21,11 +21,17 @@ static int cmd_rollout_rows(struct shell *shell, struct client_path *path,
 static int cmd_rollout_history_run(struct shell *shell, const struct command_call *call)
 {
     static const struct column columns[] = {
-        COLUMN("at", NULL, TIME),           COLUMN("service", NULL, TEXT),
-        COLUMN("model", NULL, TEXT),        COLUMN("what", NULL, TEXT),
-        COLUMN("weight", NULL, COUNT),      COLUMN("by", NULL, TEXT),
-        COLUMN("text", "why", TEXT),        COLUMN_DETAIL("state", NULL, STATE),
-        COLUMN_DETAIL("rollout", NULL, ID), COLUMN_END,
+        COLUMN("at", NULL, TIME),
+        COLUMN("service", NULL, TEXT),
+        COLUMN("model", NULL, TEXT),
+        COLUMN("what", NULL, TEXT),
+        COLUMN("weight", NULL, COUNT),
+        COLUMN("version", NULL, COUNT),
+        COLUMN("by", NULL, TEXT),
+        COLUMN("text", "why", TEXT),
+        COLUMN_DETAIL("state", NULL, STATE),
+        COLUMN_DETAIL("rollout", NULL, ID),
+        COLUMN_END,
     };
     struct client_path path;
     const struct command_value *limit = command_option(call, "limit");

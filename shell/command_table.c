@@ -44,6 +44,7 @@ const struct command *const command_table[] = {
     &cmd_rollout_freeze,
     &cmd_rollout_resume,
     &cmd_rollout_abort,
+    &cmd_rollout_retry,
     &cmd_rollout_rollback,
     &cmd_rollout_history,
     &cmd_rollout_indoubt,

@@ -55,6 +55,7 @@ extern const struct command cmd_rollout_pause;
 extern const struct command cmd_rollout_promote;
 extern const struct command cmd_rollout_resolve;
 extern const struct command cmd_rollout_resume;
+extern const struct command cmd_rollout_retry;
 extern const struct command cmd_rollout_rollback;
 extern const struct command cmd_rollout_start;
 extern const struct command cmd_rollout_status;

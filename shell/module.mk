@@ -77,6 +77,7 @@ libshell_a_SOURCES += shell/repl.c shell/repl.h
 libshell_a_SOURCES += shell/repl_complete.c shell/repl_complete.h
 libshell_a_SOURCES += shell/repl_paint.c shell/repl_paint.h
 libshell_a_SOURCES += shell/request.c shell/request.h
+libshell_a_SOURCES += shell/rollout_tree.c shell/rollout_tree.h
 libshell_a_SOURCES += shell/rollouts.c shell/rollouts.h
 libshell_a_SOURCES += shell/script.c shell/script.h
 libshell_a_SOURCES += shell/shell.c shell/shell.h

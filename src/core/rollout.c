@@ -38,6 +38,37 @@ void rollout_init(struct rollout *rollout)
     };
 }
 
+void rollout_again(const struct rollout *from, struct rollout *out)
+{
+    *out = (struct rollout){
+        .id = from->id,
+        .kind = from->kind,
+        .targets_n = from->targets_n,
+        .steps_n = from->steps_n,
+        .gates_n = from->gates_n,
+        .window_ms = from->window_ms,
+        .interval_ms = from->interval_ms,
+        .deadline_ms = from->deadline_ms,
+        .samples_min = from->samples_min,
+        .failure_limit = from->failure_limit,
+        .inconclusive_limit = from->inconclusive_limit,
+        .no_data_passes = from->no_data_passes,
+        .by_peers = from->by_peers,
+    };
+    memcpy(out->targets, from->targets, sizeof out->targets);
+    memcpy(out->steps, from->steps, sizeof out->steps);
+    memcpy(out->gates, from->gates, sizeof out->gates);
+    memcpy(out->by, from->by, sizeof out->by);
+    memcpy(out->reason, from->reason, sizeof out->reason);
+    for (size_t i = 0; i < out->gates_n; i++) {
+        struct rollout_gate *gate = &out->gates[i];
+        gate->verdict = ROLLOUT_VERDICT_NONE;
+        gate->failures = gate->inconclusive = 0;
+        gate->value = NAN;
+        gate->text[0] = '\0';
+    }
+}
+
 /* ---- moves
  * ----------------------------------------------------------------------------------------- */
 

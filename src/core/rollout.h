@@ -198,6 +198,8 @@ struct rollout_update {
 
 /* Fills the defaults in: steps 5, 25, 50, 100 with a minute each. */
 void rollout_init(struct rollout *rollout);
+/* The given part of `from` in a rollout that has not begun. */
+void rollout_again(const struct rollout *from, struct rollout *out);
 /* Whether the given part makes sense: ERR_INVALID with a text that says what to do. */
 int rollout_check(const struct rollout *rollout, struct error *e);
 

@@ -77,6 +77,13 @@ static void data_plane_add_service(const struct data_plane *plane, struct data_p
     data_plane_add_page(t, mem_printf("/routing/state/%s", state->service), 200, json);
 }
 
+static json_t *data_plane_none(void)
+{
+    return json_pack("{s:{s:s, s:s}}", "error", "code", "not_found", "message",
+                     "no service is the default one: ask for /routing/state/SERVICE; /routing has "
+                     "all of them");
+}
+
 static void data_plane_add_pages(const struct data_plane *plane, struct data_plane_table *t)
 {
     const char *reason;
@@ -89,8 +96,8 @@ static void data_plane_add_pages(const struct data_plane *plane, struct data_pla
     data_plane_add_page(t, mem_strdup("/routing"), 200,
                         json_pack("{s:s, s:b, s:s, s:O}", "node", name, "in_rotation", serves,
                                   "reason", reason, "services", t->all));
-    if (fallback != NULL)
-        data_plane_add_page(t, mem_strdup("/routing/state"), 200, routing_json(fallback));
+    data_plane_add_page(t, mem_strdup("/routing/state"), fallback != NULL ? 200 : 404,
+                        fallback != NULL ? routing_json(fallback) : data_plane_none());
 }
 
 static void data_plane_on_publish(void *arg)

@@ -63,13 +63,14 @@ void rollouts_entry_free(struct rollouts_entry *entry)
     free(entry);
 }
 
-static bool rollouts_concerns(const struct rollouts_entry *entry, const char *service)
+const struct rollout_target *rollouts_target(const struct rollouts_entry *entry,
+                                             const char *service)
 {
     for (size_t i = 0; i < entry->r.targets_n; i++) {
         if (strcmp(entry->r.targets[i].service, service) == 0)
-            return true;
+            return &entry->r.targets[i];
     }
-    return false;
+    return NULL;
 }
 
 struct rollouts_entry *rollouts_find(const struct rollouts *rollouts, const char *service,
@@ -78,7 +79,7 @@ struct rollouts_entry *rollouts_find(const struct rollouts *rollouts, const char
     struct rollouts_entry *entry;
     struct rollouts_entry *found = NULL;
     TAILQ_FOREACH (entry, &rollouts->entries, link) {
-        if (rollouts_concerns(entry, service) && !(active && rollout_is_ended(&entry->r)))
+        if (rollouts_target(entry, service) != NULL && !(active && rollout_is_ended(&entry->r)))
             found = entry;
     }
     return found;
@@ -86,14 +87,35 @@ struct rollouts_entry *rollouts_find(const struct rollouts *rollouts, const char
 
 /* ---- what is told of them ---- */
 
-static void rollouts_note(struct rollouts_entry *entry, const struct rollout_update *update,
-                          int64_t wall_ms)
+/* {SERVICE: VERSION} that the transaction `txid` made, as far as this node has them; NULL: none. */
+static json_t *rollouts_versions(const struct rollouts_entry *entry, const struct uuid *txid)
 {
+    const struct txn *txn = entry->rollouts->participant->txn;
+    json_t *versions = json_object();
+    for (size_t i = 0; i < entry->r.targets_n && txn != NULL; i++) {
+        const char *service = entry->r.targets[i].service;
+        const struct txn_item *item = txn_item(txn, service, 0);
+        if (item != NULL && uuid_compare(&item->txid, txid) == 0)
+            json_object_set_new(versions, service, json_integer((json_int_t)item->version));
+    }
+    if (json_object_size(versions) > 0)
+        return versions;
+    json_decref(versions);
+    return NULL;
+}
+
+static void rollouts_note(struct rollouts_entry *entry, const struct rollout_update *update,
+                          const struct rollout_event *event)
+{
+    int64_t wall_ms = event->wall_ms;
     json_t *note = json_pack("{s:I, s:s, s:s, s:s, s:s, s:i}", "at_ms", (json_int_t)wall_ms, "what",
                              update->what, "by", update->by, "text", update->text, "state",
                              rollout_state_name(entry->r.state), "weight", entry->r.weight);
     if (note == NULL)
         return;
+    json_t *versions = event->committed ? rollouts_versions(entry, &event->txid) : NULL;
+    if (versions != NULL)
+        json_object_set_new(note, "versions", versions);
     if (json_array_size(entry->notes) >= ROLLOUTS_NOTES_MAX)
         json_array_remove(entry->notes, 1); /* the start stays */
     json_array_append_new(entry->notes, note);
@@ -186,7 +208,7 @@ int rollouts_step(struct rollouts_entry *entry, struct rollout_event event,
     if (err < 0)
         return err;
     if (update.note) {
-        rollouts_note(entry, &update, event.wall_ms);
+        rollouts_note(entry, &update, &event);
         rollouts_tell(entry, &update);
     }
     if (update.next_ms == INT64_MAX) {

@@ -105,6 +105,10 @@ void rollouts_entry_free(struct rollouts_entry *entry);
 struct rollouts_entry *rollouts_find(const struct rollouts *rollouts, const char *service,
                                      bool active);
 
+/* NULL: the rollout is not about that service. */
+const struct rollout_target *rollouts_target(const struct rollouts_entry *entry,
+                                             const char *service);
+
 /* ---- rollouts_record.c ---- */
 
 /* The entry as it is; `update` is performed and `req` (may be NULL) answered once it is durable. */

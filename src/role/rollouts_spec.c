@@ -23,6 +23,17 @@ static int spec_keys(const json_t *body, const char *const *known, size_t n, str
     return 0;
 }
 
+static int spec_bool(const json_t *body, const char *key, bool *out, struct error *e)
+{
+    const json_t *value = json_object_get(body, key);
+    if (value == NULL)
+        return 0;
+    if (!json_is_boolean(value))
+        return error_set(e, ERR_INVALID, "\"%s\" is true or false", key);
+    *out = json_is_true(value);
+    return 0;
+}
+
 static int spec_text(const json_t *body, const char *key, char *out, size_t size, struct error *e)
 {
     const json_t *value = json_object_get(body, key);
@@ -206,7 +217,7 @@ static int spec_limits(const json_t *body, struct rollout *r, struct error *e)
 }
 
 int rollouts_spec_start(const struct rollouts *rollouts, const char *service, const json_t *body,
-                        const char *user, struct rollout *r, struct error *e)
+                        const char *user, struct rollout *r, bool *dry_run, struct error *e)
 {
     static const char *const keys[] = {
         "model",         "also",
@@ -216,7 +227,9 @@ int rollouts_spec_start(const struct rollouts *rollouts, const char *service, co
         "samples_min",   "no_data",
         "decide_by",     "reason",
         "failure_limit", "inconclusive_limit",
+        "dry_run",
     };
+    *dry_run = false;
     rollout_init(r);
     (void)snprintf(r->by, sizeof r->by, "%.64s", user);
     uuid_generate(&r->id);
@@ -231,7 +244,51 @@ int rollouts_spec_start(const struct rollouts *rollouts, const char *service, co
         err = spec_limits(body, r, e);
     if (err == 0)
         err = spec_text(body, "reason", r->reason, sizeof r->reason, e);
+    if (err == 0)
+        err = spec_bool(body, "dry_run", dry_run, e);
     return err == 0 ? rollout_check(r, e) : err;
+}
+
+/* ---- again
+ * --------------------------------------------------------------------------------------------- */
+
+int rollouts_spec_retry(const struct rollouts *rollouts, const struct rollout *from,
+                        const json_t *body, const char *user, struct rollout *r, struct error *e)
+{
+    static const char *const keys[] = {"reason"};
+    const char *service = from->targets[0].service;
+    if (!rollout_is_ended(from))
+        return error_set(e, ERR_CONFLICT, "the rollout of %s is %s: it has not ended", service,
+                         rollout_state_name(from->state));
+    if (from->state != ROLLOUT_STATE_ABORTED || from->kind != ROLLOUT_KIND_CANARY)
+        return error_set(e, ERR_CONFLICT, "the rollout of %s was %s: there is nothing to try again",
+                         service,
+                         from->state == ROLLOUT_STATE_PROMOTED ? "promoted" : "a rollback");
+    rollout_again(from, r);
+    r->targets_n = 0;
+    (void)snprintf(r->by, sizeof r->by, "%.64s", user);
+    uuid_generate(&r->id);
+    int err = spec_keys(body, keys, MEM_COUNT(keys), e);
+    for (size_t i = 0; i < from->targets_n && err == 0; i++)
+        err = spec_target(rollouts, r, from->targets[i].service, from->targets[i].canary, e);
+    if (err == 0)
+        err = spec_text(body, "reason", r->reason, sizeof r->reason, e);
+    return err == 0 ? rollout_check(r, e) : err;
+}
+
+/* ---- steering
+ * ------------------------------------------------------------------------------------------ */
+
+int rollouts_spec_steer(const json_t *body, bool promote, bool *full,
+                        char reason[static ROLLOUT_TEXT_MAX], struct error *e)
+{
+    static const char *const keys[] = {"reason", "full"};
+    *full = false;
+    reason[0] = '\0';
+    int err = spec_keys(body, keys, promote ? 2 : 1, e);
+    if (err == 0)
+        err = spec_bool(body, "full", full, e);
+    return err == 0 ? spec_text(body, "reason", reason, ROLLOUT_TEXT_MAX, e) : err;
 }
 
 /* ---- rollback
@@ -263,8 +320,40 @@ static int spec_version(const struct rollouts *rollouts, const struct routing_st
                      now->service);
 }
 
+static struct rollout_target *spec_back(struct rollout *r, const struct routing_state *now,
+                                        const char *model, uint64_t version)
+{
+    struct rollout_target *target = &r->targets[r->targets_n++];
+    (void)snprintf(target->service, sizeof target->service, "%s", now->service);
+    (void)snprintf(target->stable, sizeof target->stable, "%s", now->stable);
+    (void)snprintf(target->canary, sizeof target->canary, "%s", model);
+    target->from_version = now->version;
+    target->to_version = version;
+    return target;
+}
+
+/* What the rollout that ends with this did to other services is taken back with it; a rollback that
+ * ends is made with it. A service that was new has nothing to go back to. */
+static void spec_back_others(const struct rollouts *rollouts, const struct rollout *ending,
+                             struct rollout *r)
+{
+    for (size_t i = 0; i < ending->targets_n; i++) {
+        const struct rollout_target *from = &ending->targets[i];
+        const struct routing_state *now =
+            routing_table_find(node_routing(rollouts->node), from->service);
+        if (now == NULL || from->stable[0] == '\0' ||
+            strcmp(from->service, r->targets[0].service) == 0)
+            continue;
+        if (ending->kind == ROLLOUT_KIND_ROLLBACK)
+            r->targets[r->targets_n++] = *from;
+        else
+            (void)spec_back(r, now, from->stable, from->from_version);
+    }
+}
+
 int rollouts_spec_rollback(const struct rollouts *rollouts, const char *service, const json_t *body,
-                           const char *user, struct rollout *r, struct error *e)
+                           const char *user, const struct rollout *ending, struct rollout *r,
+                           struct error *e)
 {
     static const char *const keys[] = {"version", "reason"};
     const struct routing_state *now = routing_table_find(node_routing(rollouts->node), service);
@@ -290,13 +379,10 @@ int rollouts_spec_rollback(const struct rollouts *rollouts, const char *service,
         err = spec_version(rollouts, now, (uint64_t)version, &to, e);
     if (err < 0)
         return err;
-    struct rollout_target *target = &r->targets[r->targets_n++];
-    (void)snprintf(target->service, sizeof target->service, "%s", service);
-    (void)snprintf(target->stable, sizeof target->stable, "%s", now->stable);
-    (void)snprintf(target->canary, sizeof target->canary, "%s", to.stable);
+    struct rollout_target *target = spec_back(r, now, to.stable, to.version);
     (void)snprintf(target->to_canary, sizeof target->to_canary, "%s", to.canary);
-    target->from_version = now->version;
-    target->to_version = to.version;
     target->to_weight = to.canary_weight;
+    if (ending != NULL)
+        spec_back_others(rollouts, ending, r);
     return rollout_check(r, e);
 }

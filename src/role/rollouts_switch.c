@@ -21,16 +21,29 @@ static void rollouts_switched(struct rollouts_entry *entry, const struct uuid *t
         NULL, NULL);
 }
 
-static void rollouts_set_url(const struct rollouts *rollouts, const char *model, char *url,
-                             const struct routing_state *now)
+static const char *rollouts_url_in(const struct routing_state *state, const char *model)
+{
+    if (state != NULL && strcmp(state->stable, model) == 0)
+        return state->stable_url;
+    return state != NULL && strcmp(state->canary, model) == 0 ? state->canary_url : NULL;
+}
+
+/* As it is registered; a model that is no more, as it is or was served. */
+static int rollouts_set_url(const struct rollouts *rollouts, const char *model, char *url,
+                            const struct routing_state *now, const struct routing_state *was,
+                            char why[static TXN_TEXT_MAX])
 {
     const struct rollouts_model *known = rollouts_model(rollouts, model);
-    const char *from = known != NULL ? known->url : "";
-    if (known == NULL && now != NULL && strcmp(now->stable, model) == 0)
-        from = now->stable_url;
-    else if (known == NULL && now != NULL && strcmp(now->canary, model) == 0)
-        from = now->canary_url;
-    (void)snprintf(url, ROUTING_URL_MAX, "%s", from);
+    const char *from = known != NULL ? known->url : rollouts_url_in(now, model);
+    if (from == NULL)
+        from = rollouts_url_in(was, model);
+    if (from == NULL && model[0] != '\0') {
+        (void)snprintf(why, TXN_TEXT_MAX, "model %.64s is registered no more: model add makes it",
+                       model);
+        return ERR_NOT_FOUND;
+    }
+    (void)snprintf(url, ROUTING_URL_MAX, "%s", from != NULL ? from : "");
+    return 0;
 }
 
 /* Everybody who is there; it must be a majority. */
@@ -46,22 +59,37 @@ static size_t rollouts_participants(const struct rollouts *rollouts, uint64_t *i
     return n;
 }
 
+/* The version that a rollback goes to, if this node keeps it. */
+static const struct routing_state *rollouts_was(const struct rollouts_entry *entry, size_t i,
+                                                struct routing_state *was)
+{
+    const struct rollout_target *target = &entry->r.targets[i];
+    const struct txn_item *item =
+        target->to_version != 0
+            ? txn_item(entry->rollouts->participant->txn, target->service, target->to_version)
+            : NULL;
+    return item != NULL && routing_decode(item->value, item->len, was) == 0 ? was : NULL;
+}
+
 static int rollouts_make_write(struct rollouts_entry *entry, size_t i, struct txn_write *write,
-                               struct buf *value)
+                               struct buf *value, char why[static TXN_TEXT_MAX])
 {
     struct rollouts *rollouts = entry->rollouts;
     struct routing_state state;
-    struct error e;
+    struct routing_state then;
     rollout_wanted(&entry->r, i, &state);
     const struct routing_state *now =
         routing_table_find(node_routing(rollouts->node), state.service);
+    const struct routing_state *was = rollouts_was(entry, i, &then);
     write->key = entry->r.targets[i].service;
     write->base_version = txn_version(rollouts->participant->txn, write->key);
     state.version = write->base_version + 1;
     state.txid = entry->r.txid;
-    rollouts_set_url(rollouts, state.stable, state.stable_url, now);
-    rollouts_set_url(rollouts, state.canary, state.canary_url, now);
-    int err = routing_check(&state, NULL, NULL, &e);
+    int err = rollouts_set_url(rollouts, state.stable, state.stable_url, now, was, why);
+    if (err == 0)
+        err = rollouts_set_url(rollouts, state.canary, state.canary_url, now, was, why);
+    if (err == 0)
+        err = routing_check(&state, NULL, NULL, NULL);
     size_t at = value->len;
     if (err == 0)
         err = routing_encode(&state, value);
@@ -106,7 +134,7 @@ void rollouts_begin(struct rollouts_entry *entry)
     for (size_t i = 0; i < entry->r.targets_n; i++) {
         buf_init(&values[i], TXN_VALUE_BYTES_MAX);
         if (err == 0)
-            err = rollouts_make_write(entry, i, &writes[i], &values[i]);
+            err = rollouts_make_write(entry, i, &writes[i], &values[i], text);
     }
     struct txn_body *body = err == 0 ? txn_body_new(&from, text) : NULL;
     for (size_t i = 0; i < entry->r.targets_n; i++)

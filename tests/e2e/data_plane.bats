@@ -39,6 +39,9 @@ serves() { # NODE SERVICE VERSION
         [ "$(ask $node /routing/state | jq -r .status)" = stable ]
     done
     [ "$(ask n2 /predict/other -o /dev/null -w '%{http_code}')" = 404 ]
+    post /api/rollouts/api/start '{"model":"m2"}'
+    wait_until 10 serves n1 api 1
+    ask n1 /routing/state | jq -r .error.message | grep -F 'ask for /routing/state/SERVICE'
 }
 
 @test "a canary gets its share of every hundred requests, and a sticky client keeps its model" {
@@ -79,6 +82,27 @@ serves() { # NODE SERVICE VERSION
     wait_until 30 is_aborted
     wait_until 10 serves n1 web 3
     [ "$(ask n1 '/predict?[1-100]' -d x | jq -r .model | sort -u)" = good ]
+}
+
+@test "a model that was taken back and mended is judged by what it does now" {
+    start_cluster 3
+    models good=echo: bad=echo:fail=100
+    post /api/rollouts/web/start '{"model":"good"}'
+    wait_until 10 serves n1 web 1
+    post /api/rollouts/web/start '{"model":"bad","steps":"50:wait,100","gates":["errors<=5%"],"samples_min":20,"interval_ms":500}'
+    wait_until 10 serves n1 web 2
+    ask n1 '/predict?[1-100]' -d x -o /dev/null
+    state_is() { [ "$(api /api/rollouts/web | jq -r .state)" = "$1" ]; }
+    wait_until 30 state_is aborted
+    api -f -X DELETE /api/models/bad
+    models bad=echo:
+    post /api/rollouts/web/retry '{}'
+    wait_until 10 state_is waiting
+    ask n1 '/predict?[1-100]' -d x -o /dev/null
+    passes() { api /api/rollouts/web | jq -e '.gates[0] | .verdict == "pass" and .value == 0'; }
+    wait_until 30 passes
+    post /api/rollouts/web/promote '{}' # n1 votes on what it sees itself
+    wait_until 10 state_is promoted
 }
 
 @test "a model that is down is a 502 that names it" {

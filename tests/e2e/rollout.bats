@@ -137,6 +137,81 @@ web_serves_m1() {
     clustersh -o vertical rollout status web | grep -E '^also .* api=m2$'
 }
 
+@test "a rollback of one of several services takes back what the rollout did to the others" {
+    start_cluster 3
+    web_serves_m1
+    [ "$(post /api/rollouts/api/start '{"model":"m1"}')" = 200 ]
+    wait_until 10 is api promoted
+    [ "$(post /api/rollouts/web/start '{"model":"m2","also":{"api":"m2"},"steps":"50:wait,100"}')" = 200 ]
+    wait_until 10 is web waiting
+    [ "$(post /api/rollouts/api/rollback '{"version":1,"reason":"slow"}')" = 200 ]
+    wait_until 10 is api rolled_back
+    agree web 3
+    [ "$(api /routing | jq -c 'map([.service, .stable_model_id, .weights.stable, .version])')" = \
+        '[["api","m1",100,3],["web","m1",100,3]]' ]
+    [ "$(api /routing | jq '[.[].txid] | unique | length')" = 1 ]
+    is web rolled_back
+}
+
+@test "the history names the versions that a rollback goes to, also those of services that change along" {
+    start_cluster 3
+    web_serves_m1
+    [ "$(post /api/rollouts/api/start '{"model":"m2","also":{"batch":"m1"}}')" = 200 ]
+    wait_until 10 is api promoted
+    [ "$(post /api/rollouts/web/start '{"model":"m2","also":{"api":"m1"},"steps":"50:wait,100"}')" = 200 ]
+    wait_until 10 is web waiting
+    [ "$(post /api/rollouts/web/promote '{}')" = 200 ]
+    wait_until 10 is web promoted
+    [ "$(api '/api/rollouts/history?service=api' | jq -c 'map([.service, .model, .what, .version])')" = \
+        '[["api","m1","promoted",3],["api","m1","promote",null],["api","m1","step",2],["api","m1","start",null],["api","m2","promoted",1],["api","m2","start",null]]' ]
+    [ "$(api '/api/rollouts/history?service=batch' | jq -c 'map([.model, .version])')" = '[["m1",1],["m1",null]]' ]
+    clustersh rollout history web | grep -E 'm2 .* promoted .* 3 '
+}
+
+@test "a rollback brings a model back that is registered no more" {
+    start_cluster 3
+    web_serves_m1
+    [ "$(post /api/rollouts/web/start '{"model":"m2","steps":"100"}')" = 200 ]
+    wait_until 10 is web promoted
+    api -f -X DELETE /api/models/m1
+    [ "$(post /api/rollouts/web/rollback '{}')" = 200 ]
+    wait_until 10 is web rolled_back
+    wait_until 10 serves web m1
+    data=$(awk '/^data:/ { found = 1 } found && /listen:/ { gsub(/"/, ""); print $2; exit }' "$CLUSTER_DIR/n1/clusterd.yaml")
+    [ "$(curl -sS -d x "http://$data/predict" | jq -r .model)" = m1 ]
+}
+
+@test "an aborted rollout is tried again as it was" {
+    start_cluster 3
+    web_serves_m1
+    [ "$(post /api/rollouts/web/start \
+        '{"model":"m2","steps":"5:1m,100","interval_ms":500,"gates":["command:test -e '"$CLUSTER_DIR"'/ready-to-go"]}')" = 200 ]
+    [ "$(post /api/rollouts/web/retry '{}')" = 409 ]
+    wait_until 15 is web aborted
+    id=$(api /api/rollouts/web | jq -r .id)
+    touch "$CLUSTER_DIR/ready-to-go"
+    [ "$(post /api/rollouts/web/retry '{"reason":"mended"}')" = 200 ]
+    passes() { api /api/rollouts/web | jq -e '.state == "watching" and .gates[0].verdict == "pass"'; }
+    wait_until 15 passes
+    api /api/rollouts/web | jq -e --arg id "$id" '.id != $id and .steps == "5:1m,100" and .reason == "mended"'
+    [ "$(post /api/rollouts/web/promote '{}')" = 200 ]
+    wait_until 10 is web promoted
+    [ "$(post /api/rollouts/web/retry '{}')" = 409 ]
+    [ "$(message)" = 'the rollout of web was promoted: there is nothing to try again' ]
+    [ "$(post /api/rollouts/nothing/retry '{}')" = 404 ]
+}
+
+@test "a dry run says what a rollout would do, and does nothing" {
+    start_cluster 1
+    web_serves_m1
+    [ "$(post /api/rollouts/web/start '{"model":"m2","steps":"50:10m,100","gates":["errors<=1%"],"dry_run":true}')" = 200 ]
+    jq -e '.state == "none" and .steps == "50:10m,100" and .targets[0].stable == "m1" and .txid == null' "$CLUSTER_DIR/answer"
+    is web promoted
+    [ "$(post /api/rollouts/web/start '{"model":"m9","dry_run":true}')" = 404 ]
+    clustersh rollout start web m2 --steps 50:10m,100 --dry-run | grep -F '50 %'
+    [ "$(api /routing | jq '.[0].version')" = 1 ]
+}
+
 @test "what makes no sense is refused with what to do" {
     start_cluster 1
     web_serves_m1
@@ -155,6 +230,10 @@ web_serves_m1() {
     refused 400 'has all traffic' /api/rollouts/web/start '{"model":"m1"}'
     refused 400 'unknown key' /api/rollouts/web/start '{"model":"m2","wieghts":{}}'
     refused 404 'has no rollout' /api/rollouts/nothing/promote '{}'
+    refused 400 'unknown key "fulll"' /api/rollouts/web/promote '{"fulll":true}'
+    refused 400 '"full" is true or false' /api/rollouts/web/promote '{"full":"yes"}'
+    refused 400 '"reason" is a text' /api/rollouts/web/abort '{"reason":7}'
+    refused 400 'unknown key "full"' /api/rollouts/web/pause '{"full":true}'
     refused 404 'is known here' /api/rollouts/resolve \
         '{"txid":"5ac6e154-78fa-4ab8-96f9-527fe47fc3f4","outcome":"commit"}'
     refused 400 'commit or abort' /api/rollouts/resolve \
