@@ -39,9 +39,16 @@ serves() { # NODE SERVICE VERSION
         [ "$(ask $node /routing/state | jq -r .status)" = stable ]
     done
     [ "$(ask n2 /predict/other -o /dev/null -w '%{http_code}')" = 404 ]
-    post /api/rollouts/api/start '{"model":"m2"}'
+}
+
+@test "where several services are served one must be named" {
+    start_cluster 1
+    models m1=echo: m2=echo:
+    post /api/rollouts/web/start '{"model":"m1","also":{"api":"m2"}}'
     wait_until 10 serves n1 api 1
     ask n1 /routing/state | jq -r .error.message | grep -F 'ask for /routing/state/SERVICE'
+    ask n1 /predict -d x | jq -r .error.message | grep -F 'ask for /predict/SERVICE'
+    [ "$(ask n1 /predict/api -d x | jq -r .model)" = m2 ]
 }
 
 @test "a canary gets its share of every hundred requests, and a sticky client keeps its model" {
