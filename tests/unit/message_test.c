@@ -1,5 +1,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -232,9 +233,34 @@ static void flipped_and_random_bodies_never_crash_the_decoder(void **state)
     buf_done(&b);
 }
 
+static void the_documentation_names_every_message(void **state)
+{
+    (void)state;
+    const char *top = getenv("TOP_SRCDIR");
+    char *path = mem_printf("%s/docs/protocol.md", top != NULL ? top : "..");
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        fail_msg("%s cannot be opened", path);
+    char line[1024];
+    size_t n = 0;
+    while (fgets(line, sizeof line, file) != NULL) {
+        unsigned number;
+        char name[64];
+        if (sscanf(line, "| %u | %63s |", &number, name) != 2)
+            continue;
+        if (n == MEM_COUNT(rows) || number != rows[n].type || strcmp(name, rows[n].name) != 0)
+            fail_msg("%s: %s is not the message that stands here in wire/message.h", path, name);
+        n++;
+    }
+    (void)fclose(file);
+    assert_int_equal(n, MEM_COUNT(rows));
+    free(path);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_documentation_names_every_message),
         cmocka_unit_test(every_type_has_a_descriptor_a_name_and_a_number_of_its_own),
         cmocka_unit_test(a_number_that_is_no_type_has_no_descriptor),
         cmocka_unit_test(every_type_comes_back_as_the_frame_it_was_packed_into),
