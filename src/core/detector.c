@@ -277,7 +277,7 @@ static void detector_apply(struct detector *detector, struct detector_node *node
         break;
     case DETECTOR_EVENT_LEFT:
         if (node->state != DETECTOR_STATE_OFFLINE)
-            detector_set(detector, node, DETECTOR_STATE_OFFLINE, at_ms, "left", update);
+            detector_set(detector, node, DETECTOR_STATE_OFFLINE, at_ms, "it was stopped", update);
         break;
     case DETECTOR_EVENT_FORGET:
         detector_drop(detector, node);

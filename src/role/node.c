@@ -187,11 +187,22 @@ void node_stop(struct node *node, void (*stopped)(void *arg), void *arg)
     node_role_stopped(node);
 }
 
+/* Behind everything that the roles still had to say. */
+static void node_say_leave(struct node *node)
+{
+    Wire__Leave leave = WIRE__LEAVE__INIT;
+    uint64_t leader = node_leader(node);
+    if (leader != 0 && leader != node_id(node) && node_session(node, leader) != 0)
+        (void)node_send(node, leader, WIRE_LEAVE, &leave.base);
+}
+
 void node_role_stopped(struct node *node)
 {
     assert(node->stopping > 0);
-    if (--node->stopping == 0)
-        node->stopped(node->stopped_arg);
+    if (--node->stopping > 0)
+        return;
+    node_say_leave(node);
+    node->stopped(node->stopped_arg);
 }
 
 void node_joined(struct node *node)

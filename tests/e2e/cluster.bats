@@ -66,6 +66,21 @@ teardown() { stop_cluster; }
     wait_until 20 all_online
 }
 
+@test "a node that is stopped says so: it is offline at once, and online when it is back" {
+    start_cluster 3 -o jobs.offline_after=1h
+    node=n2
+    [ "$(leader)" != n2 ] || node=n3
+    pid=$(node_pid $node)
+    DOWN=" $node"
+    kill "$pid"
+    wait_until 60 node_state_is $node offline
+    left() { api -n "$(up_node)" '/api/events?since=1h' | jq -es --arg n $node 'any(.[]; .kind == "node.leave" and .key == $n)'; }
+    wait_until 20 left
+    wait_until 20 process_has_ended "$pid"
+    start_node $node
+    wait_until 60 node_state_is $node online
+}
+
 @test "a node that lost its data comes back under its name as a new member" {
     start_cluster 3
     api -f -X PUT -d kept /api/kv/key >/dev/null

@@ -152,7 +152,7 @@ static void a_broken_link_makes_suspect_at_once_and_a_goodbye_offline(void **sta
     bed_step(&bed, DETECTOR_EVENT_HEARD, 1);
     bed_step(&bed, DETECTOR_EVENT_LEFT, 1);
     assert_int_equal(bed_state(&bed, 1), DETECTOR_STATE_OFFLINE);
-    assert_non_null(strstr(bed.update.changes[0].reason, "left"));
+    assert_non_null(strstr(bed.update.changes[0].reason, "stopped"));
     bed_step(&bed, DETECTOR_EVENT_LEFT, 1);
     assert_int_equal(bed.update.n, 0);
     bed_done(&bed);
