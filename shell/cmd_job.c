@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "shell/commands.h"
@@ -24,6 +25,21 @@ static char *cmd_job_command(const json_t *row)
     const json_t *argv = json_object_get(row, "argv");
     const json_t *words = json_array_size(argv) > 0 ? argv : json_object_get(row, "commands");
     return text_join(words, words == argv ? " " : "; ");
+}
+
+/* How long an attempt took, or has been running. */
+static char *cmd_job_task_time(const json_t *task)
+{
+    char text[STR_SHORT_MAX];
+    int64_t started_ms;
+    const json_t *wall = json_object_get(task, "wall_ms");
+    if (json_is_integer(wall))
+        return mem_strdup(str_format_duration(json_integer_value(wall), text));
+    if (strcmp(jobs_text(task, "state"), "running") != 0 ||
+        clock_parse_rfc3339(jobs_text(task, "started_at"), &started_ms) < 0)
+        return NULL;
+    int64_t now_ms = clock_wall_ms();
+    return mem_strdup(str_format_duration(now_ms > started_ms ? now_ms - started_ms : 0, text));
 }
 
 const struct column cmd_job_columns[] = {
@@ -66,7 +82,7 @@ const struct column cmd_job_task_columns[] = {
     COLUMN("node", NULL, TEXT),
     COLUMN_AS("exit_code", "exit", COUNT, jobs_exit_text),
     COLUMN_DETAIL("signal", NULL, COUNT),
-    COLUMN("wall_ms", "time", DURATION),
+    COLUMN_AS("wall_ms", "time", DURATION, cmd_job_task_time),
     COLUMN_DETAIL("user_ms", "user", DURATION),
     COLUMN_DETAIL("system_ms", "system", DURATION),
     COLUMN("rss_max_bytes", "memory", BYTES),
@@ -152,6 +168,7 @@ static int cmd_job_tasks_run(struct shell *shell, const struct command_call *cal
     json_t *tasks;
     const struct command_value *limit = command_option(call, "limit");
     (void)client_path(&path, "jobs", command_argument_text(call, 0), "tasks", NULL);
+    (void)client_path_param(&path, "usage", "true");
     (void)client_path_param(&path, "state", command_option_text(call, "state"));
     (void)client_path_param(&path, "attempts",
                             command_option_given(call, "attempts") ? "all" : NULL);
@@ -166,7 +183,7 @@ static int cmd_job_tasks_run(struct shell *shell, const struct command_call *cal
 
 const struct command cmd_job_tasks = {
     .name = "job tasks",
-    .summary = "List the elements of a job: where each ran and how it ended",
+    .summary = "List the elements of a job: where each ran, what it uses, how it ended",
     .options = {{"state", 0, COMMAND_TYPE_CHOICE, "STATE",
                  "pending|assigned|running|completed|failed|cancelled|lost", false,
                  "only elements in this state"},

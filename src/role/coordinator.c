@@ -566,6 +566,7 @@ static int coordinator_start(struct node *node, void **self, struct error *e)
     STAILQ_INIT(&c->turns);
     TAILQ_INIT(&c->submits);
     TAILQ_INIT(&c->waits);
+    TAILQ_INIT(&c->usages);
     TAILQ_INIT(&c->restores);
     loop_timer_init(&c->timer, node_loop(node), coordinator_on_timer, c);
     loop_timer_init(&c->retention_timer, node_loop(node), coordinator_on_retention, c);
@@ -584,6 +585,7 @@ static void coordinator_stop(void *self)
 {
     struct coordinator *c = self;
     c->stopping = true;
+    coordinator_usages_end(c);
     metric_remove_collector(coordinator_on_collect, c);
     coordinator_on_inactive(c);
     node_role_stopped(c->node);

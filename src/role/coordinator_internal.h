@@ -101,6 +101,7 @@ struct coordinator {
 
     TAILQ_HEAD(, coordinator_submit) submits; /* whose keys or dependencies are looked up */
     TAILQ_HEAD(, coordinator_wait) waits;
+    TAILQ_HEAD(, coordinator_usage) usages;     /* answers that wait for workers */
     TAILQ_HEAD(, coordinator_restore) restores; /* the first one is under way */
     struct loop_timer wait_timer;
     struct loop_timer retention_timer;
@@ -202,5 +203,10 @@ void coordinator_submits_clear(struct coordinator *c, int code);
 void coordinator_waits_clear(struct coordinator *c);
 /* A job has ended, durably. */
 void coordinator_waits_wake(struct coordinator *c, uint64_t seq);
+
+/* ---- coordinator_usage.c --------------------------------------------------------------------- */
+
+/* Answers that wait for workers don't any longer: what is known is told. */
+void coordinator_usages_end(struct coordinator *c);
 
 #endif

@@ -21,7 +21,7 @@ struct coordinator_read {
 
     struct state_query_job_filter filter;
     char *filter_user, *filter_name;
-    bool tasks, all_attempts, output;
+    bool tasks, all_attempts, output, usage;
     int64_t element; /* -1: all */
     uint64_t after, limit, attempt;
     int task_state; /* enum attempt_state, 0 any, -1 pending */
@@ -72,6 +72,13 @@ bool coordinator_read_is_late(struct coordinator_read *read);
 int coordinator_read_tasks(sqlite3 *db, struct coordinator_read *read);
 json_t *coordinator_tasks_json(const struct coordinator_read *read);
 void coordinator_tasks(struct http_request *req, void *arg);
+
+/* ---- coordinator_usage.c --------------------------------------------------------------------- */
+
+/* Asks the nodes of those attempts that were found running what they use, and then calls `done`;
+ * from within when there is nobody to ask. */
+void coordinator_usage_fetch(struct coordinator_read *read,
+                             void (*done)(struct coordinator_read *read));
 
 /* ---- coordinator_jobs.c ---------------------------------------------------------------------- */
 

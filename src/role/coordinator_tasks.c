@@ -205,7 +205,7 @@ json_t *coordinator_tasks_json(const struct coordinator_read *read)
     return rows;
 }
 
-static void coordinator_finish_tasks(struct coordinator_read *read)
+static void coordinator_answer_tasks(struct coordinator_read *read)
 {
     if (read->element >= 0 && rangeset_is_empty(&read->elements)) {
         struct error e;
@@ -215,6 +215,14 @@ static void coordinator_finish_tasks(struct coordinator_read *read)
         http_reply_json(read->req, 200, coordinator_tasks_json(read));
     }
     coordinator_read_free(read);
+}
+
+static void coordinator_finish_tasks(struct coordinator_read *read)
+{
+    if (read->usage)
+        coordinator_usage_fetch(read, coordinator_answer_tasks);
+    else
+        coordinator_answer_tasks(read);
 }
 
 static int coordinator_tasks_filter(struct coordinator_read *read, struct error *e)
@@ -235,6 +243,8 @@ static int coordinator_tasks_filter(struct coordinator_read *read, struct error 
         err = http_request_query_u64(req, "attempt", 1, UINT32_MAX, &read->attempt, e);
     if (err == 0)
         err = http_request_query_bool(req, "output", &read->output, e);
+    if (err == 0)
+        err = http_request_query_bool(req, "usage", &read->usage, e);
     if (element != UINT64_MAX)
         read->element = (int64_t)element;
     if (err < 0 || state == NULL)

@@ -22,22 +22,6 @@ static void worker_count(void *arg, uint32_t *running, uint32_t *queued)
     *queued = task_queue_waiting_n(&worker->queue);
 }
 
-static void worker_on_get_status(void *self, uint64_t from, const ProtobufCMessage *message)
-{
-    struct worker *worker = self;
-    const Wire__GetTaskStatus *request = (const Wire__GetTaskStatus *)message;
-    Wire__TaskStatus status = WIRE__TASK_STATUS__INIT;
-    Wire__TaskReport unknown = WIRE__TASK_REPORT__INIT;
-    struct task_key key;
-    struct worker_task *task =
-        task_key_read(request->key, &key) == 0 ? worker_task_find(worker, &key) : NULL;
-    unknown.key = request->key;
-    unknown.phase = WIRE__TASK_PHASE__TASK_PHASE_UNKNOWN;
-    status.call = request->call;
-    status.report = task != NULL ? (Wire__TaskReport *)(uintptr_t)worker_report_of(task) : &unknown;
-    (void)node_send(worker->node, from, WIRE_TASK_STATUS, &status.base);
-}
-
 static void worker_on_link(void *self, uint64_t peer, uint64_t session)
 {
     if (session == 0)
@@ -49,7 +33,7 @@ static void worker_on_link(void *self, uint64_t peer, uint64_t session)
 static void worker_free(void *self)
 {
     struct worker *worker = self;
-    if (task_queue_active_n(&worker->queue) > 0 || worker->sweeping)
+    if (task_queue_active_n(&worker->queue) > 0 || worker->sweeping || worker->statuses > 0)
         return; /* given up: they still refer to it, and the process ends */
     worker_report_done(worker);
     worker_task_done(worker);
@@ -72,7 +56,7 @@ static void worker_finish(struct worker *worker)
 
 void worker_check_stopped(struct worker *worker)
 {
-    if (worker->stopping && !worker->finishing && !worker->sweeping &&
+    if (worker->stopping && !worker->finishing && !worker->sweeping && worker->statuses == 0 &&
         task_queue_active_n(&worker->queue) == 0)
         worker_finish(worker);
 }

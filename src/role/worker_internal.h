@@ -76,6 +76,8 @@ struct worker {
     struct loop_timer retry_timer;
     int64_t journal_retry_ms; /* not before */
 
+    unsigned statuses; /* questions under way on a thread */
+
     /* output */
     struct output_reader *reader;
     struct worker_read *reads;
@@ -138,6 +140,11 @@ void worker_report_held(void *arg, Wire__Heartbeat *heartbeat);
 void worker_report_told(void *arg, uint64_t leader, uint64_t term, uint64_t session);
 /* Whether `from` is who everything held was told, on the link that is up now. */
 bool worker_report_is_told(const struct worker *worker, uint64_t from);
+
+/* ---- worker_status.c --------------------------------------------------------------------------
+ */
+
+void worker_on_get_status(void *self, uint64_t from, const ProtobufCMessage *message);
 
 /* ---- worker_output.c --------------------------------------------------------------------------
  */

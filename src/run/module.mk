@@ -141,6 +141,7 @@ librun_a_SOURCES += src/run/task_fetch.c src/run/task_fetch.h
 librun_a_SOURCES += src/run/task_file.c src/run/task_file.h
 librun_a_SOURCES += src/run/task_result.c src/run/task_result.h
 librun_a_SOURCES += src/run/task_run.c src/run/task_run.h
+librun_a_SOURCES += src/run/task_usage.c src/run/task_usage.h
 librun_a_SOURCES += src/run/trace_export.c src/run/trace_export.h
 librun_a_SOURCES += src/run/unpack.c src/run/unpack.h
 librun_a_SOURCES += src/run/url_cache.c src/run/url_cache.h

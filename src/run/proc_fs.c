@@ -39,7 +39,8 @@ int proc_fs_stat(pid_t pid, struct proc_stat *out)
 {
     char text[PROC_FS_FILE_BYTES];
     struct proc_stat st = {.pid = pid};
-    long rss_pages;
+    unsigned long user, system;
+    long children_user, children_system, rss_pages;
 
     int err = proc_fs_read(pid, "stat", text);
     if (err < 0)
@@ -47,10 +48,14 @@ int proc_fs_stat(pid_t pid, struct proc_stat *out)
     /* the name in parentheses may hold anything, also parentheses */
     const char *rest = strrchr(text, ')');
     if (!rest || sscanf(rest + 1,
-                        " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
-                        "%*d %*u %*u %ld",
-                        &st.state, &st.ppid, &st.group, &st.session, &rss_pages) != 5)
+                        " %c %d %d %d %*d %*d %*u %*u %*u %*u %*u %lu %lu %ld %ld %*d %*d "
+                        "%*d %*d %*u %*u %ld",
+                        &st.state, &st.ppid, &st.group, &st.session, &user, &system, &children_user,
+                        &children_system, &rss_pages) != 9)
         return -ESRCH;
+    uint64_t tick_us = 1000000 / (uint64_t)sysconf(_SC_CLK_TCK);
+    st.user_us = (user + (unsigned long)children_user) * tick_us;
+    st.system_us = (system + (unsigned long)children_system) * tick_us;
     st.rss_bytes = rss_pages > 0 ? (uint64_t)rss_pages * (uint64_t)sysconf(_SC_PAGESIZE) : 0;
     *out = st;
     return 0;

@@ -14,6 +14,7 @@ struct proc_stat {
     pid_t session;
     char state; /* 'R', 'S', 'Z' ... */
     uint64_t rss_bytes;
+    uint64_t user_us, system_us; /* with the children that it waited for */
 };
 
 /* All return 0 or -errno; -ENOENT or -ESRCH when the process is gone. */

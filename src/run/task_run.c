@@ -51,6 +51,7 @@ struct task_run {
     size_t next_command;
     char **env;
     uint64_t spawn_id; /* 0: no command runs */
+    pid_t session;     /* of it, once it is known to run */
 
     bool is_cancelled;
     bool is_hard;
@@ -295,7 +296,7 @@ static void task_run_started(void *arg, uint64_t id, int pid, int64_t started_ms
     struct task_run *run = arg;
 
     (void)id;
-    (void)pid;
+    run->session = pid;
     if (run->result.report.started_ms > 0)
         return;
     run->result.report.started_ms = (uint64_t)started_ms;
@@ -328,6 +329,7 @@ static void task_run_ended(void *arg, uint64_t id, const struct spawn_result *en
 
     (void)id;
     run->spawn_id = 0;
+    run->session = 0;
     if (is_dir_there && !run->has_dir && !run->is_cancelled) {
         run->next_command = 0;
         task_run_place(run);
@@ -514,4 +516,9 @@ const char *task_run_dir(const struct task_run *run)
 int64_t task_run_started_ms(const struct task_run *run)
 {
     return (int64_t)run->result.report.started_ms;
+}
+
+pid_t task_run_session(const struct task_run *run)
+{
+    return run->session;
 }

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 #include "base/error.h"
@@ -84,5 +85,8 @@ const struct task_key *task_run_key(const struct task_run *run);
 const char *task_run_dir(const struct task_run *run);
 int64_t
 task_run_started_ms(const struct task_run *run); /* wall clock; 0 before the first command */
+
+/* The session of the command that runs; 0 while none is known to. */
+pid_t task_run_session(const struct task_run *run);
 
 #endif

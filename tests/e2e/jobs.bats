@@ -169,6 +169,20 @@ assert_all_completed() {
     [ "$(api -f -X POST "/api/jobs/$job/cancel" | jq -r .state)" = cancelled ]
 }
 
+@test "a running element says what it uses, wherever it runs" {
+    start_cluster 3
+    job=$(submit '{"commands":["echo begun; echo oops >&2; while [ ! -e '"$CLUSTER_DIR"'/enough ]; do :; done"],"array":"0-2"}')
+    busy() {
+        api "/api/jobs/$job/tasks?usage=true" |
+            jq -e 'length == 3 and all(.[]; .state == "running" and .user_ms + .system_ms >= 20 and .rss_max_bytes > 0
+                and .stdout_bytes == 6 and .stderr_bytes == 5 and .started_at != null)'
+    }
+    wait_until 60 busy
+    [ "$(api "/api/jobs/$job/tasks" | jq -c '[.[] | .user_ms + .stdout_bytes]')" = '[0,0,0]' ]
+    touch "$CLUSTER_DIR/enough"
+    [ "$(job_end "$job")" = completed ]
+}
+
 @test "cancel stops what runs, with all it started" {
     start_cluster 1
     job=$(submit "{\"commands\":[\"setsid sleep 1000 & echo \$! > $CLUSTER_DIR/pid; sleep 1000\"]}")

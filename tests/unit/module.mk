@@ -189,6 +189,8 @@ tests_unit_sql_remote_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/sql_worker_test
 tests_unit_sql_worker_test_LDADD = $(role_libs) $(CMOCKA_LIBS)
 endif
+unit_tests += tests/unit/task_usage_test
+tests_unit_task_usage_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/spawn_test
 tests_unit_spawn_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/client_endpoint_test
