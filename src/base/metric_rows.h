@@ -80,6 +80,7 @@
     ROW(SQL_TASKS, "clusterd_sql_tasks_total", COUNTER, NONE, NO_BUCKETS, "result", "SQL tasks that ended on this node: ok, or the error's code") \
     ROW(SQL_TASK, "clusterd_sql_task_seconds", HISTOGRAM, SECONDS, SPAN, "", "Run time of SQL tasks on this node, waiting for an executor included") \
     ROW(SQL_ROWS, "clusterd_sql_result_rows_total", COUNTER, NONE, NO_BUCKETS, "", "Rows given to clients") \
+    ROW(TABLE_CHECKPOINTS_BAD, "clusterd_table_checkpoints_unreadable_total", COUNTER, NONE, NO_BUCKETS, "", "Checkpoints of tables that could not be read: an older one, or the whole log, was taken instead") \
     ROW(OBJECT_OPERATIONS, "clusterd_object_operations_total", COUNTER, NONE, NO_BUCKETS, "operation,result", "Operations of the object store: ok, or the error's code") \
     ROW(OBJECT_OPERATION, "clusterd_object_operation_seconds", HISTOGRAM, SECONDS, LATENCY, "operation", "Time of operations of the object store, retries included") \
     ROW(OBJECT_BYTES, "clusterd_object_bytes_total", COUNTER, BYTES, NO_BUCKETS, "direction", "Bytes read from and written to the object store") \

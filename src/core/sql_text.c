@@ -126,7 +126,6 @@ static const struct sql_refused {
     {"rollback", ERR_UNSUPPORTED, "each statement is a transaction of its own"},
     {"abort", ERR_UNSUPPORTED, "each statement is a transaction of its own"},
     {"alter", ERR_UNSUPPORTED, "CREATE OR REPLACE TABLE t AS SELECT ... FROM t changes its form"},
-    {"truncate", ERR_UNSUPPORTED, "DELETE FROM table"},
     {"merge", ERR_UNSUPPORTED, "DELETE, UPDATE and INSERT"},
     {"prepare", ERR_UNSUPPORTED, "send the statement itself"},
     {"execute", ERR_UNSUPPORTED, "send the statement itself"},
@@ -160,10 +159,12 @@ static void sql_statement(struct sql_cursor *c, struct sql_statement *s)
         const char *word;
         void (*parse)(struct sql_cursor *, struct sql_statement *);
     } rows[] = {
-        {"create", sql_text_create},     {"drop", sql_drop},          {"show", sql_show},
-        {"describe", sql_describe},      {"desc", sql_describe},      {"insert", sql_text_insert},
-        {"copy", sql_text_copy},         {"delete", sql_text_delete}, {"update", sql_text_update},
-        {"optimize", sql_text_optimize}, {"vacuum", sql_text_vacuum},
+        {"create", sql_text_create}, {"drop", sql_drop},
+        {"show", sql_show},          {"describe", sql_describe},
+        {"desc", sql_describe},      {"insert", sql_text_insert},
+        {"copy", sql_text_copy},     {"delete", sql_text_delete},
+        {"update", sql_text_update}, {"optimize", sql_text_optimize},
+        {"vacuum", sql_text_vacuum}, {"truncate", sql_text_truncate},
     };
     if (sql_begins_query(c)) {
         s->kind = SQL_QUERY;

@@ -1,15 +1,18 @@
 /* SQL statements as text: what a statement is, and the parts of those that clusterd runs itself.
  * Queries stay text; DuckDB parses them (core/sql_ast.h reads what comes back).
  *
- *   CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t (c TYPE [NOT NULL], ...) [PARTITIONED BY (c, ...)]
- * [LOCATION 'url'] CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [PARTITIONED BY (c, ...)] [LOCATION
- * 'url'] AS query CREATE TABLE [IF NOT EXISTS] t LOCATION 'url'                         a Delta
- * table that is there DROP TABLE [IF EXISTS] t        SHOW TABLES        DESCRIBE t        DESCRIBE
- * HISTORY t INSERT INTO t [(c, ...)] [BY NAME] query       (VALUES is a query) COPY t [(c, ...)]
- * FROM 'path' [(option [value], ...)] COPY t | (query) TO 'path' [(option [value], ...)] DELETE
- * FROM t [WHERE e]         UPDATE t SET c = e, ... [WHERE e] OPTIMIZE t [WHERE e]            VACUUM
- * t [RETAIN n HOURS] [DRY RUN] EXPLAIN [ANALYZE] query         SELECT, WITH, VALUES, FROM, TABLE,
- * PIVOT, UNPIVOT, SUMMARIZE, DESCRIBE query
+ * - CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t (c TYPE [NOT NULL], ...) [PARTITIONED BY (c, ...)]
+ *   [LOCATION 'url']
+ * - CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [PARTITIONED BY (c, ...)] [LOCATION 'url'] AS query
+ * - CREATE TABLE [IF NOT EXISTS] t LOCATION 'url': a Delta table that is there
+ * - DROP TABLE [IF EXISTS] t; SHOW TABLES; DESCRIBE t; DESCRIBE HISTORY t
+ * - INSERT INTO t [(c, ...)] [BY NAME] query; VALUES is a query
+ * - COPY t [(c, ...)] FROM 'path' [(option [value], ...)]
+ * - COPY t | (query) TO 'path' [(option [value], ...)]
+ * - DELETE FROM t [WHERE e]; TRUNCATE [TABLE] t; UPDATE t SET c = e, ... [WHERE e]
+ * - OPTIMIZE t [WHERE e]; VACUUM t [RETAIN n HOURS] [DRY RUN]
+ * - EXPLAIN [ANALYZE] query; SELECT, WITH, VALUES, FROM, TABLE, PIVOT, UNPIVOT, SUMMARIZE,
+ *   DESCRIBE query
  *
  * Everything else of DuckDB is refused by name with what to do instead. */
 #ifndef CORE_SQL_TEXT_H

@@ -108,6 +108,13 @@ void sql_text_delete(struct sql_cursor *c, struct sql_statement *s)
     sql_take_where(c, s);
 }
 
+void sql_text_truncate(struct sql_cursor *c, struct sql_statement *s)
+{
+    s->kind = SQL_DELETE;
+    (void)sql_accept(c, "table");
+    sql_take_table(c, &s->table);
+}
+
 void sql_text_update(struct sql_cursor *c, struct sql_statement *s)
 {
     static const char *const ends[] = {"where", "from", "returning", NULL};

@@ -11,6 +11,7 @@ void sql_text_create(struct sql_cursor *c, struct sql_statement *s);
 void sql_text_insert(struct sql_cursor *c, struct sql_statement *s);
 void sql_text_copy(struct sql_cursor *c, struct sql_statement *s);
 void sql_text_delete(struct sql_cursor *c, struct sql_statement *s);
+void sql_text_truncate(struct sql_cursor *c, struct sql_statement *s);
 void sql_text_update(struct sql_cursor *c, struct sql_statement *s);
 void sql_text_optimize(struct sql_cursor *c, struct sql_statement *s);
 void sql_text_vacuum(struct sql_cursor *c, struct sql_statement *s);

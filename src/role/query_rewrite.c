@@ -55,7 +55,9 @@ static int query_rewrite_task(struct query *q, size_t t, const struct delta_meta
     if (q->statement.kind == SQL_UPDATE)
         q->affected = q->counted;
     else
-        q->affected += q->statement.kind == SQL_DELETE ? before - task->rows : before;
+        q->affected += q->statement.kind != SQL_DELETE ? before
+                       : before > task->rows           ? before - task->rows
+                                                       : 0; /* as the log doesn't know it */
     int err = 0;
     for (size_t f = plan->first[0][t]; f < plan->first[0][t + 1] && err == 0; f++)
         err = delta_write_remove(&q->lines, table->view, &table->delta[plan->inputs[0].files[f]],
@@ -286,11 +288,41 @@ static void query_count(struct query *q)
     query_read(q, source, from, s->where.at, query_count_run);
 }
 
+/* ---- DELETE of everything: the files go, and none is read -------------------------------------
+ */
+
+static void query_empty(struct query *q)
+{
+    struct query_table *table = &q->target_table;
+    int64_t now = loop_wall_ms(node_loop(q->role->node));
+    query_table_files(table);
+    q->target.kind = WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE;
+    q->affected = 0;
+    if (table->files_n == 0) {
+        query_done(q);
+        return;
+    }
+    int err = query_write_info(q, "DELETE", delta_view_version(table->view));
+    for (size_t f = 0; f < table->files_n && err == 0; f++) {
+        q->affected += table->delta[f].rows != UINT64_MAX ? table->delta[f].rows : 0;
+        err = delta_write_remove(&q->lines, table->view, &table->delta[f], now, true);
+    }
+    if (err < 0)
+        query_fail(q, err, SQL_AT_NONE, "CREATE OR REPLACE TABLE, or OPTIMIZE before",
+                   "the table has more files than one commit can name");
+    else
+        query_commit_send(q, table, query_rewrite_again);
+}
+
 static void query_rewrite_begin(struct query *q)
 {
-    char *name = query_table_name(q->statement.table.schema, q->statement.table.name);
+    const struct sql_statement *s = &q->statement;
+    char *name = query_table_name(s->table.schema, s->table.name);
+    bool is_all = s->kind == SQL_DELETE && s->where.text == NULL;
     query_snapshot(q, name, &q->target_table,
-                   q->statement.kind == SQL_UPDATE ? query_count : query_rewrite_compose);
+                   s->kind == SQL_UPDATE ? query_count
+                   : is_all              ? query_empty
+                                         : query_rewrite_compose);
     free(name);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "core/delta_checkpoint.h"
 #include "role/tables_checkpoint.h"
 #include "role/tables_internal.h"
@@ -253,6 +254,7 @@ static void tables_load_on_checkpoint(void *arg, int code, const char *text, str
         log_warn(LOG_ABOUT(.role = "tables", .code = code),
                  "%s: %s: an older checkpoint, or the whole log, is read instead", load->place,
                  text);
+        metric_add(METRIC_TABLE_CHECKPOINTS_BAD, 1);
         if (load->first.code == 0)
             (void)error_set(&load->first, code, "%s", text);
         load->below = load->tried;

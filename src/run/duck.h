@@ -58,6 +58,7 @@
     X(map_type_key_type)                                                                           \
     X(map_type_value_type)                                                                         \
     X(open_ext)                                                                                    \
+    X(nparams)                                                                                     \
     X(pending_error)                                                                               \
     X(pending_prepared_streaming)                                                                  \
     X(prepare)                                                                                     \

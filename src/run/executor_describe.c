@@ -48,6 +48,8 @@ void executor_describe_run(struct executor_task *task, const Wire__SqlDescribe *
     struct executor_query query = {0};
     size_t len;
     Wire__SqlError *error = executor_guard_check(describe->sql, &len);
+    if (error == NULL)
+        error = executor_guard_files(task->engine, describe->sql);
     int err = error != NULL ? executor_task_fail(task, error) : 0;
     for (size_t i = 0; i < describe->n_inputs && err == 0; i++)
         err = executor_input_describe(task, describe->inputs[i]);

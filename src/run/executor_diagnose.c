@@ -1,5 +1,6 @@
 #include "run/executor_diagnose.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,6 +52,10 @@ static void executor_diagnose_csv(struct executor_task *task)
     char *original = executor_diagnose_after(text, "Original Line: ");
     char *reason = executor_diagnose_below(text, "Original Line: ");
     char *file = executor_diagnose_after(text, "  file = ");
+    if (strstr(text, "unterminated quote") != NULL) { /* the row is several lines */
+        free(reason);
+        reason = mem_strdup("a value begins with a quote that nothing closes");
+    }
     executor_diagnose_kind(task, "csv");
     error->code = ERR_INVALID;
     error->elsewhere = false;
@@ -99,6 +104,64 @@ static void executor_diagnose_guess(struct executor_task *task, const Wire__SqlF
                                    "or look for rows with more or fewer fields");
     }
     free(file);
+}
+
+/* ---- JSON: "Malformed JSON in file \"/path\", at byte 6 in line 3: unexpected character. "; or
+ * "JSON transform error in file \"/path\", in record/value 2: ..." -------------------------------
+ */
+
+static const char executor_diagnose_malformed[] = "Malformed JSON in file \"";
+static const char executor_diagnose_transform[] = "JSON transform error in file \"";
+
+static bool executor_diagnose_is_json(const char *message)
+{
+    return str_starts_with(message, executor_diagnose_malformed) ||
+           str_starts_with(message, executor_diagnose_transform);
+}
+
+/* The number behind `label`, which ends at a colon; false: it isn't there. */
+static bool executor_diagnose_number(const char *message, const char *label, uint64_t *out)
+{
+    const char *at = strstr(message, label);
+    if (at == NULL)
+        return false;
+    at += strlen(label);
+    char *digits = mem_strndup(at, strspn(at, "0123456789"));
+    int err = str_parse_u64(digits, 1, UINT64_MAX, out);
+    free(digits);
+    return err == 0;
+}
+
+static void executor_diagnose_json(struct executor_task *task)
+{
+    Wire__SqlError *error = task->error;
+    bool is_malformed = str_starts_with(error->message, executor_diagnose_malformed);
+    char *message = mem_strdup(error->message);
+    char *file = executor_diagnose_after(message, " in file \"");
+    file[strcspn(file, "\"")] = '\0';
+    const char *behind = strstr(message, file) + strlen(file);
+    bool is_line = strstr(behind, " in line ") != NULL;
+    uint64_t at = 0;
+    executor_diagnose_kind(task, "json");
+    error->code = ERR_INVALID;
+    error->elsewhere = false;
+    if (executor_diagnose_number(behind, is_line ? " in line " : " in record/value ", &at)) {
+        /* DuckDB has counted one that it could not read before it says where it is. */
+        at -= is_malformed && at > 1;
+        const char *reason = strstr(strstr(behind, " in "), ": ");
+        int len = reason != NULL ? (int)strcspn(reason + 2, "\n") : 0;
+        while (len > 0 && strchr(" .", reason[1 + len]) != NULL)
+            len--;
+        executor_error_say(error, "%s, %s %" PRIu64 ": %s%.*s", file, is_line ? "line" : "value",
+                           at, is_malformed ? "this is no JSON: " : "", len,
+                           reason != NULL ? reason + 2 : "");
+    }
+    if (error->name != protobuf_c_empty_string)
+        free(error->name);
+    error->name = file;
+    executor_error_hint(error, "a file has one value a line, or one array of them; of the former "
+                               "(IGNORE_ERRORS true) leaves out what can't be read");
+    free(message);
 }
 
 /* ---- a file that is damaged, where the message has no name ------------------------------------
@@ -327,6 +390,8 @@ void executor_diagnose(struct executor_task *task, const Wire__SqlFragment *frag
         strcmp(error->kind, "conversion") == 0 || strcmp(error->kind, "range") == 0;
     if (str_starts_with(error->message, "CSV Error"))
         executor_diagnose_csv(task);
+    else if (executor_diagnose_is_json(error->message))
+        executor_diagnose_json(task);
     else if (str_starts_with(error->message, "Error when sniffing"))
         executor_diagnose_guess(task, fragment);
     else if (str_ends_with(error->message, " takes no null"))

@@ -174,12 +174,35 @@ static void executor_error_set_hint(Wire__SqlError *error, const json_t *info)
         executor_error_hint(error, "did you mean %s?", candidates);
 }
 
+/* A row that goes on to the end of the file stands whole in the message: its beginning stays, and
+ * what comes behind it. */
+static void executor_error_set_csv(Wire__SqlError *error, const char *text)
+{
+    enum { ROW_BYTES_MAX = 400 };
+    const char *row = strstr(text, "Original Line: ");
+    const char *behind = strstr(text, "\n\nPossible fixes:");
+    while (behind != NULL && behind > text && behind[-1] != '\n')
+        behind--; /* the reason is the line before */
+    if (strlen(text) < EXECUTOR_ERROR_TEXT_MAX || row == NULL || behind == NULL ||
+        behind - row < ROW_BYTES_MAX) {
+        executor_error_say(error, "%s", text);
+        return;
+    }
+    int head = (int)(row - text) + ROW_BYTES_MAX;
+    while (((unsigned char)text[head] & 0xc0) == 0x80)
+        head--;
+    executor_error_say(error, "%.*s\n%s", head, text, behind);
+}
+
 /* The first line of DuckDB's message is the sentence; what follows are candidates and advice for
  * its own users. A CSV error has its facts below (executor_csv.c takes them from there). */
 static void executor_error_set_message(Wire__SqlError *error, const char *text)
 {
-    bool is_csv = str_starts_with(text, "CSV Error");
-    size_t len = is_csv ? strlen(text) : strcspn(text, "\n");
+    size_t len = strcspn(text, "\n");
+    if (str_starts_with(text, "CSV Error")) {
+        executor_error_set_csv(error, text);
+        return;
+    }
     while (len > 0 && (text[len - 1] == '!' || text[len - 1] == '\n'))
         len--;
     executor_error_say(error, "%.*s", (int)len, text);

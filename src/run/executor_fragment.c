@@ -28,6 +28,8 @@ static char *executor_fragment_text(struct executor_task *task, const Wire__SqlF
     size_t end = 0;
     if (error == NULL)
         error = executor_guard_check(text, &end);
+    if (error == NULL)
+        error = executor_guard_files(task->engine, text);
     if (error != NULL) {
         if (*fragment->ast != '\0')
             error->position = 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/error.h"
 #include "base/mem.h"
@@ -204,6 +205,75 @@ static Wire__SqlError *executor_guard_begin(struct executor_guard *g)
     return executor_guard_error(g, ERR_FORBIDDEN, "permission", "this is no SELECT",
                                 "an executor runs SELECT, FROM, VALUES, DESCRIBE, SUMMARIZE, "
                                 "PIVOT and nothing that changes something");
+}
+
+/* '/path' as a path, malloc'ed; NULL when the token is no such text. */
+static char *executor_guard_path(const struct executor_guard *g)
+{
+    static const char scheme[] = "file:";
+    if (*g->start != '\'' || g->at < g->start + 2 || g->at[-1] != '\'')
+        return NULL;
+    char *path = mem_strndup(g->start + 1, (size_t)(g->at - g->start) - 2);
+    const char *at = path;
+    char *to = path;
+    if (strncmp(at, scheme, strlen(scheme)) == 0)
+        at += strlen(scheme);
+    bool is_path = *at == '/';
+    for (; *at != '\0'; at++) {
+        at += at[0] == '\'' && at[1] == '\'';
+        *to++ = *at;
+    }
+    *to = '\0';
+    if (is_path)
+        return path;
+    free(path);
+    return NULL;
+}
+
+/* read_csv, sniff_csv, parquet_metadata, ...: functions that open what they are given. */
+static bool executor_guard_is_reader(const char *name)
+{
+    static const char *const beginnings[] = {"read_", "sniff_", "parquet_"};
+    for (size_t i = 0; i < MEM_COUNT(beginnings); i++)
+        if (strncasecmp(name, beginnings[i], strlen(beginnings[i])) == 0)
+            return true;
+    return false;
+}
+
+static Wire__SqlError *executor_guard_file(const struct executor_guard *g,
+                                           const struct executor_engine *engine)
+{
+    char *path = executor_guard_path(g);
+    Wire__SqlError *error = NULL;
+    struct stat st;
+    if (path != NULL && executor_engine_allows(engine, path) && stat(path, &st) == 0 &&
+        !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode)) {
+        error = executor_guard_error(g, ERR_INVALID, "file", "",
+                                     "name a file, or several by a pattern: '/folder/*.csv'");
+        executor_error_say(error, "%s is a device, pipe or socket, not a file", path);
+    }
+    free(path);
+    return error;
+}
+
+Wire__SqlError *executor_guard_files(const struct executor_engine *engine, const char *sql)
+{
+    struct executor_guard g = {.sql = sql, .at = sql};
+    Wire__SqlError *error = NULL;
+    size_t depth = 0, reader = SIZE_MAX; /* parentheses around it */
+    enum executor_guard_token token;
+    while (error == NULL && (token = executor_guard_next(&g)) != EXECUTOR_GUARD_END) {
+        if (token == EXECUTOR_GUARD_NAME && reader == SIZE_MAX &&
+            *executor_guard_skip_space(g.at) == '(' && executor_guard_is_reader(g.name))
+            reader = depth;
+        else if (token == EXECUTOR_GUARD_OTHER && *g.start == '(')
+            depth++;
+        else if (token == EXECUTOR_GUARD_OTHER && *g.start == ')' && depth > 0 && --depth == reader)
+            reader = SIZE_MAX;
+        else if (token == EXECUTOR_GUARD_OTHER && reader < depth)
+            error = executor_guard_file(&g, engine);
+    }
+    return error;
 }
 
 Wire__SqlError *executor_guard_check(const char *sql, size_t *len)

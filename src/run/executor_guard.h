@@ -8,10 +8,15 @@
 #ifndef RUN_EXECUTOR_GUARD_H
 #define RUN_EXECUTOR_GUARD_H
 
+#include "run/executor_engine.h"
 #include "wire/message.h"
 
 /* NULL: it may run, and its first `len` bytes are all of it but the semicolon and what is behind.
  */
 Wire__SqlError *executor_guard_check(const char *sql, size_t *len);
+
+/* NULL: none of the files that `sql` gives a reader by name is one that could be waited for: a
+ * device, a pipe, a socket. Patterns don't match such; what isn't allowed DuckDB refuses. */
+Wire__SqlError *executor_guard_files(const struct executor_engine *engine, const char *sql);
 
 #endif

@@ -249,6 +249,9 @@ static int executor_input_reader(struct executor_task *task, struct executor_sql
         executor_sql_add(sql, "read_csv(");
         executor_input_paths(sql, input, root);
         executor_sql_add(sql, ", hive_partitioning=false");
+        /* Whoever guesses the quote takes one that is never closed for a letter. */
+        if (!executor_options_have(input, "quote"))
+            executor_sql_add(sql, ", quote='\"'");
         err = executor_options_add(task, sql, input);
         break;
     case WIRE__SQL_FORMAT__SQL_FORMAT_JSON:

@@ -40,6 +40,16 @@ static int executor_query_prelude(struct executor_query *query, idx_t n)
     return 0;
 }
 
+static int executor_query_check_parameters(struct executor_query *query)
+{
+    if (duck.nparams(query->statement) == 0)
+        return 0;
+    Wire__SqlError *error = executor_error_new(ERR_UNSUPPORTED, "unsupported",
+                                               "parameters (?, $1) have no values here");
+    executor_error_hint(error, "write the values into the statement");
+    return executor_task_fail(query->task, error);
+}
+
 int executor_query_prepare(struct executor_query *query, struct executor_task *task,
                            const char *sql, duckdb_statement_type type, size_t offset, size_t len)
 {
@@ -55,7 +65,7 @@ int executor_query_prepare(struct executor_query *query, struct executor_task *t
         return executor_query_fail(query, duck.prepare_error(query->statement));
     if (duck.prepared_statement_type(query->statement) != type)
         return executor_task_fail_text(task, ERR_FORBIDDEN, "permission", "this is no SELECT");
-    return 0;
+    return executor_query_check_parameters(query);
 }
 
 int executor_query_start(struct executor_query *query)

@@ -53,6 +53,39 @@ nothing_is_left() {
     wait_until 10 nothing_is_left
 }
 
+@test "a quote that nothing closes, a line that is no JSON, a pipe that nobody writes to: named, and nothing waits" {
+    start_cluster 1 -o sql.paths="$FILES"
+    sql "create table t (id integer, s varchar)"
+    printf 'id,s\n1,"x\n2,y\n3,z\n' >"$FILES/open.csv"
+    refuses "copy t from '$FILES/open.csv' (header)" "$FILES/open.csv, line 2: a value begins with a quote"
+    refuses "copy t from '$FILES/open.csv'" "$FILES/open.csv, line 2: a value begins with a quote"
+    { echo id,s; for i in $(seq 30000); do echo "$i,x"; done; echo '7,"open'; for i in $(seq 30000); do echo "$i,x"; done; } >"$FILES/late.csv"
+    refuses "copy t from '$FILES/late.csv'" "$FILES/late.csv, line 30002: a value begins with a quote"
+    printf 'id,s\n1,"a ""b"", c"\n2,de\n' >"$FILES/good.csv"
+    sql "copy t from '$FILES/good.csv'"
+    [ "$(sql "select s from t where id = 1")" = '"a ""b"", c"' ]
+    printf "id,s\n3,'a,b'\n" >"$FILES/single.csv"
+    sql "copy t from '$FILES/single.csv' (quote '''')"
+    [ "$(sql "select s from t where id = 3")" = '"a,b"' ]
+    sql "delete from t"
+    printf '{"id":1}\n{"id":x}\n{"id":3}\n' >"$FILES/bad.json"
+    refuses "copy t from '$FILES/bad.json'" "$FILES/bad.json, line 2: this is no JSON"
+    [[ "$output" != *"VERSION"* ]]
+    printf '{"id":1}\n{"id":"x"}\n' >"$FILES/type.json"
+    refuses "copy t from '$FILES/type.json'" "$FILES/type.json, line 2: "
+    mkfifo "$FILES/pipe.csv"
+    for reader in "read_csv('$FILES/pipe.csv')" "read_text(['$FILES/good.csv', 'file:$FILES/pipe.csv'])" "read_json ( '$FILES/pipe.csv' )"; do
+        refuses "select * from $reader" "$FILES/pipe.csv is a device, pipe or socket, not a file"
+        refuses "insert into t select 1, 'x' from $reader" "$FILES/pipe.csv is a device, pipe or socket, not a file"
+    done
+    [ "$(sql "select '$FILES/pipe.csv'")" = "$FILES/pipe.csv" ]
+    for statement in 'select ?' "insert into t values (?, 'x')" 'insert into t select $1, 2' "copy (select ?) to '$FILES/x.csv'"; do
+        refuses "$statement" 'parameters (?, $1) have no values here'
+    done
+    [ "$(sql "select count(*) from t")" = 0 ]
+    wait_until 10 nothing_is_left
+}
+
 @test "a file of a table that is cut, damaged or gone is named, with what to do" {
     start_cluster 1
     sql "create table t as select i as id, 'row ' || i as s from range(1000) r(i)"
@@ -96,6 +129,7 @@ nothing_is_left() {
     sql "$place"
     [ "$(sql "select count(*), sum(id + 0) from t")" = 12,78 ]
     grep -q "checkpoint 10.*is read instead" "$CLUSTER_DIR/log"
+    api /metrics | grep -q '^clusterd_table_checkpoints_unreadable_total [1-9]'
     sql "drop table t"
     attempt "$cut; rm 00000000000000000000.json"
     refuses "$place" "_delta_log/00000000000000000010.checkpoint.parquet"

@@ -535,7 +535,7 @@ static void json_is_read_by_name(void **state)
     plan_gives(bed, p, "[1,\"x\"],[2,null],[3,\"y\"]");
     p = over(bed, "SELECT * FROM t ORDER BY id", FILES("bad.json"));
     p->input.format = WIRE__SQL_FORMAT__SQL_FORMAT_JSON;
-    plan_fails(bed, p, ERR_INVALID, "input", "bad.json");
+    plan_fails(bed, p, ERR_INVALID, "json", "bad.json");
 }
 
 static void any_columns_are_what_the_file_has(void **state)
