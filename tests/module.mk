@@ -10,7 +10,7 @@ tree_checks += scripts/check-hosts
 tree_checks += scripts/check-layers
 tree_checks += scripts/check-man
 
-fast_tests = $(tree_checks:%=$(abs_top_srcdir)/%) $(unit_tests) $(sim_tests)
+fast_tests = $(tree_checks:%=$(abs_top_srcdir)/%) $(unit_tests) $(sim_tests) $(fuzz_tests)
 slow_tests = $(pty_tests) $(abs_top_srcdir)/scripts/check-dist $(abs_top_srcdir)/scripts/check-shell \
     $(wildcard $(abs_top_srcdir)/tests/e2e/*.bats $(abs_top_srcdir)/tests/pty/*.bats)
 
