@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "shell/commands.h"
 #include "shell/moment.h"
 #include "shell/request.h"
@@ -20,6 +21,7 @@ enum {
     EVENTS_FAILURES_QUIET = 3,
     EVENTS_IDS_MAX = 4096, /* remembered, for what comes twice after a break */
     EVENTS_CURSOR_MAX = 64,
+    EVENTS_NAMES_MAX = 1024,
 };
 
 /* Events as they come; when the connection breaks another node is asked from the last cursor on. */
@@ -91,6 +93,29 @@ static void cmd_events_end(struct cmd_events *events, int status)
     events->status = status;
 }
 
+/* That nobody collects, and whose events are missing. */
+static void cmd_events_say_partial(const struct cmd_events *events, const json_t *event)
+{
+    char *node = text_of_field(event, "partial", false);
+    char *reason = text_of_field(event, "reason", false);
+    const json_t *missing = json_object_get(event, "missing"), *name;
+    struct buf names;
+    size_t i;
+    buf_init(&names, EVENTS_NAMES_MAX);
+    json_array_foreach(missing, i, name)
+    {
+        const char *text = json_is_string(name) ? json_string_value(name) : "?";
+        char *clean = str_printable(text, strlen(text), false);
+        (void)buf_printf(&names, "%s%s", i > 0 ? ", " : "; not reached: ", clean);
+        free(clean);
+    }
+    output_note(&events->shell->output, "%s: this is what %s has%s",
+                *reason != '\0' ? reason : "no node leads", node, buf_cstr(&names));
+    buf_done(&names);
+    free(node);
+    free(reason);
+}
+
 static void cmd_events_take(struct cmd_events *events, const json_t *event, const char *line,
                             size_t len)
 {
@@ -105,7 +130,7 @@ static void cmd_events_take(struct cmd_events *events, const json_t *event, cons
         output_note(&events->shell->output, "%lld events were missed", (long long)dropped);
     const char *partial = json_string_value(json_object_get(event, "partial"));
     if (partial != NULL && !events->told_partial)
-        output_note(&events->shell->output, "no node leads: this is what %s has", partial);
+        cmd_events_say_partial(events, event);
     events->told_partial = events->told_partial || partial != NULL;
     if (id == NULL || events->left == 0 || cmd_events_is_known(events, id))
         return;
@@ -256,6 +281,12 @@ static void cmd_report_on_done(void *arg, const struct client_reply *reply)
 {
     struct cmd_report *report = arg;
     report->ended = true;
+    if (reply->code == 0 && reply->partial[0] != '\0') {
+        char *why = str_printable(reply->partial, strlen(reply->partial), false);
+        output_note(&report->shell->output,
+                    "a partial report: what the node and those that it reaches have (%s)", why);
+        free(why);
+    }
     report->status =
         reply->code == 0 ? SHELL_STATUS_OK : request_report_reply(report->shell, reply);
 }

@@ -1,5 +1,9 @@
 /* The shell over a report. */
+#include <stdlib.h>
+#include <string.h>
+
 #include "base/clock.h"
+#include "base/str.h"
 #include "client/client_replay.h"
 #include "shell/moment.h"
 #include "shell/shell.h"
@@ -36,6 +40,16 @@ int shell_open_replay(struct shell *shell, const char *path, const char *at)
         return SHELL_STATUS_USAGE;
     }
     shell->connection.replay = shell->replay;
+    const char *reason;
+    const char *partial = client_replay_partial(shell->replay, &reason);
+    if (partial != NULL) {
+        char *node = str_printable(partial, strlen(partial), false);
+        char *why = str_printable(reason, strlen(reason), false);
+        output_note(&shell->output, "a partial report: what %s had and could reach (%s)", node,
+                    why);
+        free(node);
+        free(why);
+    }
     return at != NULL ? shell_seek(shell, at) : SHELL_STATUS_OK;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -20,8 +21,9 @@ enum { CLUSTERD_REPORT_STALL_S = 60, CLUSTERD_REPORT_CONNECT_S = 10 };
 
 struct clusterd_report {
     FILE *file;
-    long status;     /* of HTTP */
-    char said[1024]; /* the beginning of an answer that is no report */
+    long status;       /* of HTTP */
+    char partial[256]; /* why it holds only what some nodes have; "": it is whole */
+    char said[1024];   /* the beginning of an answer that is no report */
     size_t said_len;
     CURL *curl;
 };
@@ -37,6 +39,20 @@ static size_t clusterd_report_on_data(char *data, size_t size, size_t n, void *a
     memcpy(report->said + report->said_len, data, take);
     report->said_len += take;
     return size * n;
+}
+
+static size_t clusterd_report_on_header(char *data, size_t size, size_t n, void *arg)
+{
+    static const char name[] = "Clusterd-Partial:";
+    struct clusterd_report *report = arg;
+    size_t len = size * n;
+    if (len < sizeof name || strncasecmp(data, name, sizeof name - 1) != 0)
+        return len;
+    char *clean = str_printable(data + sizeof name - 1, len - (sizeof name - 1), false);
+    (void)snprintf(report->partial, sizeof report->partial, "%s", clean + strspn(clean, " "));
+    report->partial[strcspn(report->partial, "\\\r\n")] = '\0';
+    free(clean);
+    return len;
 }
 
 static const char *clusterd_report_socket(const char *socket)
@@ -66,6 +82,8 @@ static int clusterd_report_fetch(struct clusterd_report *report, const char *sin
     (void)curl_easy_setopt(report->curl, CURLOPT_UNIX_SOCKET_PATH, socket);
     (void)curl_easy_setopt(report->curl, CURLOPT_WRITEFUNCTION, clusterd_report_on_data);
     (void)curl_easy_setopt(report->curl, CURLOPT_WRITEDATA, report);
+    (void)curl_easy_setopt(report->curl, CURLOPT_HEADERFUNCTION, clusterd_report_on_header);
+    (void)curl_easy_setopt(report->curl, CURLOPT_HEADERDATA, report);
     (void)curl_easy_setopt(report->curl, CURLOPT_ERRORBUFFER, text);
     (void)curl_easy_setopt(report->curl, CURLOPT_CONNECTTIMEOUT, (long)CLUSTERD_REPORT_CONNECT_S);
     (void)curl_easy_setopt(report->curl, CURLOPT_NOSIGNAL, 1L);
@@ -112,6 +130,10 @@ int clusterd_report_run(const char *path, const char *since, const char *socket)
         (void)unlink(part);
     else
         printf("wrote %s\nOpen it: clustertop --replay %s\n", path, path);
+    if (status == 0 && report.partial[0] != '\0')
+        fprintf(stderr,
+                "clusterd: it holds only what this node and those that it reaches have: %s\n",
+                report.partial);
     curl_easy_cleanup(report.curl);
     free(part);
     return status;

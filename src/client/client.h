@@ -75,13 +75,14 @@ struct client_request {
 #define CLIENT_REQUEST(...) ((struct client_request){__VA_ARGS__})
 
 struct client_reply {
-    int code;          /* 0, or ERR_UNAVAILABLE when no endpoint answered, or the API's error */
-    unsigned status;   /* of HTTP; 0 when no answer came */
-    bool connected;    /* false when no endpoint could be reached */
-    const char *text;  /* of a failure: a whole sentence; never NULL */
-    const char *hint;  /* what to do next; "" when the server gave none */
-    const char *etag;  /* without quotes; "" when there is none */
-    const char *bytes; /* CLIENT_BODY_WHOLE; NUL-terminated besides */
+    int code;            /* 0, or ERR_UNAVAILABLE when no endpoint answered, or the API's error */
+    unsigned status;     /* of HTTP; 0 when no answer came */
+    bool connected;      /* false when no endpoint could be reached */
+    const char *text;    /* of a failure: a whole sentence; never NULL */
+    const char *hint;    /* what to do next; "" when the server gave none */
+    const char *etag;    /* without quotes; "" when there is none */
+    const char *partial; /* why the answer is a part only (docs/events.md); "" when it is whole */
+    const char *bytes;   /* CLIENT_BODY_WHOLE; NUL-terminated besides */
     size_t bytes_len;
     json_t *json; /* CLIENT_BODY_JSON; NULL on failure or an empty body; borrowed */
 };

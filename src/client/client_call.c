@@ -62,6 +62,7 @@ void client_call_fail(struct client_call *call, int code, const char *text)
         .text = text,
         .hint = "",
         .etag = "",
+        .partial = "",
         .bytes = "",
     };
     client_call_answer(call, &reply);
@@ -127,21 +128,29 @@ bool client_call_take(struct client_call *call, const char *bytes, size_t len)
     return call->data_code == 0 && call->state == CLIENT_CALL_RUNNING;
 }
 
-void client_call_header(struct client_call *call, const char *line, size_t len)
+/* The value of the header `name` ("x:") without quotes, if the line is that one and it fits. */
+static void client_call_take_header(const char *line, size_t len, const char *name, char *to,
+                                    size_t size)
 {
-    static const char name[] = "etag:";
-    if (len <= sizeof name || strncasecmp(line, name, sizeof name - 1) != 0)
+    size_t name_len = strlen(name);
+    if (len <= name_len || strncasecmp(line, name, name_len) != 0)
         return;
-    const char *from = line + sizeof name - 1;
-    size_t n = len - (sizeof name - 1);
+    const char *from = line + name_len;
+    size_t n = len - name_len;
     while (n > 0 && strchr(" \t\"", from[0]) != NULL)
         from++, n--;
     while (n > 0 && strchr(" \t\"\r\n", from[n - 1]) != NULL)
         n--;
-    if (n < sizeof call->etag) {
-        memcpy(call->etag, from, n);
-        call->etag[n] = '\0';
+    if (n < size) {
+        memcpy(to, from, n);
+        to[n] = '\0';
     }
+}
+
+void client_call_header(struct client_call *call, const char *line, size_t len)
+{
+    client_call_take_header(line, len, "etag:", call->etag, sizeof call->etag);
+    client_call_take_header(line, len, "clusterd-partial:", call->partial, sizeof call->partial);
 }
 
 /* Launching */
@@ -167,6 +176,7 @@ void client_call_launch(struct client_call *call)
     call->data_code = 0;
     call->status = 0;
     call->etag[0] = '\0';
+    call->partial[0] = '\0';
     buf_clear(&call->body);
     if (!client_call_is_one_line(call->idempotency_key))
         client_call_fail(call, ERR_INVALID,
@@ -378,6 +388,7 @@ void client_call_answered(struct client_call *call)
         .text = "",
         .hint = "",
         .etag = call->etag,
+        .partial = call->partial,
         .bytes = "",
     };
     if (call->status >= 400)

@@ -17,6 +17,7 @@ enum {
     CLIENT_PAUSE_FIRST_MS = 20, /* before the first repetition; doubles */
     CLIENT_PAUSE_MAX_MS = 1000,
     CLIENT_ETAG_MAX = 128,
+    CLIENT_PARTIAL_MAX = 512,
     CLIENT_ERROR_BYTES_MAX = 64 * 1024, /* body of an error */
 };
 
@@ -55,6 +56,7 @@ struct client_call {
     unsigned status; /* of the answer under way; 0: its head has not come */
     struct buf body; /* whole body, or the line under way */
     char etag[CLIENT_ETAG_MAX];
+    char partial[CLIENT_PARTIAL_MAX];
     int data_code;  /* why the data callback's side ended it: ERR_TOO_LARGE */
     bool delivered; /* some of a stream has reached the caller */
     bool paused;

@@ -188,6 +188,13 @@ void client_replay_span(const struct client_replay *replay, int64_t *first_ms, i
     *last_ms = replay->last_ms;
 }
 
+const char *client_replay_partial(const struct client_replay *replay, const char **reason)
+{
+    const struct replay_archive *archive = replay->archive;
+    *reason = archive->reason;
+    return archive->partial[0] != '\0' ? archive->partial : NULL;
+}
+
 const char *client_replay_path(const struct client_replay *replay)
 {
     return replay->path;

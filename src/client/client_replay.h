@@ -22,5 +22,8 @@ int64_t client_replay_at_ms(const struct client_replay *replay);
 /* From the first frame to the last thing that the report knows. */
 void client_replay_span(const struct client_replay *replay, int64_t *first_ms, int64_t *last_ms);
 const char *client_replay_path(const struct client_replay *replay);
+/* The node whose part alone it holds, and why; NULL: it is whole. As the report says it: hostile.
+ */
+const char *client_replay_partial(const struct client_replay *replay, const char **reason);
 
 #endif

@@ -257,6 +257,10 @@ static int replay_check_head(struct replay_reading *r, struct error *e)
             replay_copy_text(&s, r->to->node, sizeof r->to->node);
         else if (json_slice_is(&key, "version"))
             replay_copy_text(&s, r->to->version, sizeof r->to->version);
+        else if (json_slice_is(&key, "partial"))
+            replay_copy_text(&s, r->to->partial, sizeof r->to->partial);
+        else if (json_slice_is(&key, "reason"))
+            replay_copy_text(&s, r->to->reason, sizeof r->to->reason);
         else if (json_slice_is(&key, "members") && json_scan_peek(&s) == JSON_KIND_ARRAY)
             rc = replay_read_list(r, &s, e);
         else

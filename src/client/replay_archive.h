@@ -48,6 +48,8 @@ struct replay_archive {
     char cluster[REPLAY_TEXT_MAX]; /* "" where report.json doesn't say */
     char node[REPLAY_TEXT_MAX];    /* that made it */
     char version[REPLAY_TEXT_MAX];
+    char partial[REPLAY_TEXT_MAX]; /* the node whose part it is; "": it is whole */
+    char reason[REPLAY_TEXT_MAX];  /* why */
 };
 
 /* ERR_CORRUPT (no archive, cut, checksums, malformed), ERR_VERSION, ERR_TOO_LARGE, -errno. */

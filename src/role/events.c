@@ -42,6 +42,12 @@ void events_set_messages(struct node *node, void (*fn)(void *arg, struct buf *ou
     events->messages.arg = arg;
 }
 
+uint64_t events_position(const struct node *node)
+{
+    const struct events *events = events_of(node);
+    return events != NULL ? events->position : 0;
+}
+
 bool events_enabled(const struct node *node)
 {
     return node_events(node) != NULL;
@@ -277,12 +283,14 @@ static void events_on_timer(void *arg)
     }
     if (events->collecting)
         events_mirrors_send(events);
+    events_dark_look(events);
+    events_waits_go_on(events);
     if (slice != 0)
         return;
-    if (events->collecting) {
+    if (events->collecting || events->dark)
         events_vitals_tick(events);
+    if (events->collecting)
         events_mirrors_choose(events);
-    }
     events_readers_tick(events);
 }
 
@@ -428,6 +436,7 @@ static int events_start(struct node *node, void **self, struct error *e)
     event_ring_init(&events->stream, EVENTS_STREAM_MAX, EVENTS_STREAM_BYTES_MAX);
     vitals_ticks_init(&events->ticks, EVENTS_TICKS_MAX, EVENTS_TICKS_BYTES_MAX);
     vitals_ticks_init(&events->tens, 6, EVENTS_TICKS_BYTES_MAX);
+    TAILQ_INIT(&events->waits);
     events->state = event_state_new();
     TAILQ_INIT(&events->readers);
     TAILQ_INIT(&events->relays);
@@ -465,6 +474,7 @@ static void events_stop(void *self)
     events_log_stop(events);
     events_readers_end(events, ERR_CLOSED, "this node is being stopped");
     events_mirrors_end(events);
+    events_waits_end(events);
     events_pasts_end(events);
     loop_timer_stop(&events->timer);
     if (events->store == NULL) {
@@ -520,6 +530,8 @@ static void events_on_link(void *self, uint64_t peer, uint64_t session)
             events_send_lost(events);
     } else if (events->collecting) {
         events_collect_ask(events, peer);
+    } else {
+        events_readers_linked(events, peer);
     }
 }
 
@@ -541,6 +553,7 @@ static const struct role_handler events_handlers[] = {
     {WIRE_EVENT_READ_CANCEL, events_on_read_cancel},
     {WIRE_EVENT_MIRROR, events_on_mirror},
     {WIRE_EVENT_MIRROR_ACK, events_on_mirror_ack},
+    {WIRE_EVENT_VITALS, events_on_vitals},
     {0, NULL},
 };
 

@@ -83,6 +83,9 @@ void events_found_row(struct node *node, const char *table, const char *key, jso
 /* The last messages of the chat as JSON lines, for reports. */
 void events_set_messages(struct node *node, void (*fn)(void *arg, struct buf *out), void *arg);
 
+/* How far this node has what the nodes told, collected by whoever led. */
+uint64_t events_position(const struct node *node);
+
 /* A heartbeat of a node has come to this leader. */
 void events_heard(struct node *node, uint64_t from, const Wire__Vitals *vitals);
 

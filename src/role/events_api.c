@@ -1,5 +1,6 @@
 /* /api/events, /api/vitals, /api/frame (docs/events.md). The collector answers; any other node
- * passes on what the collector streams, as fast as its client reads. */
+ * passes on what the collector streams, as fast as its client reads. While no collector can be
+ * reached the node answers with what there is (events_dark.c). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,6 @@
 
 enum {
     EVENTS_WINDOW_BYTES = 128 << 10, /* that the collector may send ahead of the client */
-    EVENTS_PASS_TIMEOUT_MS = 15000,  /* a stream has a line each second */
 };
 
 /* A client of this node. */
@@ -141,67 +141,95 @@ static void client_on_drain(struct http_request *req, void *arg)
         client_pay(client);
 }
 
-static void client_pass(struct events_client *client, bool follow)
+/* `partial`: to one that does not collect either, but has what the last one collected. */
+static void client_pass(struct events_client *client, uint64_t to, bool partial)
 {
     Wire__EventRead read = WIRE__EVENT_READ__INIT;
     read.target = (char *)(uintptr_t)http_request_target(client->req);
     read.user = (char *)(uintptr_t)http_request_user(client->req);
     read.credit = EVENTS_WINDOW_BYTES;
-    (void)follow;
-    client->collector = node_leader(client->events->node);
+    read.partial = partial;
+    client->collector = to;
     client->call = node_call(client->events->node, client->collector, WIRE_EVENT_READ, &read.base,
                              true, 0, client_on_chunk, client);
 }
 
-static void events_stream(struct events *events, struct http_request *req, enum events_what what)
+/* Says with the head that it is a part, for those who read no lines. */
+static void events_say_partial(const struct events *events, struct http_request *req)
+{
+    enum { EVENTS_HEAD_TEXT_MAX = 400 };
+    json_t *partial = events_dark_json(events);
+    const json_t *missing = json_object_get(partial, "missing");
+    struct buf text;
+    buf_init(&text, EVENTS_HEAD_TEXT_MAX);
+    (void)buf_append_str(&text, json_string_value(json_object_get(partial, "reason")));
+    for (size_t i = 0; i < json_array_size(missing); i++)
+        (void)buf_printf(&text, "%s%s", i > 0 ? ", " : "; not reached: ",
+                         json_string_value(json_array_get(missing, i)));
+    http_reply_header(req, "Clusterd-Partial", buf_cstr(&text));
+    buf_done(&text);
+    json_decref(partial);
+}
+
+static void events_begin_stream(struct events *events, struct http_request *req,
+                                enum events_what what, struct events_query *query)
+{
+    bool dark = !events_has_collector(events);
+    struct events_client *client = mem_zalloc(sizeof *client);
+    client->events = events;
+    client->req = req;
+    client->report = what == EVENTS_OF_REPORT;
+    if (dark)
+        events_say_partial(events, req);
+    http_stream_begin(req, 200, client->report ? "application/x-tar" : "application/x-ndjson",
+                      HTTP_STREAM_CHUNKED);
+    http_request_on_close(req, client_on_close, client);
+    http_stream_on_drain(req, client_on_drain, client);
+    struct events_out out = {.write = client_write, .end = client_on_end, .arg = client};
+    uint64_t to = events->collecting ? 0
+                  : dark             ? events_dark_other(events)
+                                     : node_leader(events->node);
+    if (to != 0)
+        client_pass(client, to, dark);
+    else
+        client->reader = events_reader_new(events, query, &out);
+}
+
+static void events_stream(struct events *events, struct http_request *req, enum events_what what,
+                          http_request_fn again)
 {
     struct events_query query;
     struct error e = {0};
-    const char *hint = NULL;
+    if (what == EVENTS_OF_REPORT && !events->stopping && events_must_wait(events)) {
+        events_wait(events, req, again);
+        return;
+    }
     if (events_query_parse(events, http_request_target(req), what, &query, &e) < 0) {
         http_reply_failure(req, &e, "docs/events.md shows the parameters");
         return;
     }
     if (events->stopping || events->readers_n >= EVENTS_READERS_MAX) {
         (void)error_set(&e, ERR_BUSY, "%u clients read the events already", events->readers_n);
-    } else if (what != EVENTS_OF_STREAM && !events->collecting && node_leader(events->node) == 0) {
-        (void)error_set(&e, ERR_NO_LEADER, "%s", err_text(ERR_NO_LEADER));
-        hint = "events are collected by the node that leads: ask again in a moment";
+        http_reply_failure(req, &e, NULL);
+    } else {
+        events_begin_stream(events, req, what, &query);
     }
-    if (e.code < 0) {
-        events_query_done(&query);
-        http_reply_failure(req, &e, hint);
-        return;
-    }
-    struct events_client *client = mem_zalloc(sizeof *client);
-    client->events = events;
-    client->req = req;
-    client->report = what == EVENTS_OF_REPORT;
-    http_stream_begin(req, 200, client->report ? "application/x-tar" : "application/x-ndjson",
-                      HTTP_STREAM_CHUNKED);
-    http_request_on_close(req, client_on_close, client);
-    http_stream_on_drain(req, client_on_drain, client);
-    struct events_out out = {.write = client_write, .end = client_on_end, .arg = client};
-    if (events->collecting || node_leader(events->node) == 0)
-        client->reader = events_reader_new(events, &query, &out);
-    else
-        client_pass(client, query.follow);
     events_query_done(&query);
 }
 
 static void events_get_events(struct http_request *req, void *arg)
 {
-    events_stream(arg, req, EVENTS_OF_STREAM);
+    events_stream(arg, req, EVENTS_OF_STREAM, events_get_events);
 }
 
 static void events_get_vitals(struct http_request *req, void *arg)
 {
-    events_stream(arg, req, EVENTS_OF_VITALS);
+    events_stream(arg, req, EVENTS_OF_VITALS, events_get_vitals);
 }
 
 static void events_get_report(struct http_request *req, void *arg)
 {
-    events_stream(arg, req, EVENTS_OF_REPORT);
+    events_stream(arg, req, EVENTS_OF_REPORT, events_get_report);
 }
 
 static void events_get_settings(struct http_request *req, void *arg)
@@ -210,25 +238,36 @@ static void events_get_settings(struct http_request *req, void *arg)
     http_reply_json(req, 200, events_report_settings(events->node));
 }
 
+/* ---- frames ---------------------------------------------------------------------------------- */
+
 static void events_get_frame(struct http_request *req, void *arg)
 {
     struct events *events = arg;
-    if (!node_serves(events->node, req, events_get_frame, arg))
-        return;
-    if (!events->begun) {
-        struct error e;
-        (void)error_set(&e, ERR_BUSY, "the node that leads still reads the state");
-        http_reply_failure(req, &e, "ask again in a moment");
-        return;
-    }
-    const char *at = http_request_query(req, "at");
     struct error e;
+    const char *at = http_request_query(req, "at");
     int64_t at_ms = 0;
     if (at != NULL && *at != '\0' && events_query_time(events, "at", at, &at_ms, &e) < 0) {
         http_reply_failure(req, &e, NULL);
         return;
     }
-    if (at_ms > 0 && at_ms < loop_wall_ms(node_loop(events->node))) {
+    if (!events->stopping && events_must_wait(events)) {
+        events_wait(events, req, events_get_frame);
+        return;
+    }
+    int64_t now_ms = loop_wall_ms(node_loop(events->node));
+    if (!events_has_collector(events)) {
+        if (!events_dark_pass(events, req))
+            events_past_frame(events, req, at_ms > 0 && at_ms < now_ms ? at_ms : now_ms);
+        return;
+    }
+    if (!node_serves(events->node, req, events_get_frame, arg))
+        return;
+    if (!events->begun) {
+        (void)error_set(&e, ERR_BUSY, "the node that leads still reads the state");
+        http_reply_failure(req, &e, "ask again in a moment");
+        return;
+    }
+    if (at_ms > 0 && at_ms < now_ms) {
         events_past_frame(events, req, at_ms);
         return;
     }

@@ -93,19 +93,23 @@ void events_collect_flush(struct events *events)
 
 /* ---- from others ----------------------------------------------------------------------------- */
 
-/* What a node of the cluster sends is trusted to be of the form, but not to be JSON at all. */
-bool events_is_line(const Wire__Event *row)
+bool events_is_json(const char *line, size_t len)
 {
     struct json_scan scan;
-    if (row->json.len == 0 || row->json.len > EVENT_JSON_MAX || row->level > LOG_LEVEL_ERROR ||
-        strlen(row->kind) > EVENT_NAME_MAX || strlen(row->about) > EVENT_NAME_MAX ||
-        strlen(row->table) > EVENT_NAME_MAX ||
-        memchr(row->json.data, '\n', row->json.len) != NULL || row->json.data[0] != '{')
+    if (len == 0 || len > EVENT_JSON_MAX || memchr(line, '\n', len) != NULL || line[0] != '{')
         return false;
-    json_scan_init(&scan, (const char *)row->json.data, row->json.len);
+    json_scan_init(&scan, line, len);
     bool good = json_scan_skip(&scan, NULL) && json_scan_end(&scan);
     json_scan_done(&scan);
     return good;
+}
+
+/* What a node of the cluster sends is trusted to be of the form, but not to be JSON at all. */
+bool events_is_line(const Wire__Event *row)
+{
+    return row->level <= LOG_LEVEL_ERROR && strlen(row->kind) <= EVENT_NAME_MAX &&
+           strlen(row->about) <= EVENT_NAME_MAX && strlen(row->table) <= EVENT_NAME_MAX &&
+           events_is_json((const char *)row->json.data, row->json.len);
 }
 
 /* Of jobs and nodes the leader tells, which is the collector. What another node has told of them is
@@ -165,6 +169,7 @@ void events_collect_begin(struct events *events)
     uint64_t start = events->term << EVENTS_TERM_SHIFT;
     events->position = start > events->position ? start : events->position;
     event_state_clear(events->state);
+    events_vitals_clear(events);
     event_emit(events->node, EVENT_COLLECT_BEGIN, EVENT_ABOUT(.node = events->name),
                "%s collects the events of the cluster since term %" PRIu64, events->name,
                events->term);

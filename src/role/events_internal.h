@@ -28,6 +28,7 @@ enum {
     EVENTS_TICKS_MAX = 300, /* vitals in memory, one a second */
     EVENTS_TICKS_BYTES_MAX = 4 << 20,
     EVENTS_FRAME_MS = 60000,          /* between two frames that are kept */
+    EVENTS_DARK_MS = 1500,            /* without a collector; an election takes less */
     EVENTS_MIRROR_PATIENCE_MS = 2000, /* then it is asked again where it stands */
     EVENTS_PIECE_BYTES_MAX = 2 << 20, /* of a frame that is given to mirrors */
 };
@@ -57,8 +58,9 @@ struct events_mark {
 struct events_pulse {
     uint64_t node;
     struct vitals_sample sample;
-    int64_t heard_ms; /* monotonic; 0: never */
-    bool fresh;       /* heard since the last tick */
+    int64_t heard_ms;  /* monotonic; 0: never */
+    uint64_t position; /* while nobody collects: up to which it has the stream */
+    bool fresh;        /* heard since the last tick */
     UT_hash_handle hh;
 };
 
@@ -76,10 +78,12 @@ struct events_mirror {
 TAILQ_HEAD(events_mirrors, events_mirror);
 
 struct events_past;
+struct events_wait;
 struct events_report_job;
 struct events_reader;
 struct events_relay;
 TAILQ_HEAD(events_pasts, events_past);
+TAILQ_HEAD(events_waits, events_wait);
 TAILQ_HEAD(events_report_jobs, events_report_job);
 TAILQ_HEAD(events_readers, events_reader);
 TAILQ_HEAD(events_relays, events_relay);
@@ -126,6 +130,12 @@ struct events {
 
     struct events_mirrors mirrors;
     uint64_t mirrored_term; /* of the collector whose stream this node has */
+
+    /* while nobody collects that this node can reach */
+    int64_t dark_ms;      /* since when, monotonic; 0: somebody does */
+    int64_t dark_wall_ms; /* the same by the clock */
+    bool dark;            /* for longer than an election takes */
+    struct events_waits waits;
 
     struct events_pulse *pulses;
     struct vitals_ticks ticks;
@@ -179,8 +189,9 @@ struct events_mark *events_mark_get(struct events *events, uint64_t node);
 /* What the disk does not know yet. */
 void events_collect_flush(struct events *events);
 
-/* Whether a row of another node is of the form. */
+/* Whether a row of another node, or only its line, is of the form. */
 bool events_is_line(const Wire__Event *row);
+bool events_is_json(const char *line, size_t len);
 
 /* ---- events_mirror.c: the stream at those who may collect next ---- */
 
@@ -210,11 +221,44 @@ void events_frame_keep(struct events *events);
 void events_vitals_tick(struct events *events);
 /* Fields of a node's row that come from its heartbeats. */
 void events_vitals_print(struct events *events, const char *name, struct buf *out);
+void events_vitals_take(struct events *events, uint64_t from, const Wire__Vitals *vitals);
+void events_vitals_set_position(struct events *events, uint64_t node, uint64_t position);
+uint64_t events_vitals_position(const struct events *events, uint64_t node);
+/* All members will be in the ticks, silent until they are heard. */
+void events_vitals_expect(struct events *events);
+/* Monotonic; 0: never. */
+int64_t events_vitals_heard_ms(const struct events *events, uint64_t node);
+/* What is in memory; the disk has it. */
 void events_vitals_clear(struct events *events);
 /* One line. */
 typedef const char *(*events_name_fn)(const void *arg, uint64_t node);
 int events_vitals_line(events_name_fn name, const void *arg, const struct vitals_tick *tick,
                        const struct nodeset *only, struct buf *out);
+
+/* ---- events_dark.c: while no node can be reached that collects ---- */
+
+/* This node, or a leader that it is linked to. */
+bool events_has_collector(const struct events *events);
+void events_dark_look(struct events *events); /* each tick */
+/* It may be an election: a collector may come in a moment. */
+bool events_must_wait(const struct events *events);
+/* `fn` is called when that is over, with the events as its argument. */
+void events_wait(struct events *events, struct http_request *req, http_request_fn fn);
+void events_waits_go_on(struct events *events);
+void events_waits_end(struct events *events);
+/* Why, in words. */
+const char *events_dark_reason(const struct events *events, char out[static EVENT_SOURCE_TEXT_MAX]);
+/* {"partial":NODE,"reason","reached":[...],"missing":[...]} */
+json_t *events_dark_json(const struct events *events);
+/* The node that is linked and has more of what was collected than this one; 0: none. */
+uint64_t events_dark_other(const struct events *events);
+/* Has that node answer `req`; false: there is none. */
+bool events_dark_pass(struct events *events, struct http_request *req);
+/* What this node knows better than a frame that the last collector made, and laying it over the
+ * state (on any thread; changes `fixes`). */
+json_t *events_dark_fixes(const struct events *events);
+void events_dark_fix(struct event_state *state, const json_t *fixes);
+void events_on_vitals(void *self, uint64_t from, const ProtobufCMessage *message);
 
 /* ---- events_query.c: what a request asks for ---- */
 
@@ -222,7 +266,12 @@ enum events_what { EVENTS_OF_STREAM, EVENTS_OF_VITALS, EVENTS_OF_REPORT };
 
 struct events_query {
     bool vitals;
-    bool report; /* the archive, not lines */
+    bool report;  /* the archive, not lines */
+    char *target; /* as it was asked; NULL: by this node itself */
+    bool own;     /* only this node's own events behind `own_after`, without other lines */
+    uint64_t own_after;
+    bool uncollected; /* only what nobody collected */
+    bool rows;        /* with a position for what nobody collected, which other nodes' lack */
     bool follow;
     bool has_since, has_until, has_cursor;
     int64_t since_ms, until_ms;
@@ -271,6 +320,26 @@ void events_readers_wake(struct events *events);
 void events_readers_tick(struct events *events); /* each second */
 void events_readers_end(struct events *events, int code, const char *text);
 void events_readers_end_partial(struct events *events); /* a node leads */
+void events_readers_linked(struct events *events, uint64_t node);
+
+/* ---- events_others.c: what nobody collected, of the nodes that this one is linked to ---- */
+
+struct events_others_ask {
+    const char *target; /* of /api/events; copied */
+    bool follow;
+    void (*line)(void *arg, const char *json, size_t len); /* an event */
+    void (*lost)(void *arg, uint64_t node);                /* it did not answer to the end */
+    void (*heard)(void *arg);                              /* one has said something, or all */
+    void *arg;
+};
+
+/* Callbacks come later, and none of them may free it. */
+struct events_others *events_others_new(struct events *events, const struct events_others_ask *ask);
+void events_others_free(struct events_others *others); /* NULL allowed */
+bool events_others_ended(const struct events_others *others);
+/* What was taken is out of the way: more may come. */
+void events_others_pay(struct events_others *others);
+void events_others_linked(struct events_others *others, uint64_t node);
 
 /* ---- events_relay.c: readers of other nodes' streams ---- */
 
@@ -281,6 +350,13 @@ void events_relays_lost(struct events *events, uint64_t peer);
 
 /* ---- events_past.c: frames of the past ---- */
 
+/* `text` (malloc'ed, taken) is the frame; or NULL, and why. */
+typedef void (*events_past_fn)(void *arg, char *text, size_t len, const struct error *e,
+                               const char *hint);
+/* The state at that time; NULL with the reason. `fn` is called once, never from within. */
+struct events_past *events_past_start(struct events *events, int64_t at_ms, events_past_fn fn,
+                                      void *arg, struct error *e);
+void events_past_cancel(struct events_past *past); /* `fn` is not called any more */
 /* Answers `req` with the state at that time. */
 void events_past_frame(struct events *events, struct http_request *req, int64_t at_ms);
 void events_pasts_end(struct events *events);

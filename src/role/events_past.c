@@ -1,5 +1,8 @@
 /* A frame of the past: the frame that was kept before that time, and the patches between. Both are
- * read from the disk and from memory; the state is made on a worker. */
+ * read from the disk and from memory; the state is made on a worker.
+ *
+ * While nobody collects every frame is made so: of what the last collector gave this node, what it
+ * and others have told since, and what it sees now. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,8 +13,11 @@
 enum { EVENTS_PAST_BYTES_MAX = 128 << 20, EVENTS_PASTS_MAX = 16 };
 
 struct events_past {
-    struct events *events;
-    struct http_request *req;
+    struct events *events; /* NULL: the node is being stopped */
+    events_past_fn fn;     /* NULL: nobody waits any more */
+    void *arg;
+    json_t *partial; /* what is said of it; NULL: it is whole */
+    json_t *fixes;   /* of events_dark_fix() */
     int64_t at_ms;
     struct event_store_read *read;
     struct events_reader *reader;
@@ -32,6 +38,8 @@ static void past_free(struct events_past *past)
         events_reader_free(past->reader);
     if (past->events != NULL)
         TAILQ_REMOVE(&past->events->pasts, past, link);
+    json_decref(past->partial);
+    json_decref(past->fixes);
     buf_done(&past->lines);
     buf_done(&past->out);
     free(past->frame);
@@ -40,11 +48,13 @@ static void past_free(struct events_past *past)
 
 static void past_fail(struct events_past *past, int code, const char *text, const char *hint)
 {
-    struct http_request *req = past->req;
+    events_past_fn fn = past->fn;
+    void *arg = past->arg;
     struct error e;
     (void)error_set(&e, code, "%s", text);
     past_free(past);
-    http_reply_failure(req, &e, hint);
+    if (fn != NULL)
+        fn(arg, NULL, 0, &e, hint);
 }
 
 /* ---- on the worker --------------------------------------------------------------------------- */
@@ -63,6 +73,17 @@ static int past_apply_lines(struct event_state *state, const struct buf *lines)
     return 0;
 }
 
+/* Its members among those of the frame. */
+static int past_put_partial(struct events_past *past)
+{
+    char *text = past->partial != NULL ? json_dumps(past->partial, JSON_COMPACT) : NULL;
+    int err = text == NULL ? 0 : buf_append(&past->out, text + 1, strlen(text) - 2);
+    if (text != NULL && err == 0)
+        err = buf_append_byte(&past->out, ',');
+    free(text);
+    return err;
+}
+
 static void past_on_work(void *arg)
 {
     struct events_past *past = arg;
@@ -74,9 +95,13 @@ static void past_on_work(void *arg)
     if (past->code == 0)
         past->code = past_apply_lines(state, &past->lines);
     if (past->code == 0)
+        events_dark_fix(state, past->fixes);
+    if (past->code == 0)
         past->code = buf_printf(&past->out, "{\"at\":\"%s\",\"cursor\":\"%s\",",
                                 clock_format_rfc3339(past->at_ms, at),
                                 events_cursor(past->position, past->at_ms, cursor));
+    if (past->code == 0)
+        past->code = past_put_partial(past);
     if (past->code == 0)
         past->code = event_state_print(state, NULL, NULL, &past->out);
     if (past->code == 0)
@@ -90,19 +115,19 @@ static void past_on_made(void *arg, int code)
     struct events_past *past = arg;
     (void)code;
     past->working = false;
-    if (past->req == NULL) { /* the node is being stopped */
-        past_free(past);
-        return;
-    }
     if (past->code < 0) {
         past_fail(past, past->code, "the state that was kept cannot be read", NULL);
         return;
     }
-    struct http_request *req = past->req;
+    events_past_fn fn = past->fn;
+    void *fn_arg = past->arg;
     size_t len;
     char *text = buf_steal(&past->out, &len);
     past_free(past);
-    http_reply_take(req, 200, "application/json", text, len);
+    if (fn != NULL)
+        fn(fn_arg, text, len, NULL, NULL);
+    else
+        free(text);
 }
 
 /* ---- gathering ------------------------------------------------------------------------------- */
@@ -133,6 +158,13 @@ static void past_on_frame(void *arg, int code, const char *data, size_t len, uin
 {
     struct events_past *past = arg;
     past->read = NULL;
+    if (code == ERR_NOT_FOUND && past->fixes != NULL) { /* no collector has given it any */
+        static const char nothing[] = "{}";
+        code = 0;
+        data = nothing;
+        len = sizeof nothing - 1;
+        at_ms = 0;
+    }
     if (code < 0) {
         past_fail(past, code,
                   code == ERR_NOT_FOUND ? "nothing is known of that time"
@@ -157,28 +189,58 @@ static void past_on_frame(void *arg, int code, const char *data, size_t len, uin
     past->reader = events_reader_new(past->events, &query, &out);
 }
 
-void events_past_frame(struct events *events, struct http_request *req, int64_t at_ms)
+struct events_past *events_past_start(struct events *events, int64_t at_ms, events_past_fn fn,
+                                      void *arg, struct error *e)
 {
     struct events_past *past;
-    struct error e;
     unsigned n = 0;
     TAILQ_FOREACH (past, &events->pasts, link)
         n++;
-    if (n >= EVENTS_PASTS_MAX || events->store == NULL) {
-        (void)error_set(&e, events->store == NULL ? ERR_UNAVAILABLE : ERR_BUSY, "%s",
-                        events->store == NULL ? "this node keeps no events on its disk"
-                                              : "many frames of the past are being made already");
-        http_reply_failure(req, &e, NULL);
-        return;
+    if (n >= EVENTS_PASTS_MAX) {
+        (void)error_set(e, ERR_BUSY, "many frames of the past are being made already");
+        return NULL;
+    }
+    if (events->store == NULL) {
+        (void)error_set(e, ERR_UNAVAILABLE, "this node keeps no events on its disk");
+        return NULL;
     }
     past = mem_zalloc(sizeof *past);
     past->events = events;
-    past->req = req;
+    past->fn = fn;
+    past->arg = arg;
     past->at_ms = at_ms;
+    if (!events->collecting)
+        past->partial = events_dark_json(events);
+    if (!events->collecting && at_ms >= events->dark_wall_ms)
+        past->fixes = events_dark_fixes(events);
     buf_init(&past->lines, EVENTS_PAST_BYTES_MAX);
     buf_init(&past->out, EVENTS_PAST_BYTES_MAX);
     TAILQ_INSERT_TAIL(&events->pasts, past, link);
     past->read = event_store_read_frame(events->store, at_ms, past_on_frame, past);
+    return past;
+}
+
+void events_past_cancel(struct events_past *past)
+{
+    past->fn = NULL;
+}
+
+/* ---- for a client ---------------------------------------------------------------------------- */
+
+static void past_on_answer(void *arg, char *text, size_t len, const struct error *e,
+                           const char *hint)
+{
+    if (text != NULL)
+        http_reply_take(arg, 200, "application/json", text, len);
+    else
+        http_reply_failure(arg, e, hint);
+}
+
+void events_past_frame(struct events *events, struct http_request *req, int64_t at_ms)
+{
+    struct error e;
+    if (events_past_start(events, at_ms, past_on_answer, req, &e) == NULL)
+        http_reply_failure(req, &e, NULL);
 }
 
 /* Those that a worker has are freed when it is done. */
@@ -187,18 +249,19 @@ void events_pasts_end(struct events *events)
     struct events_past *past = TAILQ_FIRST(&events->pasts);
     while (past != NULL) {
         struct events_past *next = TAILQ_NEXT(past, link);
-        struct http_request *req = past->req;
+        events_past_fn fn = past->fn;
+        void *arg = past->arg;
         struct error e;
         (void)error_set(&e, ERR_UNAVAILABLE, "this node is being stopped");
-        past->req = NULL;
+        past->fn = NULL;
         if (past->working) {
             TAILQ_REMOVE(&events->pasts, past, link);
             past->events = NULL;
         } else {
             past_free(past);
         }
-        if (req != NULL)
-            http_reply_failure(req, &e, NULL);
+        if (fn != NULL)
+            fn(arg, NULL, 0, &e, NULL);
         past = next;
     }
 }

@@ -120,9 +120,12 @@ int events_query_parse(struct events *events, const char *text, enum events_what
                                    .limit = EVENTS_LIMIT_MAX,
                                    .step_ms = vitals ? 1000 : 0};
     nodeset_init(&query->nodes);
+    query->target = mem_strdup(text);
     int err = http_target_parse(&target, text, e);
-    if (err < 0)
+    if (err < 0) {
+        events_query_done(query);
         return err;
+    }
     err = events_parse_span(events, &target, query, e);
     if (err == 0)
         err = events_parse_nodes(events, &target, query, e);
@@ -141,6 +144,8 @@ int events_query_parse(struct events *events, const char *text, enum events_what
 void events_query_done(struct events_query *query)
 {
     nodeset_done(&query->nodes);
+    free(query->target);
+    query->target = NULL;
 }
 
 bool events_query_wants(const struct events_query *query, const struct event *event)

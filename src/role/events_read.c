@@ -1,9 +1,9 @@
 /* Readers of the collected stream, and of the vitals: what is kept, then what comes. What is not in
  * memory any more is read from the disk, a block at a time, as fast as the reader takes it.
  *
- * While no node leads a reader gets what this node has: the stream that the last collector gave it,
- * then its own events that nobody collected. Its cursors stand where that stream ends, so that
- * whoever collects next goes on without a loss.
+ * While nobody collects a reader gets what this node has: the stream that the last collector gave
+ * it, then what nobody collected (events_read_part.c). Its cursors stand where that stream ends, so
+ * that whoever collects next goes on without a loss.
  *
  * A reader that is slower than the stream for so long that what it has not read is not kept any
  * more hears how many events it missed. */
@@ -15,41 +15,11 @@
 #include "base/clock.h"
 #include "base/json_text.h"
 #include "base/mem.h"
-#include "role/events_internal.h"
+#include "role/events_read_internal.h"
 
 enum {
-    EVENTS_OUT_BYTES = 32 << 10,
     EVENTS_PUMP_MAX = 4096,  /* events in one turn */
-    EVENTS_UNTIL_MS = 10000, /* so much later than `until` there are none before it */
     EVENTS_APART_MS = 60000, /* clocks of the nodes, and what comes late, differ by less */
-};
-
-struct events_reader {
-    struct events *events;
-    struct events_query query;
-    struct events_out out;
-    struct loop_hook hook;
-    uint64_t after;   /* events: the position up to which it has read */
-    uint64_t past;    /* up to here lies the past, where times are looked at */
-    bool counts;      /* a gap behind `after` is a loss */
-    int64_t since_ms; /* partial: where its own events begin */
-    int64_t after_ms; /* vitals: the time up to which it has read */
-    bool off_disk;    /* the disk has no more that memory has not */
-    struct event_store_read *read;
-    struct vitals_tick **ticks; /* that wait to become one of `step_ms` */
-    size_t ticks_n, ticks_cap;
-    uint64_t ticks_ms;
-    uint64_t left;      /* lines */
-    bool partial;       /* nobody collects: this node's share */
-    uint64_t own_after; /* seq of its own up to which it has read */
-    bool own_off_disk;
-    bool full;
-    bool over;
-    bool greeted;                     /* told where it stands, so that it can go on after a break */
-    struct events_report_job *report; /* is being made */
-    int fd;                           /* of the report; -1: none */
-    struct buf lines;
-    TAILQ_ENTRY(events_reader) link;
 };
 
 static void reader_drop_ticks(struct events_reader *reader)
@@ -66,6 +36,7 @@ void events_reader_free(struct events_reader *reader)
     reader->events->readers_n--;
     loop_hook_disarm(&reader->hook);
     event_store_cancel(reader->read);
+    events_others_free(reader->others);
     if (reader->report != NULL)
         events_report_cancel(reader->report);
     if (reader->fd >= 0)
@@ -98,6 +69,11 @@ static bool reader_flush(struct events_reader *reader)
     return true;
 }
 
+static bool reader_has_cursor(const struct events_reader *reader)
+{
+    return !reader->query.vitals && !reader->query.report && !reader->query.own;
+}
+
 static void reader_put_cursor(struct events_reader *reader)
 {
     char cursor[EVENTS_CURSOR_MAX];
@@ -114,7 +90,7 @@ static void reader_put_cursor(struct events_reader *reader)
 static void reader_end_with(struct events_reader *reader, const struct error *e)
 {
     struct events_out out = reader->out;
-    if (!reader->query.vitals && !reader->query.report && e == NULL)
+    if (reader_has_cursor(reader) && e == NULL)
         reader_put_cursor(reader);
     if (!reader_flush(reader))
         return;
@@ -144,6 +120,18 @@ static void reader_note_gap(struct events_reader *reader, uint64_t position)
     reader->counts = true;
 }
 
+void events_reader_put(struct events_reader *reader, const char *json, size_t len,
+                       uint64_t position)
+{
+    reader->left--;
+    if (reader->out.event != NULL) {
+        reader->out.event(reader->out.arg, json, len, position);
+        return;
+    }
+    (void)buf_append(&reader->lines, json, len);
+    (void)buf_append_byte(&reader->lines, '\n');
+}
+
 static void reader_take(struct events_reader *reader, const struct event *event)
 {
     reader_note_gap(reader, event->position);
@@ -152,15 +140,8 @@ static void reader_take(struct events_reader *reader, const struct event *event)
     if (reader->over)
         return;
     reader->after = event->position;
-    if (!wanted)
-        return;
-    reader->left--;
-    if (reader->out.event != NULL) {
-        reader->out.event(reader->out.arg, event->json, event->json_len, event->position);
-        return;
-    }
-    (void)buf_append(&reader->lines, event->json, event->json_len);
-    (void)buf_append_byte(&reader->lines, '\n');
+    if (wanted)
+        events_reader_put(reader, event->json, event->json_len, event->position);
 }
 
 static void reader_on_events(void *arg, int code, const Wire__EventBatch *batch, uint64_t first,
@@ -229,76 +210,6 @@ static bool reader_pump_events(struct events_reader *reader)
         reader->after =
             reader->after > reader->events->position ? reader->after : reader->events->position;
     return true;
-}
-
-/* ---- this node's own, while nobody collects ---------------------------------------------------
- */
-
-static void reader_take_own(struct events_reader *reader, const struct event *event)
-{
-    reader->own_after = event->seq;
-    if (event->at_ms < reader->since_ms || !reader_in_time(reader, event->at_ms, false) ||
-        !events_query_wants(&reader->query, event))
-        return;
-    reader->left--;
-    (void)buf_append(&reader->lines, event->json, event->json_len);
-    (void)buf_append_byte(&reader->lines, '\n');
-}
-
-static void reader_on_own(void *arg, int code, const Wire__EventBatch *batch, uint64_t first,
-                          uint64_t last)
-{
-    struct events_reader *reader = arg;
-    reader->read = NULL;
-    (void)first;
-    reader->own_off_disk = code < 0 || batch == NULL;
-    for (size_t i = 0; batch != NULL && i < batch->n_events; i++) {
-        struct event event = events_from_wire(batch->events[i]);
-        if (event.seq > reader->own_after && reader->left > 0 && !reader->over)
-            reader_take_own(reader, &event);
-    }
-    if (batch != NULL && !reader->over && reader->left > 0 && reader->own_after < last)
-        reader->own_after = last;
-    loop_hook_arm(&reader->hook);
-}
-
-/* False: the disk is asked first, or others want a turn. */
-static bool reader_pump_own(struct events_reader *reader)
-{
-    struct events *events = reader->events;
-    const struct event_ring *ring = &events->own;
-    uint64_t first = ring->n > 0 ? event_ring_at(ring, 0)->seq : event_seq_last(&events->seq) + 1;
-    if (reader->own_after + 1 < first && !reader->own_off_disk && events->store != NULL) {
-        struct event_store_want want = {.list = EVENT_STORE_OWN,
-                                        .after = reader->own_after,
-                                        .before = first,
-                                        .since_ms = reader->since_ms};
-        reader->read = event_store_read_events(events->store, &want, reader_on_own, reader);
-        return false;
-    }
-    size_t at = event_ring_after_seq(ring, reader->own_after);
-    for (; at < ring->n && !reader->full && reader->left > 0 && !reader->over; at++) {
-        if (reader->lines.len >= EVENTS_OUT_BYTES) {
-            loop_hook_arm(&reader->hook);
-            return false;
-        }
-        reader_take_own(reader, event_ring_at(ring, at));
-    }
-    return at >= ring->n;
-}
-
-static void reader_begin_partial(struct events_reader *reader)
-{
-    struct events *events = reader->events;
-    const struct events_query *query = &reader->query;
-    const char *name = node_options(events->node)->name;
-    reader->partial = true;
-    reader->since_ms = query->has_since ? query->since_ms : loop_wall_ms(node_loop(events->node));
-    reader->own_after = query->has_since ? events_mark_get(events, node_id(events->node))->seq
-                                         : event_seq_last(&events->seq);
-    (void)buf_append_str(&reader->lines, "{\"partial\":");
-    (void)json_text_append(&reader->lines, name, strlen(name));
-    (void)buf_append_str(&reader->lines, "}\n");
 }
 
 /* ---- vitals ---------------------------------------------------------------------------------- */
@@ -413,18 +324,22 @@ static void reader_pump(struct events_reader *reader)
     if (reader->read != NULL)
         return;
     if (!reader->full && !ended) {
-        bool caught_up =
-            reader->query.vitals ? reader_pump_vitals(reader) : reader_pump_events(reader);
-        if (caught_up && reader->partial)
-            caught_up = reader_pump_own(reader);
+        bool caught_up = reader->query.vitals ? reader_pump_vitals(reader)
+                         : reader->query.own || reader->query.uncollected
+                             ? true
+                             : reader_pump_events(reader);
+        if (caught_up && reader->partial && !reader->query.vitals && !reader->over)
+            caught_up = events_reader_pump_part(reader);
         ended = reader->left == 0 || reader->over || (caught_up && !reader->query.follow);
-        if (caught_up && reader->query.follow && !reader->query.vitals && !reader->greeted) {
+        if (caught_up && reader->query.follow && reader_has_cursor(reader) && !reader->greeted) {
             reader->greeted = true;
             reader_put_cursor(reader);
         }
     }
     if (!reader_flush(reader) || reader->read != NULL)
         return;
+    if (reader->others != NULL && !reader->full)
+        events_others_pay(reader->others);
     if (reader->query.has_until && reader->query.follow)
         ended = ended || loop_wall_ms(node_loop(reader->events->node)) >
                              reader->query.until_ms + EVENTS_UNTIL_MS;
@@ -457,8 +372,7 @@ void events_readers_tick(struct events *events)
     TAILQ_FOREACH (reader, &events->readers, link) {
         if (reader->full)
             continue;
-        if (!reader->query.vitals && !reader->query.report && reader->query.follow &&
-            reader->read == NULL)
+        if (reader_has_cursor(reader) && reader->query.follow && reader->read == NULL)
             reader_put_cursor(reader);
         loop_hook_arm(&reader->hook);
     }
@@ -483,6 +397,14 @@ void events_readers_end_partial(struct events *events)
         if (reader->partial && reader->query.follow)
             reader_end_with(reader, &e);
     }
+}
+
+void events_readers_linked(struct events *events, uint64_t node)
+{
+    struct events_reader *reader;
+    TAILQ_FOREACH (reader, &events->readers, link)
+        if (reader->others != NULL)
+            events_others_linked(reader->others, node);
 }
 
 /* Where to begin. When memory reaches back far enough the disk is left alone. */
@@ -512,6 +434,7 @@ struct events_reader *events_reader_new(struct events *events, struct events_que
     reader->events = events;
     reader->query = *query;
     nodeset_init(&query->nodes);
+    query->target = NULL;
     reader->out = *out;
     reader->left = query->limit;
     reader->fd = -1;
@@ -521,8 +444,8 @@ struct events_reader *events_reader_new(struct events *events, struct events_que
     TAILQ_INSERT_TAIL(&events->readers, reader, link);
     events->readers_n++;
     reader_begin(reader);
-    if (!events->collecting && !reader->query.vitals && !reader->query.report)
-        reader_begin_partial(reader);
+    if (!events->collecting || reader->query.own)
+        events_reader_begin_partial(reader);
     if (reader->query.report)
         reader->report = events_report_start(
             events, reader->query.has_since ? reader->query.since_ms : 0, reader_on_report, reader);

@@ -75,7 +75,8 @@ void events_on_read(void *self, uint64_t from, const ProtobufCMessage *message)
     enum events_what what = strncmp(read->target, "/api/vitals", 11) == 0   ? EVENTS_OF_VITALS
                             : strncmp(read->target, "/api/report", 11) == 0 ? EVENTS_OF_REPORT
                                                                             : EVENTS_OF_STREAM;
-    if (!events->collecting || events->stopping)
+    bool here = events->collecting || read->own || (read->partial && !events_has_collector(events));
+    if (!here || events->stopping)
         (void)error_set(&e, ERR_NOT_LEADER, "this node does not collect the events: ask again");
     else if (events->readers_n >= EVENTS_READERS_MAX)
         (void)error_set(&e, ERR_BUSY, "%d clients read the events already", EVENTS_READERS_MAX);
@@ -85,6 +86,8 @@ void events_on_read(void *self, uint64_t from, const ProtobufCMessage *message)
         relay_refuse(events, from, read->call, &e);
         return;
     }
+    query.own = read->own;
+    query.own_after = read->own_after;
     struct events_relay *relay = mem_zalloc(sizeof *relay);
     relay->events = events;
     relay->from = from;

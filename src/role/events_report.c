@@ -1,23 +1,35 @@
 /* A report is being made: every node is asked for its configuration, the chat for its last
- * messages, then a worker writes it all; the reader gets the file. */
+ * messages, then a worker writes it all; the reader gets the file.
+ *
+ * While nobody collects the state and what nobody collected come first (events_past.c,
+ * events_read_part.c), and report.json says that it is a part. */
 #include "role/events_report.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "role/api_json.h"
 #include "role/events_internal.h"
 
-enum { REPORT_ASK_MS = 3000, REPORT_MESSAGES_BYTES_MAX = 16 << 20 };
+enum {
+    REPORT_ASK_MS = 3000,
+    REPORT_MESSAGES_BYTES_MAX = 16 << 20,
+    REPORT_EVENTS_MAX = 1000000, /* that nobody collected */
+    REPORT_EVENTS_BYTES_MAX = 64 << 20,
+};
 
 struct events_report_job {
     struct events *events;
     struct events_report report;
     events_report_fn fn; /* NULL: nobody waits any more */
     void *arg;
-    unsigned asked; /* nodes that have not answered */
+    unsigned asked;               /* nodes that have not answered, and what else is awaited */
+    struct events_past *past;     /* while nobody collects */
+    struct events_reader *reader; /* the same */
     bool working;
     int fd;
     struct error error;
@@ -154,6 +166,67 @@ static void report_ask_nodes(struct events_report_job *job)
     }
 }
 
+/* ---- while nobody collects ------------------------------------------------------------------- */
+
+static void report_on_past(void *arg, char *text, size_t len, const struct error *e,
+                           const char *hint)
+{
+    struct events_report_job *job = arg;
+    (void)hint;
+    job->past = NULL;
+    if (text != NULL) {
+        job->report.frame = text;
+        job->report.frame_len = len;
+    } else {
+        log_warn(LOG_ABOUT(.role = "events", .code = e->code), "a report is without a state: %s",
+                 e->text);
+    }
+    job->asked--;
+    report_go_on(job);
+}
+
+static void report_on_event(void *arg, const char *json, size_t len, uint64_t position)
+{
+    struct events_report_job *job = arg;
+    (void)position;
+    if (buf_append(&job->report.events, json, len) < 0 ||
+        buf_append_byte(&job->report.events, '\n') < 0)
+        job->report.events_lost++;
+}
+
+static void report_on_read(void *arg, const struct error *e)
+{
+    struct events_report_job *job = arg;
+    (void)e;
+    job->reader = NULL;
+    job->asked--;
+    report_go_on(job);
+}
+
+/* Everything is awaited before `asked` can fall to 0. */
+static void report_ask_partial(struct events_report_job *job)
+{
+    struct events *events = job->events;
+    struct events_report *report = &job->report;
+    char since[CLOCK_RFC3339_MAX];
+    struct error e;
+    struct events_query query = {
+        .has_since = true,
+        .since_ms = report->since_ms,
+        .target =
+            mem_printf("/api/events?since=%s",
+                       clock_format_rfc3339(report->since_ms > 0 ? report->since_ms : 1000, since)),
+        .uncollected = true,
+        .level = LOG_LEVEL_DEBUG,
+        .limit = REPORT_EVENTS_MAX};
+    struct events_out out = {.event = report_on_event, .end = report_on_read, .arg = job};
+    report->partial = events_dark_json(events);
+    nodeset_init(&query.nodes);
+    job->reader = events_reader_new(events, &query, &out);
+    job->past = events_past_start(events, report->now_ms, report_on_past, job, &e);
+    job->asked += 1 + (job->past != NULL);
+}
+
 /* ---- begin and end --------------------------------------------------------------------------- */
 
 struct events_report_job *events_report_start(struct events *events, int64_t since_ms,
@@ -174,8 +247,12 @@ struct events_report_job *events_report_start(struct events *events, int64_t sin
     report->version = mem_strdup(options->version);
     report->now_ms = loop_wall_ms(node_loop(events->node));
     report->since_ms = since_ms;
-    report->frame = events_frame_text(events, &report->frame_len);
     buf_init(&report->messages, REPORT_MESSAGES_BYTES_MAX);
+    buf_init(&report->events, REPORT_EVENTS_BYTES_MAX);
+    if (events->collecting)
+        report->frame = events_frame_text(events, &report->frame_len);
+    else
+        report_ask_partial(job);
     if (events->messages.fn != NULL)
         events->messages.fn(events->messages.arg, &report->messages);
     report_ask_nodes(job);
@@ -194,6 +271,10 @@ void events_reports_end(struct events *events)
         TAILQ_REMOVE(&events->reports, job, link);
         job->events = NULL;
         job->fn = NULL;
+        if (job->past != NULL)
+            events_past_cancel(job->past);
+        if (job->reader != NULL)
+            events_reader_free(job->reader);
         if (!job->working) {
             events_report_done(&job->report);
             free(job); /* nobody is asked any more: the node is gone */

@@ -4,6 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <jansson.h>
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -27,9 +28,12 @@ struct events_report {
     char *version;
     int64_t since_ms;
     int64_t now_ms;
-    char *frame; /* the state now */
+    char *frame; /* the state now; NULL: nothing is known of it */
     size_t frame_len;
     struct buf messages;
+    struct buf events;    /* lines of events that nobody collected */
+    uint64_t events_lost; /* that found no room there */
+    json_t *partial;      /* of events_dark_json(); NULL: it is whole */
     struct events_report_name *names;
     size_t names_n, names_cap;
     struct events_report_config *configs;

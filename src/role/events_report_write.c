@@ -126,6 +126,52 @@ static void report_on_events(void *arg, const Wire__EventBatch *batch)
     }
 }
 
+struct report_line {
+    const char *text;
+    size_t len;
+    int64_t at_ms;
+};
+
+static int report_compare_lines(const void *a, const void *b)
+{
+    const struct report_line *x = a, *y = b;
+    if (x->at_ms != y->at_ms)
+        return x->at_ms < y->at_ms ? -1 : 1;
+    return x->text < y->text ? -1 : x->text > y->text;
+}
+
+static int64_t report_line_at(const char *line, size_t len)
+{
+    json_t *json = json_loadb(line, len, 0, NULL);
+    const char *at = json_string_value(json_object_get(json, "at"));
+    int64_t at_ms = 0;
+    if (at == NULL || clock_parse_rfc3339(at, &at_ms) < 0)
+        at_ms = 0;
+    json_decref(json);
+    return at_ms;
+}
+
+/* Each node's came by itself: in order of time, behind what was collected. */
+static void report_add_uncollected(struct report_writer *w)
+{
+    const char *at = (const char *)w->report->events.data;
+    const char *end = at + w->report->events.len, *line_end;
+    struct report_member *events = report_member(w, "events.jsonl");
+    struct report_line *lines = NULL;
+    size_t n = 0, cap = 0;
+    while (at < end && (line_end = memchr(at, '\n', (size_t)(end - at))) != NULL) {
+        size_t len = (size_t)(line_end + 1 - at);
+        MEM_GROW(lines, cap, n + 1);
+        lines[n++] = (struct report_line){at, len, report_line_at(at, len - 1)};
+        at = line_end + 1;
+    }
+    if (n > 0)
+        qsort(lines, n, sizeof *lines, report_compare_lines);
+    for (size_t i = 0; i < n; i++)
+        report_add(w, events, lines[i].text, lines[i].len);
+    free(lines);
+}
+
 static const char *report_name(const void *arg, uint64_t node)
 {
     const struct events_report *report = arg;
@@ -165,6 +211,7 @@ static void report_gather(struct report_writer *w)
     if (err < 0 && w->err == 0)
         w->err = error_set(w->e, err, "%s cannot be read: %s", report->path, err_text(err));
     report_add(w, report_member(w, "frames.jsonl"), report->frame, report->frame_len);
+    report_add_uncollected(w);
     report_add(w, report_member(w, "messages.jsonl"), report->messages.data, report->messages.len);
     for (size_t i = 0; i < report->configs_n; i++) {
         char *name = mem_printf("config/%s.yaml", report->configs[i].node);
@@ -192,6 +239,11 @@ static char *report_head(const struct report_writer *w, size_t *len)
                              clock_format_rfc3339(w->report->since_ms, since), "cluster",
                              w->report->cluster_id, "node", w->report->node, "version",
                              w->report->version, "members", members);
+    if (w->report->partial != NULL)
+        (void)json_object_update(head, w->report->partial);
+    if (w->report->events_lost > 0)
+        (void)json_object_set_new(head, "events_lost",
+                                  json_integer((json_int_t)w->report->events_lost));
     char *text = json_dumps(head, JSON_INDENT(1));
     json_decref(head);
     *len = strlen(text);
@@ -289,6 +341,8 @@ void events_report_done(struct events_report *report)
     free(report->configs);
     free(report->frame);
     buf_done(&report->messages);
+    buf_done(&report->events);
+    json_decref(report->partial);
     free(report->path);
     free(report->dir);
     free(report->cluster_id);

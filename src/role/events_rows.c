@@ -1,5 +1,5 @@
 /* GET /api/events/rows: pages of events as the tables cluster.events and cluster.log have them, on
- * the node that collects. */
+ * the node that collects. While there is none: what this node has, which the first row says. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,13 +37,34 @@ static void rows_on_end(void *arg, const struct error *e)
     free(rows);
 }
 
+/* Without a position: it is no event. */
+static json_t *rows_partial(const struct events *events)
+{
+    char reason[EVENT_SOURCE_TEXT_MAX];
+    char *text = mem_printf("%s: these are the events that %s has",
+                            events_dark_reason(events, reason), events->name);
+    json_t *row = json_pack("{s:I, s:o, s:s, s:s, s:s, s:o}", "position", (json_int_t)0, "time",
+                            api_json_time((uint64_t)loop_wall_ms(node_loop(events->node))), "kind",
+                            "events.partial", "level", "warn", "node",
+                            node_options(events->node)->name, "text", api_json_text(text));
+    free(text);
+    return row;
+}
+
 void events_get_rows(struct http_request *req, void *arg)
 {
     struct events *events = arg;
     struct events_query query;
     struct error e = {0};
     uint64_t after = 0;
-    if (!node_serves(events->node, req, events_get_rows, arg))
+    if (!events->stopping && events_must_wait(events)) {
+        events_wait(events, req, events_get_rows);
+        return;
+    }
+    bool dark = !events_has_collector(events);
+    if (dark && events_dark_pass(events, req))
+        return;
+    if (!dark && !node_serves(events->node, req, events_get_rows, arg))
         return;
     int err = http_request_query_u64(req, "after", 0, INT64_MAX, &after, &e);
     if (err == 0)
@@ -59,6 +80,9 @@ void events_get_rows(struct http_request *req, void *arg)
     struct events_rows *rows = mem_zalloc(sizeof *rows);
     rows->req = req;
     rows->rows = json_array();
+    query.rows = true;
+    if (dark && after == 0)
+        json_array_append_new(rows->rows, rows_partial(events));
     struct events_out out = {.event = rows_on_event, .end = rows_on_end, .arg = rows};
     query.begin = after;
     (void)events_reader_new(events, &query, &out);

@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "role/events_internal.h"
 
-static struct events_pulse *events_pulse_get(struct events *events, uint64_t node)
+static struct events_pulse *events_pulse_get(const struct events *events, uint64_t node)
 {
     struct events_pulse *pulse = NULL;
     HASH_FIND(hh, events->pulses, &node, sizeof node, pulse);
@@ -36,7 +36,7 @@ static void events_take_beat(struct events *events, struct events_pulse *pulse)
         int64_t jitter = values[VITALS_JITTER];
         values[VITALS_BEAT] = vitals_clamp((uint64_t)gap_ms);
         values[VITALS_JITTER] = vitals_clamp((uint64_t)(jitter + (off * 10 - jitter) / 16));
-        if (gap_ms > 2 * usual_ms)
+        if (gap_ms > 2 * usual_ms && events->collecting)
             event_emit(events->node, EVENT_NODE_LATE,
                        EVENT_ABOUT(.node = node_member_name(events->node, pulse->node)),
                        "a heartbeat of %s came after %lld ms",
@@ -45,17 +45,52 @@ static void events_take_beat(struct events *events, struct events_pulse *pulse)
     pulse->heard_ms = now_ms;
 }
 
+static struct events_pulse *events_pulse_add(struct events *events, uint64_t node)
+{
+    struct events_pulse *pulse = events_pulse_get(events, node);
+    if (pulse == NULL) {
+        pulse = mem_zalloc(sizeof *pulse);
+        pulse->node = node;
+        HASH_ADD(hh, events->pulses, node, sizeof pulse->node, pulse);
+    }
+    return pulse;
+}
+
+void events_vitals_expect(struct events *events)
+{
+    const Wire__Members *members = node_members(events->node);
+    for (size_t i = 0; i < members->n_nodes; i++)
+        if (!members->nodes[i]->removed && !members->nodes[i]->poll)
+            (void)events_pulse_add(events, members->nodes[i]->id);
+}
+
+int64_t events_vitals_heard_ms(const struct events *events, uint64_t node)
+{
+    const struct events_pulse *pulse = events_pulse_get(events, node);
+    return pulse != NULL ? pulse->heard_ms : 0;
+}
+
+void events_vitals_set_position(struct events *events, uint64_t node, uint64_t position)
+{
+    events_pulse_add(events, node)->position = position;
+}
+
+uint64_t events_vitals_position(const struct events *events, uint64_t node)
+{
+    const struct events_pulse *pulse = events_pulse_get(events, node);
+    return pulse != NULL ? pulse->position : 0;
+}
+
 void events_heard(struct node *node, uint64_t from, const Wire__Vitals *vitals)
 {
     struct events *events = events_of(node);
-    if (events == NULL || !events->collecting || vitals == NULL)
-        return;
-    struct events_pulse *pulse = events_pulse_get(events, from);
-    if (pulse == NULL) {
-        pulse = mem_zalloc(sizeof *pulse);
-        pulse->node = from;
-        HASH_ADD(hh, events->pulses, node, sizeof pulse->node, pulse);
-    }
+    if (events != NULL && events->collecting && vitals != NULL)
+        events_vitals_take(events, from, vitals);
+}
+
+void events_vitals_take(struct events *events, uint64_t from, const Wire__Vitals *vitals)
+{
+    struct events_pulse *pulse = events_pulse_add(events, from);
     uint16_t *values = pulse->sample.values;
     values[VITALS_CPU] = vitals_clamp(vitals->cpu_permille);
     values[VITALS_LOAD] = vitals_clamp(vitals->load_milli / 10);
@@ -147,6 +182,9 @@ void events_vitals_clear(struct events *events)
         HASH_DEL(events->pulses, pulse);
         free(pulse);
     }
+    vitals_ticks_done(&events->ticks);
+    vitals_ticks_done(&events->tens);
+    events->seconds = 0;
 }
 
 /* A value with as many digits as it has. */

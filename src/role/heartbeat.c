@@ -1,6 +1,7 @@
 /* Happy path: a heartbeat each interval, answered by an acknowledgement. To a leader, term or link
  * that is new it is a full one, at once, and again after short pauses until it is acknowledged: a
- * leader that has just been elected may not listen yet. Without a link nothing is sent. */
+ * leader that has just been elected may not listen yet. While no leader can be reached the nodes
+ * that are linked hear how this one is instead. */
 #include "role/heartbeat.h"
 
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/uuid.h"
+#include "role/events.h"
 #include "role/node.h"
 #include "run/vitals.h"
 
@@ -99,6 +101,27 @@ static int64_t heartbeat_interval_ms(const struct heartbeat *heartbeat)
     return (int64_t)node_options(heartbeat->node)->worker_heartbeat_ms;
 }
 
+/* In a large cluster the metadata nodes hear it: only they are linked to everybody. */
+static void heartbeat_tell_all(struct heartbeat *heartbeat)
+{
+    struct node *node = heartbeat->node;
+    const Wire__Members *members = node_members(node);
+    Wire__EventVitals message = WIRE__EVENT_VITALS__INIT;
+    Wire__Vitals vitals;
+    if (node_id(node) == 0)
+        return;
+    heartbeat_add_vitals(heartbeat, &vitals);
+    message.vitals = &vitals;
+    message.position = events_position(node);
+    for (size_t i = 0; i < members->n_nodes; i++) {
+        const Wire__Node *member = members->nodes[i];
+        bool listens = (member->roles & WIRE__NODE_ROLE__NODE_ROLE_METADATA) != 0 ||
+                       members->n_nodes <= node_options(node)->mesh_max;
+        if (!member->removed && !member->poll && listens && node_session(node, member->id) != 0)
+            (void)node_send(node, member->id, WIRE_EVENT_VITALS, &message.base);
+    }
+}
+
 static void heartbeat_beat(struct heartbeat *heartbeat)
 {
     struct node *node = heartbeat->node;
@@ -106,6 +129,7 @@ static void heartbeat_beat(struct heartbeat *heartbeat)
     uint64_t session = leader != 0 && node_id(node) != 0 ? node_session(node, leader) : 0;
     int64_t interval_ms = heartbeat_interval_ms(heartbeat);
     if (session == 0) {
+        heartbeat_tell_all(heartbeat);
         loop_timer_start(&heartbeat->timer, interval_ms);
         return;
     }

@@ -1,5 +1,6 @@
 /* Happy path: one call to whoever leads, itself included; the answer is parsed. Without a leader,
- * or one that is busy or is lost, it is asked again after a pause, until patience ends. */
+ * or one that is busy or is lost, it is asked again after a pause, until patience ends. A request
+ * that any node can answer in its way goes to this one then. */
 #include "role/leader_request.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ struct leader_request {
     char *path;
     char *user;
     char *body;
+    bool here;
     uint64_t call;
     struct loop_timer timer;
     int64_t until_ms;
@@ -99,8 +101,12 @@ static void leader_request_send(void *arg)
     struct leader_request *request = arg;
     struct node *node = request->node;
     uint64_t leader = node_leader(node);
-    if (leader == 0 || node_session(node, leader) == 0 ||
-        (leader == node_id(node) && !node_is_active(node))) {
+    bool none = leader == 0 || node_session(node, leader) == 0 ||
+                (leader == node_id(node) && !node_is_active(node));
+    int64_t waited_ms =
+        LEADER_REQUEST_PATIENCE_MS - (request->until_ms - loop_now_ms(node_loop(node)));
+    bool here = none && request->here && node_id(node) != 0 && waited_ms >= LEADER_REQUEST_HERE_MS;
+    if (none && !here) {
         if (leader_request_may_wait(request))
             loop_timer_start(&request->timer, LEADER_REQUEST_PAUSE_MS);
         else
@@ -117,8 +123,9 @@ static void leader_request_send(void *arg)
         message.body.len = strlen(request->body);
     }
     message.hops = 1;
-    request->call = node_call(node, leader, WIRE_API_REQUEST, &message.base, false,
-                              LEADER_REQUEST_TIMEOUT_MS, leader_request_on_reply, request);
+    message.here = here;
+    request->call = node_call(node, here ? node_id(node) : leader, WIRE_API_REQUEST, &message.base,
+                              false, LEADER_REQUEST_TIMEOUT_MS, leader_request_on_reply, request);
 }
 
 struct leader_request *leader_request_start(struct node *node,
@@ -131,6 +138,7 @@ struct leader_request *leader_request_start(struct node *node,
     request->path = mem_strdup(spec->path);
     request->user = mem_strdup(spec->user);
     request->body = mem_strdup(spec->body);
+    request->here = spec->here;
     request->fn = fn;
     request->arg = arg;
     request->until_ms = loop_now_ms(node_loop(node)) + LEADER_REQUEST_PATIENCE_MS;

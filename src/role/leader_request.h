@@ -2,6 +2,7 @@
 #ifndef ROLE_LEADER_REQUEST_H
 #define ROLE_LEADER_REQUEST_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <jansson.h>
 
@@ -9,6 +10,7 @@
 
 enum {
     LEADER_REQUEST_PATIENCE_MS = 8000, /* without a leader */
+    LEADER_REQUEST_HERE_MS = 2000,     /* then one that may is asked here */
     LEADER_REQUEST_TIMEOUT_MS = 10000, /* for its answer */
 };
 
@@ -22,6 +24,7 @@ struct leader_request_spec {
     const char *path; /* with the query, percent-encoded */
     const char *user;
     const char *body; /* JSON; NULL: none */
+    bool here;        /* without a leader this node may answer itself */
 };
 
 /* `json` (borrowed) is the answer, `e` NULL; or `json` is NULL and `e` the error that the leader

@@ -336,8 +336,10 @@ static void query_cluster_next(struct query_cluster *load)
         (void)buf_printf(&path, "&%s=%" PRIu64, list->parameter, load->cursor);
     if (load->table->ranged != NULL)
         query_cluster_put_range(load, &path);
-    struct leader_request_spec spec = {
-        .method = "GET", .path = buf_cstr(&path), .user = load->q->user};
+    struct leader_request_spec spec = {.method = "GET",
+                                       .path = buf_cstr(&path),
+                                       .user = load->q->user,
+                                       .here = load->table->from == QUERY_CLUSTER_ANY};
     load->request = leader_request_start(load->q->role->node, &spec, query_cluster_on_page, load);
     buf_done(&path);
 }

@@ -8,6 +8,7 @@
 
 enum query_cluster_from {
     QUERY_CLUSTER_LEADER, /* JSON arrays */
+    QUERY_CLUSTER_ANY,    /* the same; without a leader, of this node */
     QUERY_CLUSTER_CHAT,   /* lines, of the nodes that chat */
     QUERY_CLUSTER_SELF,   /* the settings */
 };

@@ -87,7 +87,8 @@ enum { WIRE_EXECUTOR_FD = 3 };
     X(WIRE_EVENT_CREDIT, 114, event_credit)                                                        \
     X(WIRE_EVENT_READ_CANCEL, 115, event_read_cancel)                                              \
     X(WIRE_EVENT_MIRROR, 116, event_mirror)                                                        \
-    X(WIRE_EVENT_MIRROR_ACK, 117, event_mirror_ack)
+    X(WIRE_EVENT_MIRROR_ACK, 117, event_mirror_ack)                                                \
+    X(WIRE_EVENT_VITALS, 118, event_vitals)
 
 enum wire_type {
 #define WIRE_MESSAGE_ENUM(symbol, number, name) symbol = (number),
