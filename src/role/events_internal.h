@@ -326,6 +326,7 @@ void events_readers_linked(struct events *events, uint64_t node);
 
 struct events_others_ask {
     const char *target; /* of /api/events; copied */
+    int64_t since_ms;   /* in place of the target's */
     bool follow;
     void (*line)(void *arg, const char *json, size_t len); /* an event */
     void (*lost)(void *arg, uint64_t node);                /* it did not answer to the end */

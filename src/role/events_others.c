@@ -110,6 +110,7 @@ static void others_ask(struct events_others *others, uint64_t to)
     read.credit = EVENTS_OTHER_CREDIT;
     read.own = true;
     read.own_after = events_mark_get(others->events, to)->seq;
+    read.own_since_ms = others->ask.since_ms > 0 ? (uint64_t)others->ask.since_ms : 0;
     other->call = node_call(others->events->node, to, WIRE_EVENT_READ, &read.base, true,
                             others->ask.follow ? 0 : EVENTS_OTHERS_MS, other_on_chunk, other);
 }

@@ -135,6 +135,7 @@ static void part_ask_others(struct events_reader *reader)
 {
     char *target = part_target(&reader->query);
     struct events_others_ask ask = {.target = target,
+                                    .since_ms = reader->since_ms,
                                     .follow = reader->query.follow,
                                     .line = part_on_line,
                                     .lost = part_on_lost,

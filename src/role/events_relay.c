@@ -86,8 +86,11 @@ void events_on_read(void *self, uint64_t from, const ProtobufCMessage *message)
         relay_refuse(events, from, read->call, &e);
         return;
     }
-    query.own = read->own;
-    query.own_after = read->own_after;
+    if (read->own) {
+        query.own = query.has_since = true;
+        query.own_after = read->own_after;
+        query.since_ms = read->own_since_ms < INT64_MAX ? (int64_t)read->own_since_ms : INT64_MAX;
+    }
     struct events_relay *relay = mem_zalloc(sizeof *relay);
     relay->events = events;
     relay->from = from;
