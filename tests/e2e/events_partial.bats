@@ -20,6 +20,9 @@ mirrored() {
 # told NODE JOB: the node has the end of the job in its events
 told() { api -n "$1" "/api/events?since=1h&kind=job.state" | jq -se --arg id "$2" 'any(.key == $id and .row.state == "completed")'; }
 
+# How many seconds a node knows in which all three were heard.
+full_ticks() { api -n "$1" '/api/vitals?since=1h' | jq -s 'map(select(.nodes != null and ([.nodes[] | select(. != null)] | length) == 3)) | length'; }
+
 # Kills all but one of three nodes, one that does not lead: $LEFT. The job $ID was there before.
 lose_majority() {
     start_cluster 3
@@ -31,6 +34,10 @@ lose_majority() {
     old=$(leader)
     wait_until 20 told "$old" "$ID"
     wait_until 30 mirrored "$old" 2
+    local seen
+    seen=$(full_ticks "$old")
+    two_more() { [ "$(full_ticks "$old")" -ge $((seen + 2)) ]; }
+    wait_until 60 two_more # given on as they came
     LEFT=$([ "$old" = n1 ] && echo n2 || echo n1)
     for node in n1 n2 n3; do [ "$node" = "$LEFT" ] || kill_node "$node"; done
 }
