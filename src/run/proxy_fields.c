@@ -130,6 +130,7 @@ static bool proxy_fields_lists(const char *value, const char *name)
     return false;
 }
 
+/* What is between two neighbours, and what the proxy alone says. */
 static bool proxy_fields_passes(const struct proxy_fields *fields, const char *name)
 {
     static const char *const kept_back[] = {
@@ -144,6 +145,8 @@ static bool proxy_fields_passes(const struct proxy_fields *fields, const char *n
         "Upgrade",
         "Transfer-Encoding",
         "Proxy-Connection",
+        "X-Clusterd-Model",
+        "X-Clusterd-Version",
     };
     for (unsigned i = 0; i < sizeof kept_back / sizeof *kept_back; i++)
         if (strcasecmp(name, kept_back[i]) == 0)

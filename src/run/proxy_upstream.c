@@ -222,6 +222,8 @@ static int proxy_upstream_on_head(http_parser *parser)
     struct proxy_upstream *u = parser->data;
     const char *coding = proxy_fields_get(&u->fields, "Transfer-Encoding");
     parser->upgrade = 0;
+    if (parser->http_major != 1)
+        return -1;
     if (parser->status_code < 200) {
         u->informal = true; /* 100 was answered by ourselves; nothing else is awaited */
         return parser->status_code == 101 ? -1 : 0;

@@ -218,6 +218,13 @@ static bool model_serve(struct model_connection *m)
         model_say_str(m,
                       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\nno size\r\n");
         return false;
+    } else if (model_is(m, "/forged")) {
+        model_say_str(m,
+                      "HTTP/1.1 200 OK\r\nX-Clusterd-Model: another\r\nx-clusterd-version: 99\r\n"
+                      "Content-Length: 2\r\n\r\nok");
+    } else if (model_is(m, "/http2")) {
+        model_say_str(m, "HTTP/2.0 200 OK\r\nContent-Length: 2\r\n\r\nok");
+        return false;
     } else if (model_is(m, "/big")) {
         model_answer_big(m);
     } else if (model_is(m, "/held")) {

@@ -11,6 +11,8 @@
  *     /once      as /ok; the connection is closed without a word before the next request is read
  *     /half      a length of 1000, ten bytes, the end
  *     /garbage   what is not HTTP
+ *     /forged    200, with the fields by which the proxy tells the model and the version
+ *     /http2     200, as if it were HTTP 2.0
  *     /die       the end, without an answer
  *     /held      as /ok, when model_server_release() is called
  *     /slow      nothing, until the server is stopped

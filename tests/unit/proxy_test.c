@@ -644,6 +644,8 @@ static void each_failure_of_a_model_has_its_answer(void **state)
     assert_answer(w, "GET", "/predict", "", "", 502);
     route_to(w, "/badchunk");
     assert_answer(w, "GET", "/predict", "", "", 502);
+    route_to(w, "/http2");
+    assert_answer(w, "GET", "/predict", "", "", 502);
     route_to(w, "/die");
     assert_answer(w, "POST", "/predict", "", "body", 502);
     route_to(w, "/status/503");
@@ -655,9 +657,23 @@ static void each_failure_of_a_model_has_its_answer(void **state)
     assert_true(a.broken);
     answer_done(&a);
     const struct proxy_stats *stats = stats_of(w, "main/a");
-    assert_int_equal(stats->requests, 6);
-    assert_int_equal(stats->errors, 5);
+    assert_int_equal(stats->requests, 7);
+    assert_int_equal(stats->errors, 6);
     assert_int_equal(stats->active, 0);
+}
+
+/* Who answered is told by the proxy alone. */
+static void a_model_does_not_pass_for_another(void **state)
+{
+    struct world *w = *state;
+    open_proxy(w);
+    route_to(w, "/forged");
+    struct answer a = ask(w, "GET", "/predict", "", "");
+    assert_int_equal(a.status, 200);
+    assert_string_equal(field_of(&a, "X-Clusterd-Model"), "a");
+    assert_null(strstr(a.head, "another"));
+    assert_null(strstr(a.head, "version: 99"));
+    answer_done(&a);
 }
 
 static void a_model_that_does_not_answer_is_given_up(void **state)
@@ -1013,6 +1029,7 @@ int main(void)
         CASE(a_client_that_waits_for_100_gets_it),
         CASE(a_slow_reader_gets_all_of_a_large_answer),
         CASE(each_failure_of_a_model_has_its_answer),
+        CASE(a_model_does_not_pass_for_another),
         CASE(a_model_that_does_not_answer_is_given_up),
         CASE(a_model_that_is_down_is_named),
         CASE(what_a_kept_connection_lost_is_sent_again_only_if_that_is_safe),
