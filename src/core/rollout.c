@@ -243,6 +243,8 @@ static void rollout_switched(struct rollout *rollout, const struct rollout_event
         rollout_note(update, "aborted", NULL, rollout->text);
     } else if (rollout->kind == ROLLOUT_KIND_ROLLBACK) {
         rollout->weight = 100 - rollout->targets[0].to_weight;
+        rollout_text(rollout->text, "version %llu is back",
+                     (unsigned long long)rollout->targets[0].to_version);
         rollout_set(rollout, ROLLOUT_STATE_ROLLED_BACK, event->wall_ms, rollout->text, update);
         rollout_note(update, "rolled_back", rollout->by, rollout->text);
     } else if (rollout->abort_wanted && !rollout_is_first(rollout)) {

@@ -1,5 +1,6 @@
 /* Happy path: an event changes a rollout, the change is written to the replicated state, and when
- * it is durable the transaction begins, gates are asked, the operator is answered.
+ * it is durable the transaction begins, gates are asked, the operator is answered. These may step
+ * the rollout again, so they wait for the end of the turn: no step runs inside another.
  *
  * How it fails: a lost lead drops everything here; the next leader reads what was written, and asks
  * the metadata group what became of a switch that was under way. */
@@ -35,7 +36,8 @@ struct rollouts_entry *rollouts_entry_new(struct rollouts *rollouts, const struc
     TAILQ_INIT(&entry->readings);
     loop_timer_init(&entry->timer, node_loop(rollouts->node), rollouts_on_timer, entry);
     loop_timer_init(&entry->settle_timer, node_loop(rollouts->node), rollouts_settle, entry);
-    loop_timer_init(&entry->todo_timer, node_loop(rollouts->node), rollouts_on_todo, entry);
+    loop_hook_init(&entry->todo_hook, node_loop(rollouts->node), LOOP_PHASE_DEFER, rollouts_on_todo,
+                   entry);
     TAILQ_INSERT_TAIL(&rollouts->entries, entry, link);
     rollouts->active_n++;
     return entry;
@@ -52,7 +54,7 @@ void rollouts_entry_free(struct rollouts_entry *entry)
     rollouts_stop_gates(entry);
     loop_timer_stop(&entry->timer);
     loop_timer_stop(&entry->settle_timer);
-    loop_timer_stop(&entry->todo_timer);
+    loop_hook_disarm(&entry->todo_hook);
     TAILQ_REMOVE(&rollouts->entries, entry, link);
     if (entry->past)
         rollouts->past_n--;
@@ -192,7 +194,7 @@ void rollouts_perform(struct rollouts_entry *entry, const struct rollout_update 
     todo->measure = todo->measure || update->measure;
     todo->begin = todo->begin || update->begin;
     if (todo->settle || todo->run != 0 || todo->measure || todo->begin)
-        loop_timer_start(&entry->todo_timer, 0);
+        loop_hook_arm(&entry->todo_hook);
 }
 
 int rollouts_step(struct rollouts_entry *entry, struct rollout_event event,

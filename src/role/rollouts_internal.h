@@ -49,7 +49,7 @@ struct rollouts_gate_arg {
     size_t gate;
 };
 
-/* What a step asked for, done in a turn of its own: each of these may step the rollout again. */
+/* What a step asked for, done at the end of the turn: each of these may step the rollout again. */
 struct rollouts_todo {
     uint32_t run; /* gates */
     bool settle;
@@ -73,7 +73,7 @@ struct rollouts_entry {
     struct rollouts_todo todo;
     struct loop_timer timer;
     struct loop_timer settle_timer;
-    struct loop_timer todo_timer;
+    struct loop_hook todo_hook;
     TAILQ_HEAD(, rollouts_reading) readings;
     TAILQ_ENTRY(rollouts_entry) link;
 };
@@ -97,7 +97,7 @@ struct rollouts {
  * the rollout then. */
 int rollouts_step(struct rollouts_entry *entry, struct rollout_event event,
                   struct http_request *req, char text[ROLLOUT_TEXT_MAX]);
-/* In a turn of its own. */
+/* At the end of this turn: what it asks for may step the rollout again. */
 void rollouts_perform(struct rollouts_entry *entry, const struct rollout_update *update);
 struct rollouts_entry *rollouts_entry_new(struct rollouts *rollouts, const struct rollout *r);
 void rollouts_entry_free(struct rollouts_entry *entry);

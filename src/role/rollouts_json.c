@@ -215,6 +215,8 @@ int rollouts_parse(const json_t *json, struct rollout *r, json_t **notes)
     r->inconclusive_limit = (unsigned)json_get_int(json, "inconclusive_limit");
     r->no_data_passes = json_is_true(json_object_get(json, "no_data_passes"));
     rollouts_parse_progress(json, r);
+    if (r->kind == ROLLOUT_KIND_ROLLBACK)
+        r->steps_n = 0;
     if ((r->kind == ROLLOUT_KIND_CANARY && rollout_steps_parse(steps, r, NULL) < 0) ||
         rollouts_parse_gates(json_object_get(json, "gates"), r) < 0 ||
         rollouts_parse_targets(json_object_get(json, "targets"), r) < 0 ||

@@ -362,10 +362,14 @@ static void a_rollback_is_one_switch_without_gates(void **state)
     strcpy(bed.rollout.targets[0].to_canary, "m2");
     bed.rollout.targets[0].to_weight = 5;
     bed_step(&bed, (struct rollout_event){.type = ROLLOUT_EVENT_START});
+    bed.rollout.targets[0].to_version = 3;
     bed_expect_wanted(&bed, "m1", 5);
+    bed_outcome(&bed, false);
+    bed_wait(&bed, 2 * ROLLOUT_RETRY_MS, 0, 0);
     bed_commit(&bed);
     bed_expect(&bed, ROLLOUT_STATE_ROLLED_BACK);
-    assert_int_equal(bed.rollout.weight, 95); /* of the model that is back */
+    assert_string_equal(bed.rollout.text, "version 3 is back"); /* not why it took long */
+    assert_int_equal(bed.rollout.weight, 95);                   /* of the model that is back */
 }
 
 static void a_rollback_takes_the_place_of_whatever_is_under_way(void **state)
