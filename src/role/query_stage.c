@@ -38,10 +38,31 @@ static void query_attempt_cancel(struct query *q, struct query_attempt *attempt)
 
 static void query_on_update(void *arg, int code, const ProtobufCMessage *message);
 
+static bool query_has_node(const struct query *q, uint64_t node)
+{
+    for (size_t i = 0; i < q->nodes_n; i++)
+        if (q->nodes[i] == node)
+            return true;
+    return false;
+}
+
+/* It has no room on its disk: this statement goes to others, while there are any. */
+static void query_leave_node(struct query *q, uint64_t node)
+{
+    size_t n = 0;
+    if (q->nodes_n < 2)
+        return;
+    for (size_t i = 0; i < q->nodes_n; i++)
+        if (q->nodes[i] != node)
+            q->nodes[n++] = q->nodes[i];
+    q->nodes_n = n;
+}
+
 /* A node for the next attempt: another one than those that had the task, as far as there is one. */
 static uint64_t query_pick_node(const struct query *q, const struct query_task *task)
 {
-    if (task->attempts_n == 0 && task->place != 0 && node_session(q->role->node, task->place) != 0)
+    if (task->attempts_n == 0 && query_has_node(q, task->place) &&
+        node_session(q->role->node, task->place) != 0)
         return task->place;
     for (size_t i = 0; i < q->nodes_n; i++) {
         uint64_t node = q->nodes[(task->index + task->attempts_n + i) % q->nodes_n];
@@ -283,6 +304,8 @@ static void query_task_failed(struct query_attempt *attempt, const Wire__SqlErro
     struct query *q = task->query;
     bool elsewhere = error == NULL || error->elsewhere;
     unsigned running = 0;
+    if (elsewhere && error != NULL && strcmp(error->kind, "disk") == 0)
+        query_leave_node(q, attempt->node);
     for (unsigned a = 0; a < task->attempts_n; a++)
         running += task->attempts[a].call != 0;
     if (elsewhere && running > 0)

@@ -4,6 +4,7 @@
  * Ends early: SqlCancelTask, the requester's link lost, the node stopping. */
 #include "role/sql_worker.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@
 #include "base/str.h"
 #include "role/sql_worker_internal.h"
 #include "run/object_cache.h"
+#include "run/vitals.h"
 
 static const struct log_about sql_worker_log = {.role = "sql_worker"};
 
@@ -40,6 +42,26 @@ static struct sql_run *sql_worker_find(struct sql_worker *worker, uint64_t peer,
     return run;
 }
 
+static bool sql_worker_writes(const Wire__SqlRunTask *task)
+{
+    const Wire__SqlOutput *output = task->fragment != NULL ? task->fragment->output : NULL;
+    return output != NULL && output->kind != WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_ROWS;
+}
+
+/* What is written goes through the scratch directory, wherever its place is. */
+static int sql_worker_check_disk(struct sql_worker *worker, const Wire__SqlRunTask *task,
+                                 struct error *e)
+{
+    const struct node_options *options = node_options(worker->node);
+    if (!sql_worker_writes(task))
+        return 0;
+    worker->is_full =
+        vitals_disk_is_full(options->data_dir, options->disk_free_min_bytes, worker->is_full);
+    return worker->is_full
+               ? error_set(e, -ENOSPC, "the disk of %s is full: free space there", options->name)
+               : 0;
+}
+
 /* What cannot run here whatever the statement says. */
 static int sql_worker_check(struct sql_worker *worker, const Wire__SqlRunTask *task,
                             struct error *e)
@@ -54,7 +76,7 @@ static int sql_worker_check(struct sql_worker *worker, const Wire__SqlRunTask *t
         return error_set(e, ERR_PROTOCOL, "a session's name is too long");
     if (sql_remote_is_needed(task) && node_lake(worker->node)->objects == NULL)
         return error_set(e, ERR_UNSUPPORTED, "this node reaches no buckets");
-    return 0;
+    return sql_worker_check_disk(worker, task, e);
 }
 
 static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage *message)
@@ -67,7 +89,8 @@ static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage 
         return; /* a call number that is in use: the requester's mistake */
     int err = sql_worker_check(worker, task, &e);
     if (err < 0) {
-        sql_worker_tell_failure(worker, &key, NULL, &e, "unavailable", true);
+        sql_worker_tell_failure(worker, &key, NULL, &e, err == -ENOSPC ? "disk" : "unavailable",
+                                true);
         return;
     }
     struct sql_run *run = sql_run_new(worker, &key, task);

@@ -61,6 +61,7 @@ struct sql_worker {
     struct sql_run *runs;
     struct sql_queue *queue;
     bool is_stopping;
+    bool is_full; /* its disk was, when it was last asked to write */
 };
 
 /* ---- sql_run.c --------------------------------------------------------------------------------

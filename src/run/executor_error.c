@@ -79,6 +79,10 @@ Wire__SqlError *executor_error_new(int code, const char *kind, const char *fmt, 
     va_start(args, fmt);
     error->message = executor_error_format(fmt, args);
     va_end(args);
+    if (strcmp(kind, "disk") == 0) { /* another node has one of its own */
+        executor_error_hint(error, "free space on the node's disk");
+        error->elsewhere = true;
+    }
     return error;
 }
 
