@@ -111,7 +111,7 @@ rss_max_kb() {
 
 @test "a follower sees the end of an element that is cancelled, that fails, that runs out of time" {
     start_cluster 1
-    for spec in '{"commands":["echo seen; exit 3"]}' '{"commands":["echo seen; sleep 100"],"time_limit_ms":300}'; do
+    for spec in '{"commands":["echo seen; exit 3"]}' '{"commands":["echo seen; sleep 100"],"time_limit_ms":3000}'; do
         job=$(submit "$spec")
         [ "$(api -f "/api/jobs/$job/output?follow=true")" = seen ]
         [ "$(job_end "$job")" = failed ]

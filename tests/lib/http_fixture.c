@@ -13,7 +13,7 @@
 #include "base/mem.h"
 
 enum {
-    HTTP_FIXTURE_PATIENCE_MS = 60000,
+    HTTP_FIXTURE_PATIENCE_MS = 300000,
     HTTP_FIXTURE_TICK_MS = 2,
     RAW_CLIENT_BYTES_MAX = 64 << 20
 };

@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "run/address.h"
 
-enum { FIXTURE_PATIENCE_MS = 30000 };
+enum { FIXTURE_PATIENCE_MS = 300000 };
 
 static void fixture_on_patience(void *arg)
 {

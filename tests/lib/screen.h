@@ -10,7 +10,7 @@
 
 struct screen;
 
-enum { SCREEN_WAIT_MS = 20000, SCREEN_TEXT_MAX = 512 * 1024 };
+enum { SCREEN_WAIT_MS = 120000, SCREEN_TEXT_MAX = 512 * 1024 };
 
 struct screen_options {
     const char *const *argv; /* argv[0] is the path of the program */

@@ -21,7 +21,7 @@
 #include "client/client.h"
 #include "tests/unit/generated.h"
 
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 120000 };
 
 struct world {
     char dir[64];

@@ -24,7 +24,7 @@
 #include "run/proxy.h"
 #include "tests/lib/model_server.h"
 
-enum { PATIENCE_S = 60 };
+enum { PATIENCE_S = 300 };
 
 struct world {
     struct loop *loop;

@@ -24,7 +24,7 @@
 #include "run/spawner.h"
 #include "run/task_dir.h"
 
-enum { SPAWN_FIXTURE_PATIENCE_MS = 60000, SPAWN_FIXTURE_TICK_MS = 2 };
+enum { SPAWN_FIXTURE_PATIENCE_MS = 300000, SPAWN_FIXTURE_TICK_MS = 2 };
 
 struct spawn_fixture {
     uv_loop_t loop;

@@ -14,7 +14,7 @@
 #include "tests/lib/fake_top.h"
 #include "tui/feed.h"
 
-enum { WAIT_MS = 20000, NODES = 5 };
+enum { WAIT_MS = 120000, NODES = 5 };
 
 static struct fake_top *top;
 static struct model *model;

@@ -18,7 +18,7 @@
 #include "tests/unit/generated.h"
 #include "tui/feed.h"
 
-enum { WAIT_MS = 20000 };
+enum { WAIT_MS = 120000 };
 
 static char dir[64];
 static char *socket_path;

@@ -19,7 +19,7 @@
 #include "run/http_router.h"
 #include "run/http_server.h"
 
-enum { WORLD_PATIENCE_MS = 60000, WORLD_BYTES = 100000, WORLD_GETS_MAX = 16 };
+enum { WORLD_PATIENCE_MS = 300000, WORLD_BYTES = 100000, WORLD_GETS_MAX = 16 };
 
 struct world {
     struct loop *loop;
