@@ -19,14 +19,8 @@ static int cmd_election_show_run(struct shell *shell, const struct command_call 
 {
     (void)call;
     struct client_path path;
-    json_t *rows;
     (void)client_path(&path, "elections", NULL);
-    int status = request_get(shell, &path, &rows);
-    if (status != 0)
-        return status;
-    shell_print_rows(shell, cmd_election_columns, rows);
-    json_decref(rows);
-    return SHELL_STATUS_OK;
+    return request_list(shell, &path, cmd_election_columns);
 }
 
 const struct command cmd_election_show = {

@@ -187,15 +187,9 @@ const struct command cmd_kv_delete = {
 static int cmd_kv_list_run(struct shell *shell, const struct command_call *call)
 {
     struct client_path path;
-    json_t *keys;
     (void)client_path(&path, "kv", NULL);
     (void)client_path_param(&path, "prefix", command_argument_text(call, 0));
-    int status = request_get(shell, &path, &keys);
-    if (status != 0)
-        return status;
-    shell_print_rows(shell, cmd_kv_columns, keys);
-    json_decref(keys);
-    return SHELL_STATUS_OK;
+    return request_list(shell, &path, cmd_kv_columns);
 }
 
 const struct command cmd_kv_list = {

@@ -41,14 +41,8 @@ static int cmd_model_list_run(struct shell *shell, const struct command_call *ca
 {
     (void)call;
     struct client_path path;
-    json_t *models;
     (void)client_path(&path, "models", NULL);
-    int status = request_get(shell, &path, &models);
-    if (status != 0)
-        return status;
-    shell_print_rows(shell, cmd_model_columns, models);
-    json_decref(models);
-    return SHELL_STATUS_OK;
+    return request_list(shell, &path, cmd_model_columns);
 }
 
 const struct command cmd_model_list = {

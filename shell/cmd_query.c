@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "shell/commands.h"
+#include "shell/jobs.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 
@@ -48,12 +49,6 @@ const struct command cmd_query_list = {
     .run = cmd_query_list_run,
 };
 
-static const char *cmd_query_text(const json_t *row, const char *key)
-{
-    const char *text = json_string_value(json_object_get(row, key));
-    return text != NULL ? text : "";
-}
-
 /* The only statement of `rows` whose id begins so; NULL after saying what is wrong. */
 static const json_t *cmd_query_find(struct shell *shell, const json_t *rows, const char *prefix)
 {
@@ -61,7 +56,7 @@ static const json_t *cmd_query_find(struct shell *shell, const json_t *rows, con
     size_t i, n = 0, len = strlen(prefix);
     json_array_foreach(rows, i, row)
     {
-        if (strncmp(cmd_query_text(row, "query"), prefix, len) == 0) {
+        if (strncmp(jobs_text(row, "query"), prefix, len) == 0) {
             found = row;
             n++;
         }
@@ -86,8 +81,8 @@ static int cmd_query_cancel_one(struct shell *shell, const json_t *rows, const c
     const json_t *row = cmd_query_find(shell, rows, id);
     if (row == NULL)
         return SHELL_STATUS_FAILED;
-    (void)client_path(&path, "sql", cmd_query_text(row, "query"), NULL);
-    (void)client_path_param(&path, "nodes", cmd_query_text(row, "node"));
+    (void)client_path(&path, "sql", jobs_text(row, "query"), NULL);
+    (void)client_path_param(&path, "nodes", jobs_text(row, "node"));
     int status = request_change(shell, "DELETE", path.text, NULL, &answer);
     if (status == SHELL_STATUS_OK)
         (void)json_array_append_new(cancelled, answer);

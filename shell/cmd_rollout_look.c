@@ -6,18 +6,6 @@
 #include "shell/request.h"
 #include "shell/shell.h"
 
-static int cmd_rollout_rows(struct shell *shell, struct client_path *path,
-                            const struct column *columns)
-{
-    json_t *rows;
-    int status = request_get(shell, path, &rows);
-    if (status != 0)
-        return status;
-    shell_print_rows(shell, columns, rows);
-    json_decref(rows);
-    return SHELL_STATUS_OK;
-}
-
 static int cmd_rollout_history_run(struct shell *shell, const struct command_call *call)
 {
     static const struct column columns[] = {
@@ -39,7 +27,7 @@ static int cmd_rollout_history_run(struct shell *shell, const struct command_cal
     (void)client_path_param(&path, "service", command_argument_text(call, 0));
     if (limit != NULL)
         (void)client_path_param_u64(&path, "limit", limit->number);
-    return cmd_rollout_rows(shell, &path, columns);
+    return request_list(shell, &path, columns);
 }
 
 const struct command cmd_rollout_history = {
@@ -71,7 +59,7 @@ static int cmd_rollout_indoubt_run(struct shell *shell, const struct command_cal
     };
     struct client_path path;
     (void)client_path(&path, "rollouts", "indoubt", NULL);
-    return cmd_rollout_rows(shell, &path, columns);
+    return request_list(shell, &path, columns);
 }
 
 const struct command cmd_rollout_indoubt = {

@@ -48,16 +48,10 @@ static const struct column cmd_audit_columns[] = {
 static int cmd_audit_run(struct shell *shell, const struct command_call *call)
 {
     struct client_path path;
-    json_t *entries;
     const struct command_value *limit = command_option(call, "limit");
     (void)client_path(&path, "audit", NULL);
     (void)client_path_param_u64(&path, "limit", limit != NULL ? limit->number : 50);
-    int status = request_get(shell, &path, &entries);
-    if (status != 0)
-        return status;
-    shell_print_rows(shell, cmd_audit_columns, entries);
-    json_decref(entries);
-    return SHELL_STATUS_OK;
+    return request_list(shell, &path, cmd_audit_columns);
 }
 
 const struct command cmd_audit = {

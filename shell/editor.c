@@ -16,23 +16,39 @@
 #include "base/mem.h"
 #include "shell/interrupt.h"
 
+/* Signals are the defaults in it, and none that comes while it begins is lost: they wait until it
+ * is a program of its own. */
+static pid_t editor_fork(const char *const *argv)
+{
+    static const int numbers[] = {SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGPIPE, SIGWINCH};
+    sigset_t all, before;
+    (void)sigfillset(&all);
+    (void)sigprocmask(SIG_BLOCK, &all, &before);
+    pid_t pid = fork();
+    int err = errno;
+    if (pid == 0) {
+        for (size_t i = 0; i < MEM_COUNT(numbers); i++)
+            (void)signal(numbers[i], SIG_DFL);
+        (void)sigprocmask(SIG_SETMASK, &before, NULL);
+        (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(errno == ENOENT ? 127 : 126);
+    }
+    (void)sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = err;
+    return pid;
+}
+
 int editor_run_program(const char *const *argv)
 {
     struct termios saved;
     bool has_terminal = tcgetattr(STDIN_FILENO, &saved) == 0;
     int status = 0;
     interrupt_mute(true);
-    pid_t pid = fork();
+    pid_t pid = editor_fork(argv);
     if (pid < 0) {
+        int err = -errno;
         interrupt_mute(false);
-        return -errno;
-    }
-    if (pid == 0) {
-        static const int numbers[] = {SIGINT, SIGQUIT, SIGTSTP, SIGCONT, SIGPIPE, SIGWINCH};
-        for (size_t i = 0; i < MEM_COUNT(numbers); i++)
-            (void)signal(numbers[i], SIG_DFL);
-        (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
-        _exit(errno == ENOENT ? 127 : 126);
+        return err;
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;

@@ -133,6 +133,17 @@ int request_get(struct shell *shell, struct client_path *path, json_t **json)
                         json);
 }
 
+int request_list(struct shell *shell, struct client_path *path, const struct column *columns)
+{
+    json_t *rows;
+    int status = request_get(shell, path, &rows);
+    if (status != SHELL_STATUS_OK)
+        return status;
+    shell_print_rows(shell, columns, rows);
+    json_decref(rows);
+    return SHELL_STATUS_OK;
+}
+
 int request_change(struct shell *shell, const char *method, const char *path, json_t *body,
                    json_t **json)
 {

@@ -33,6 +33,8 @@ int request_report_reply(struct shell *shell, const struct client_reply *reply);
 /* The usual cases: a read with the shell's consistency, a change with a JSON body (`body` is taken;
  * NULL: none). 0 and *json, which is yours, or an exit status after saying what went wrong. */
 int request_get(struct shell *shell, struct client_path *path, json_t **json);
+/* Reads rows and prints them; an exit status. */
+int request_list(struct shell *shell, struct client_path *path, const struct column *columns);
 int request_change(struct shell *shell, const char *method, const char *path, json_t *body,
                    json_t **json);
 
