@@ -156,7 +156,7 @@ static int cmd_meta_shell_run(struct shell *shell, const struct command_call *ca
 const struct command cmd_meta_shell = {
     .name = "\\!",
     .summary = "Run a command of this machine, or its shell",
-    .text = "How it ended is in SHELL_EXIT_CODE.",
+    .text = "How it ended is in SHELL_EXIT_CODE, whether it failed in SHELL_ERROR.",
     .arguments = {{"COMMAND", COMMAND_TYPE_TEXT, COMMAND_COUNT_LINE, NULL,
                    "the rest of the line, by sh -c"}},
     .run = cmd_meta_shell_run,
@@ -180,12 +180,15 @@ static char *top_program(void)
     return mem_strdup("clustertop");
 }
 
-/* The endpoint that answers first, the others that were given behind it. Malloc'ed. */
+/* The endpoint that answers first; behind it those that were given, or the one that was found, for
+ * the token is beside its socket. Malloc'ed. */
 static char *top_endpoints(const struct shell *shell)
 {
     const char *given = shell->connection.endpoints;
     const char *current = client_endpoint(shell->client);
-    if (given == NULL || strcmp(given, current) == 0)
+    if (given == NULL)
+        given = client_endpoint_first(shell->client);
+    if (strcmp(given, current) == 0)
         return mem_strdup(current);
     return mem_printf("%s,%s", current, given);
 }

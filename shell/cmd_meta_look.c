@@ -56,10 +56,10 @@ static void say_table(struct shell *shell, const json_t *table)
                       ? mem_printf(", %lld rows", (long long)json_integer_value(rows))
                       : mem_strdup("");
     json_int_t bytes = json_integer_value(json_object_get(table, "bytes"));
-    shell_say(shell, "Version %lld, %lld files, %s%s, %s",
-              (long long)json_integer_value(json_object_get(table, "version")),
-              (long long)json_integer_value(json_object_get(table, "files")),
-              str_format_bytes(bytes > 0 ? (uint64_t)bytes : 0, size), count,
+    json_int_t files = json_integer_value(json_object_get(table, "files"));
+    shell_say(shell, "Version %lld, %lld file%s, %s%s, %s",
+              (long long)json_integer_value(json_object_get(table, "version")), (long long)files,
+              files == 1 ? "" : "s", str_format_bytes(bytes > 0 ? (uint64_t)bytes : 0, size), count,
               jobs_text(table, "place"));
     free(count);
 }

@@ -71,7 +71,7 @@ const struct command cmd_meta_set = {
             "Some names steer the shell (help variables): ON_ERROR_STOP, ECHO, QUIET, HISTCONTROL, "
             "PROMPT1, "
             "PROMPT2 (help prompts). It sets some itself: ERROR, ROW_COUNT, LAST_ERROR_MESSAGE, "
-            "LAST_ERROR_CODE, SHELL_EXIT_CODE.",
+            "LAST_ERROR_CODE, SHELL_ERROR, SHELL_EXIT_CODE.",
     .arguments = {{"NAME", COMMAND_TYPE_VARIABLE, COMMAND_COUNT_OPTIONAL, NULL,
                    "letters, digits and _"},
                   {"VALUE", COMMAND_TYPE_TEXT, COMMAND_COUNT_ANY, NULL,

@@ -382,6 +382,7 @@ static void complete_meta(struct complete *complete, const char *text, size_t le
     const struct command *command = meta_words_command(text, len, &name);
     complete->is_meta = true;
     if (name == len) {
+        complete->from = 0;
         complete->prefix = mem_strndup(text, len);
         complete_command_names(complete, NULL, 0);
         return;

@@ -110,22 +110,46 @@ static int copy_take_place(struct copy_scan *s, struct copy_spec *spec)
     return 0;
 }
 
-/* One option; its value, "" for none, is taken. */
+static bool copy_is_on(const char *value)
+{
+    return value[0] == '\0' || strcasecmp(value, "true") == 0 || strcasecmp(value, "on") == 0 ||
+           strcmp(value, "1") == 0;
+}
+
+static bool copy_is_off(const char *value)
+{
+    return strcasecmp(value, "false") == 0 || strcasecmp(value, "off") == 0 ||
+           strcmp(value, "0") == 0;
+}
+
+/* "text" is what psql calls tsv. */
+static bool copy_find_format(const char *name, enum format *format)
+{
+    char *small = mem_strdup(strcasecmp(name, "text") == 0 ? "tsv" : name);
+    for (char *c = small; *c != '\0'; c++)
+        *c = (char)tolower((unsigned char)*c);
+    bool found = format_parse(small, format) == 0;
+    free(small);
+    return found;
+}
+
+static int copy_set_delimiter(struct copy_spec *spec, const char *value, struct error *e)
+{
+    spec->delimiter = strcmp(value, "\\t") == 0 ? '\t' : value[0];
+    if (strlen(value) != 1 && spec->delimiter != '\t')
+        return error_set(e, ERR_INVALID, "\\copy: a delimiter is one character");
+    return 0;
+}
+
+/* One option; `value` is "" for none. */
 static int copy_set_option(struct copy_spec *spec, const char *name, const char *value,
                            struct error *e)
 {
-    bool is_on = value[0] == '\0' || strcasecmp(value, "true") == 0 ||
-                 strcasecmp(value, "on") == 0 || strcmp(value, "1") == 0;
     if (strcasecmp(name, "header") == 0) {
-        spec->has_header = is_on;
+        spec->has_header = copy_is_on(value);
         spec->header_given = true;
     } else if (strcasecmp(name, "format") == 0) {
-        char *small = mem_strdup(strcasecmp(value, "text") == 0 ? "tsv" : value);
-        for (char *c = small; *c != '\0'; c++)
-            *c = (char)tolower((unsigned char)*c);
-        int rc = format_parse(small, &spec->format);
-        free(small);
-        if (rc != 0)
+        if (!copy_find_format(value, &spec->format))
             return error_set(e, ERR_INVALID, "\\copy: the format \"%.40s\" is none of %s", value,
                              format_choices);
     } else if (strcasecmp(name, "null") == 0 || strcasecmp(name, "nullstr") == 0) {
@@ -133,9 +157,7 @@ static int copy_set_option(struct copy_spec *spec, const char *name, const char 
         spec->null = mem_strdup(value);
     } else if (strcasecmp(name, "delimiter") == 0 || strcasecmp(name, "delim") == 0 ||
                strcasecmp(name, "sep") == 0) {
-        spec->delimiter = strcmp(value, "\\t") == 0 ? '\t' : value[0];
-        if (strlen(value) != 1 && spec->delimiter != '\t')
-            return error_set(e, ERR_INVALID, "\\copy: a delimiter is one character");
+        return copy_set_delimiter(spec, value, e);
     } else {
         return error_set(e, ERR_INVALID,
                          "\\copy: there is no option \"%.40s\"; FORMAT, HEADER, DELIMITER and NULL "
@@ -145,18 +167,40 @@ static int copy_set_option(struct copy_spec *spec, const char *name, const char 
     return 0;
 }
 
+/* Whether the word at the scan is the value of an option of that name: psql also takes
+ * CSV HEADER DELIMITER AS ';' without commas. */
+static bool copy_has_value(struct copy_scan *s, const char *name)
+{
+    bool is_header = strcasecmp(name, "header") == 0;
+    if (!is_header && sql_token_is(s->text, &s->token, "as"))
+        copy_advance(s);
+    if (s->token.kind == SQL_TOKEN_END || s->token.kind == SQL_TOKEN_OTHER || s->token.open)
+        return false;
+    if (!is_header)
+        return true;
+    char *value = mem_strndup(s->text + s->token.at, s->token.len);
+    bool is_switch = copy_is_on(value) || copy_is_off(value);
+    free(value);
+    return is_switch;
+}
+
 static int copy_take_option(struct copy_scan *s, struct copy_spec *spec)
 {
     if (s->token.kind != SQL_TOKEN_WORD)
         return copy_wrong(s, "an option");
     char *name = sql_token_value(s->text, &s->token);
-    char *value = NULL;
     copy_advance(s);
-    bool has_value = s->token.kind != SQL_TOKEN_END && s->token.kind != SQL_TOKEN_OTHER;
-    value = has_value ? sql_token_value(s->text, &s->token) : mem_strdup("");
+    if (copy_find_format(name, &spec->format)) { /* its name alone */
+        free(name);
+        return 0;
+    }
+    bool has_value = copy_has_value(s, name);
+    char *value = has_value ? sql_token_value(s->text, &s->token) : mem_strdup("");
     if (has_value)
         copy_advance(s);
-    int rc = copy_set_option(spec, name, value, s->e);
+    int rc = has_value || strcasecmp(name, "null") != 0
+                 ? copy_set_option(spec, name, value, s->e)
+                 : copy_wrong(s, "what stands for NULL, in quotes");
     free(name);
     free(value);
     return rc;
@@ -172,7 +216,7 @@ static int copy_take_options(struct copy_scan *s, struct copy_spec *spec)
         copy_advance(s);
     while (rc == 0 && s->token.kind == SQL_TOKEN_WORD) {
         rc = copy_take_option(s, spec);
-        if (rc == 0 && is_open && sql_token_is_op(s->text, &s->token, ","))
+        if (rc == 0 && sql_token_is_op(s->text, &s->token, ","))
             copy_advance(s);
     }
     if (rc == 0 && is_open && !sql_token_is_op(s->text, &s->token, ")"))

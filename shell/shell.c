@@ -450,6 +450,7 @@ void shell_set_exit_code(struct shell *shell, int code)
         return;
     (void)snprintf(text, sizeof text, "%d", code);
     (void)vars_set(&shell->vars, "SHELL_EXIT_CODE", text, NULL);
+    (void)vars_set(&shell->vars, "SHELL_ERROR", code != 0 ? "true" : "false", NULL);
 }
 
 void shell_end_statement(struct shell *shell, int status, const char *text)

@@ -119,7 +119,7 @@ int shell_unknown_meta(struct shell *shell, const char *text, size_t len);
 /* Around each statement: count its rows, set ERROR, ROW_COUNT and the like. */
 void shell_begin_statement(struct shell *shell);
 void shell_end_statement(struct shell *shell, int status, const char *text);
-/* Sets SHELL_EXIT_CODE unless `code` is negative. */
+/* Sets SHELL_EXIT_CODE and SHELL_ERROR unless `code` is negative. */
 void shell_set_exit_code(struct shell *shell, int code);
 
 /* Takes rows instead of printing them until the end, which hands them over as they are. */

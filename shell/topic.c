@@ -48,7 +48,8 @@ const struct topic topic_shell[] = {
      "lines that begin with a space out of the history. PROMPT1 and PROMPT2 are the prompts: help "
      "prompts.\n\n"
      "After each statement the shell sets ERROR (true or false) and ROW_COUNT; when one fails "
-     "LAST_ERROR_MESSAGE and LAST_ERROR_CODE; after \\! and `...` SHELL_EXIT_CODE.",
+     "LAST_ERROR_MESSAGE and LAST_ERROR_CODE; after \\! and `...` SHELL_ERROR "
+     "and SHELL_EXIT_CODE.",
      {{"\\set day '2026-11-28'", "then: SELECT * FROM t WHERE day = :'day';"},
       {"SELECT count(*) AS n FROM t \\gset", "then :n"}}},
     {"prompts",

@@ -26,6 +26,7 @@ const struct vars_special vars_specials[] = {
     {"PROMPT2", NULL, "the prompt of further lines"},
     {"QUIET", vars_switch, "no greeting, no remarks about settings"},
     {"ROW_COUNT", NULL, "set after each statement: rows returned or changed"},
+    {"SHELL_ERROR", NULL, "set by \\! and `...`: whether the command failed"},
     {"SHELL_EXIT_CODE", NULL, "set by \\! and `...`: how the command ended"},
     {.name = NULL},
 };

@@ -291,6 +291,17 @@ static bool str_is_control(const char *s, size_t len)
     return is_bidi;
 }
 
+static int str_append_escaped(struct buf *b, const char *s, size_t n)
+{
+    int err = 0;
+    for (size_t i = 0; i < n && err == 0; i++) {
+        char name = s[i] == '\n' ? 'n' : s[i] == '\t' ? 't' : s[i] == '\r' ? 'r' : '\0';
+        err = name != '\0' ? buf_printf(b, "\\%c", name)
+                           : buf_printf(b, "\\x%02x", (unsigned)(uint8_t)s[i]);
+    }
+    return err;
+}
+
 char *str_printable(const char *s, size_t len, bool keep_lines)
 {
     struct buf b;
@@ -300,12 +311,9 @@ char *str_printable(const char *s, size_t len, bool keep_lines)
         size_t n = str_utf8_len(s + at, len - at);
         bool keep = n > 0 && (!str_is_control(s + at, n) ||
                               (keep_lines && (s[at] == '\n' || s[at] == '\t')));
-        size_t end = at + (n > 0 ? n : 1);
-        if (keep)
-            err = buf_append(&b, s + at, n);
-        for (; !keep && at < end && err == 0; at++)
-            err = buf_printf(&b, "\\x%02x", (unsigned)(uint8_t)s[at]);
-        at = end;
+        n += n == 0;
+        err = keep ? buf_append(&b, s + at, n) : str_append_escaped(&b, s + at, n);
+        at += n;
     }
     assert(err == 0);
     return buf_steal(&b, NULL);

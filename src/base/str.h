@@ -39,7 +39,7 @@ size_t str_plain_len(const char *s, size_t len);
 
 /* Copies `s` to malloc'ed text that a terminal shows and never obeys: control characters, DEL, C1
  * codes, line separators, direction overrides (U+2028 to U+202E, U+2066 to U+2069) and invalid
- * UTF-8 become \xNN; newline and tab stay when `keep_lines`. */
+ * UTF-8 become \xNN, or \n, \t, \r; newline and tab stay when `keep_lines`. */
 char *str_printable(const char *s, size_t len, bool keep_lines);
 
 /* Whole-string wildcard match: '*' any run, '?' one character (UTF-8). */

@@ -155,6 +155,8 @@ static void client_set_timer(struct client *client)
                         client_replay_fd(call->answer) == CLIENT_REPLAY_READY;
         if (call->resume || is_ready)
             due_ms = 0;
+        if (call->answer != NULL && !call->paused && client_replay_due_ms(call->answer) < due_ms)
+            due_ms = client_replay_due_ms(call->answer);
         if (call->deadline_ms < due_ms)
             due_ms = call->deadline_ms;
         if (call->state == CLIENT_CALL_RUNNING && call->attempt_until_ms < due_ms)
@@ -310,6 +312,11 @@ void client_pause(struct client_call *call, bool paused)
 const char *client_endpoint(const struct client *client)
 {
     return client->endpoints[client->current].text;
+}
+
+const char *client_endpoint_first(const struct client *client)
+{
+    return client->endpoints[0].text;
 }
 
 bool client_is_connected(const struct client *client)

@@ -116,6 +116,8 @@ void client_pause(struct client_call *call, bool paused);
 
 /* The endpoint that answered last, or the first. */
 const char *client_endpoint(const struct client *client);
+/* The first of those that it was opened with. */
+const char *client_endpoint_first(const struct client *client);
 /* True once an endpoint has answered, until a call has found none that does. */
 bool client_is_connected(const struct client *client);
 /* Why calls are being repeated right now, as a sentence; NULL when none is. */

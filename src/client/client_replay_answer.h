@@ -3,6 +3,7 @@
 #define CLIENT_CLIENT_REPLAY_ANSWER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/buf.h"
 #include "client/client_replay.h"
@@ -20,6 +21,8 @@ bool client_replay_next(struct client_replay_answer *answer, struct buf *out);
 /* What the next piece waits for: a descriptor that becomes readable; CLIENT_REPLAY_READY: nothing;
  * CLIENT_REPLAY_QUEUED: the end of another answer. */
 int client_replay_fd(const struct client_replay_answer *answer);
+/* When a piece is due without that, ms as clock_mono_ms(); INT64_MAX: never. */
+int64_t client_replay_due_ms(const struct client_replay_answer *answer);
 void client_replay_answer_free(struct client_replay_answer *answer); /* NULL allowed */
 
 #endif

@@ -415,6 +415,11 @@ int client_replay_fd(const struct client_replay_answer *answer)
     return answer->sql != NULL ? client_replay_sql_fd(answer->sql) : -1;
 }
 
+int64_t client_replay_due_ms(const struct client_replay_answer *answer)
+{
+    return answer->sql != NULL ? client_replay_sql_due_ms(answer->sql) : INT64_MAX;
+}
+
 void client_replay_answer_free(struct client_replay_answer *answer)
 {
     if (answer == NULL)

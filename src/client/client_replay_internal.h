@@ -167,7 +167,8 @@ bool client_replay_sql_next(struct client_replay_sql *sql, struct buf *out);
 /* The descriptor to wait for; -1: client_replay_sql_next() has something to do; -2: another
  * statement must end first. */
 int client_replay_sql_fd(const struct client_replay_sql *sql);
-void client_replay_sql_free(struct client_replay_sql *sql);    /* NULL allowed; ends it */
-void client_replay_lake_free(struct client_replay_lake *lake); /* NULL allowed */
+int64_t client_replay_sql_due_ms(const struct client_replay_sql *sql); /* of its next progress */
+void client_replay_sql_free(struct client_replay_sql *sql);            /* NULL allowed; ends it */
+void client_replay_lake_free(struct client_replay_lake *lake);         /* NULL allowed */
 
 #endif

@@ -18,6 +18,7 @@ enum {
     CLIENT_REPLAY_SQL_CREDIT = 1024 * 1024,
     CLIENT_REPLAY_SQL_MESSAGES = 16, /* of the executor, for one piece of the answer */
     CLIENT_REPLAY_SQL_CALL = 1,
+    CLIENT_REPLAY_SQL_TELL_MS = 500, /* from progress to progress, as nodes do */
 };
 
 enum client_replay_sql_phase {
@@ -38,8 +39,10 @@ struct client_replay_sql {
     struct client_executor *executor;
     bool has_more; /* of its messages have been read already, perhaps */
     uint64_t rows;
+    uint64_t rows_read; /* as the executor said last */
     int64_t began_ms;
-    struct buf out; /* lines that are not handed out yet */
+    int64_t tell_ms; /* when progress is told next */
+    struct buf out;  /* lines that are not handed out yet */
 };
 
 static const char client_replay_sql_held[] =
@@ -323,13 +326,16 @@ static void client_replay_sql_rows(struct client_replay_sql *sql, const Wire__Sq
         client_replay_sql_broken(sql, &e);
 }
 
-static void client_replay_sql_progress(struct client_replay_sql *sql, const Wire__SqlProgress *p)
+static void client_replay_sql_tell(struct client_replay_sql *sql)
 {
-    client_replay_sql_line(sql,
-                           json_pack("{s:{s:i, s:i, s:i, s:i, s:I, s:I, s:I}}", "progress", "stage",
-                                     1, "stages", 1, "tasks", 1, "tasks_done", 0, "rows",
-                                     (json_int_t)p->rows_done, "bytes", (json_int_t)p->bytes_out,
-                                     "wall_ms", (json_int_t)(clock_mono_ms() - sql->began_ms)));
+    int64_t now_ms = clock_mono_ms();
+    if (sql->phase == CLIENT_REPLAY_SQL_END || now_ms < sql->tell_ms)
+        return;
+    sql->tell_ms = now_ms + CLIENT_REPLAY_SQL_TELL_MS;
+    client_replay_sql_line(sql, json_pack("{s:{s:i, s:i, s:i, s:i, s:I, s:i, s:I}}", "progress",
+                                          "stage", 1, "stages", 1, "tasks", 1, "tasks_done", 0,
+                                          "rows", (json_int_t)sql->rows_read, "bytes", 0, "wall_ms",
+                                          (json_int_t)(now_ms - sql->began_ms)));
 }
 
 /* DuckDB's plan, a row for each line. */
@@ -365,7 +371,7 @@ static void client_replay_sql_update(struct client_replay_sql *sql, const Wire__
     if (u->n_columns > 0 && shows_rows)
         client_replay_sql_columns(sql, u);
     if (u->progress != NULL)
-        client_replay_sql_progress(sql, u->progress);
+        sql->rows_read = u->progress->rows_done;
     if (u->rows != NULL && u->rows->count > 0 && shows_rows)
         client_replay_sql_rows(sql, u->rows);
     if (u->done != NULL && sql->phase == CLIENT_REPLAY_SQL_RUN)
@@ -428,6 +434,7 @@ void client_replay_ask_sql(struct client_replay_answer *answer, const char *body
     sql->replay = answer->replay;
     sql->text = mem_strdup(text);
     sql->began_ms = clock_mono_ms();
+    sql->tell_ms = sql->began_ms + CLIENT_REPLAY_SQL_TELL_MS;
     buf_init(&sql->out, CLIENT_REPLY_BYTES_MAX);
     json_decref(request);
     client_replay_sql_begin(sql);
@@ -445,6 +452,7 @@ bool client_replay_sql_next(struct client_replay_sql *sql, struct buf *out)
         client_replay_sql_start(sql);
     else if (sql->executor != NULL)
         client_replay_sql_listen(sql);
+    client_replay_sql_tell(sql);
     (void)buf_append(out, sql->out.data, sql->out.len);
     buf_clear(&sql->out);
     return sql->phase != CLIENT_REPLAY_SQL_END;
@@ -456,6 +464,11 @@ int client_replay_sql_fd(const struct client_replay_sql *sql)
         return CLIENT_REPLAY_QUEUED;
     return sql->executor != NULL && !sql->has_more ? client_executor_fd(sql->executor)
                                                    : CLIENT_REPLAY_READY;
+}
+
+int64_t client_replay_sql_due_ms(const struct client_replay_sql *sql)
+{
+    return sql->phase == CLIENT_REPLAY_SQL_RUN ? sql->tell_ms : INT64_MAX;
 }
 
 void client_replay_sql_free(struct client_replay_sql *sql)

@@ -260,6 +260,15 @@ static void the_dashboard_opens_and_gives_the_terminal_back(void **state)
     screen_type(s, "\\! stty -a | tr ' ;' '\\n\\n' | grep -x -e echo -e icanon\r");
     screen_wait(s, "\nicanon\n");
     screen_wait(s, "\necho\n");
+    /* another node answers: the token is still beside the socket of the first */
+    char *endpoints = mem_printf("unix:%s/none,unix:%s", bed->dir, bed->socket_path);
+    char *all = mem_printf("-s unix:%s,unix:%s/none\n", bed->socket_path, bed->dir);
+    assert_int_equal(setenv("CLUSTERSH_ENDPOINT", endpoints, 1), 0);
+    s = shell_bed_open(bed);
+    shell_bed_run(bed, "\\top");
+    screen_wait(s, all);
+    free(endpoints);
+    free(all);
     assert_int_equal(setenv("CLUSTERTOP", "/no/such/top", 1), 0);
     s = shell_bed_open(bed);
     shell_bed_run(bed, "\\top");

@@ -189,7 +189,9 @@ static void tab_knows_functions_columns_of_the_cluster_and_variables(void **stat
 {
     struct shell_bed *bed = *state;
     struct screen *s = shell_bed_open(bed);
-    screen_type(s, "select regexp_m\t");
+    screen_type(s, "\\ti\t");
+    screen_wait_cursor(s, "> \\timing ");
+    screen_type(s, "\025select regexp_m\t");
     screen_wait_cursor(s, "> select regexp_matches(");
     screen_type(s, "\025SELECT REI\t");
     screen_wait_cursor(s, "> SELECT REINDEX ");
@@ -239,10 +241,10 @@ static void a_pager_keeps_ctrl_c_for_itself(void **state)
 {
     struct shell_bed *bed = *state;
     /* Runs until it has caught four: a signal just before `read` would not end it. */
-    const char *path = shell_bed_script(
-        bed, "pager",
-        "#!/bin/sh\nn=0\ntrap 'n=$((n + 1)); echo caught it' INT\ncat >/dev/null\n"
-        "echo paging\nwhile [ $n -lt 4 ]; do :; done\nread x </dev/tty\n");
+    const char *path =
+        shell_bed_script(bed, "pager",
+                         "#!/bin/sh\nn=0\ntrap 'n=$((n + 1)); echo caught it' INT\ncat >/dev/null\n"
+                         "echo paging\nwhile [ $n -lt 4 ]; do :; done\nread x </dev/tty\n");
     assert_int_equal(setenv("PAGER", path, 1), 0);
     struct screen *s = shell_bed_open(bed);
     screen_type(s, "select many;\r");
@@ -332,6 +334,16 @@ static void a_replay_shows_in_the_prompt_and_goes_to_another_time(void **state)
     screen_wait(s, "\nname          \342\224\202 web1\n");
     screen_type(s, "node drain web1\r");
     screen_wait(s, "nothing can be changed");
+    screen_wait_cursor(s, "leader web1)> ");
+    screen_type(s,
+                "select name from clus\t.no\t where na\t\025"); /* what SQL has is completed too */
+    screen_type(s, "select count(*) from range(100000000000) a, range(1000);\r");
+    screen_wait(s, "tasks, ");
+    screen_type(s, "\003");
+    screen_wait(s, "error: interrupted\n");
+    screen_wait_cursor(s, "leader web1)> ");
+    screen_type(s, "select name || '!' as n from cluster.nodes;\r");
+    screen_wait(s, "\n web1!\n");
     screen_wait_cursor(s, "leader web1)> ");
     screen_type(s, "\\c unix:/nonexistent\r"); /* which leaves the replay */
     screen_wait_cursor(s, "(no connection)> ");

@@ -205,7 +205,7 @@ static void text_in_a_file_has_no_colours(void **state)
     log_error(LOG_ABOUT(.role = "metadata", .code = ERR_CORRUPT), "two\nlines \x1b[31m");
     char *text = read_file(path);
     assert_string_equal(text + strlen("2026-11-20T20:15:04.123Z"),
-                        " ERROR metadata: two\\x0alines \\x1b[31m node=n1 code=corrupt\n");
+                        " ERROR metadata: two\\nlines \\x1b[31m node=n1 code=corrupt\n");
     free(text);
 }
 

@@ -81,6 +81,10 @@ static char *complete(const char *line)
 {
     struct complete c;
     complete_line(&c, line, strlen(line), names, NULL);
+    /* what is taken away for it is what it begins with */
+    const char *typed = line + c.from;
+    if (strpbrk(typed, "'\"") == NULL && strcmp(typed, c.prefix) != 0)
+        fail_msg("%s: \"%s\" stands where \"%s\" is completed", line, typed, c.prefix);
     char *out = mem_strdup("");
     for (size_t i = 0; i < c.n; i++) {
         char *longer = mem_printf("%s%s%s", out, i > 0 ? " " : "", c.items[i].text);

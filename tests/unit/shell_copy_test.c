@@ -46,7 +46,19 @@ static void tables_and_queries_go_to_files_and_come_from_them(void **state)
     assert_int_equal(spec.format, FORMAT_JSONL);
     assert_int_equal(parse("t to stdout"), 0);
     assert_null(spec.place);
-    assert_int_equal(parse("t from stdin csv header"), ERR_INVALID);
+    /* as psql has always taken it */
+    assert_int_equal(parse("t from stdin csv header delimiter as ';' null as 'x'"), 0);
+    assert_int_equal(spec.format, FORMAT_CSV);
+    assert_true(spec.has_header && spec.header_given);
+    assert_int_equal(spec.delimiter, ';');
+    assert_string_equal(spec.null, "x");
+    assert_int_equal(parse("t to x.txt with text header off"), 0);
+    assert_int_equal(spec.format, FORMAT_TSV);
+    assert_false(spec.has_header);
+    assert_int_equal(parse("t to x.txt (jsonl)"), 0);
+    assert_int_equal(spec.format, FORMAT_JSONL);
+    assert_int_equal(parse("t from stdin nosuch"), ERR_INVALID);
+    assert_int_equal(parse("t from stdin null"), ERR_INVALID);
     assert_int_equal(parse("t from stdin with (delimiter ';', format CSV)"), 0);
     assert_int_equal(spec.delimiter, ';');
 }
