@@ -3,6 +3,7 @@
 #include "core/delta_checkpoint.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -203,34 +204,37 @@ char *delta_last_checkpoint_format(const struct delta_last_checkpoint *last, uin
 /* ---- vacuum -----------------------------------------------------------------------------------
  */
 
-struct delta_kept {
-    char *key;
+/* A file that the log names. */
+struct delta_named {
+    bool gone; /* taken out of the table before `before_ms` */
     UT_hash_handle hh;
+    char key[];
 };
 
 struct delta_vacuum {
     char *place;
-    int64_t before_ms;
-    struct delta_kept *kept;
+    int64_t before_ms, unknown_before_ms;
+    struct delta_named *named;
 };
 
-static void delta_vacuum_keep(struct delta_vacuum *vacuum, const char *path)
+static void delta_vacuum_name(struct delta_vacuum *vacuum, const char *path, bool gone)
 {
     char *place, *key;
-    struct delta_kept *kept;
     if (lake_action_resolve(vacuum->place, path, &place, &key, NULL) < 0)
         return;
     if (lake_url_contains(vacuum->place, place)) {
         size_t len = strlen(vacuum->place);
-        char *whole =
-            place[len] == '/' ? mem_printf("%s/%s", place + len + 1, key) : mem_strdup(key);
-        HASH_FIND_STR(vacuum->kept, whole, kept);
-        if (kept == NULL) {
-            kept = mem_zalloc(sizeof *kept);
-            kept->key = whole;
-            HASH_ADD_KEYPTR(hh, vacuum->kept, kept->key, strlen(kept->key), kept);
+        const char *folder = place[len] == '/' ? place + len + 1 : "";
+        size_t size = strlen(folder) + strlen(key) + 2;
+        struct delta_named *named = mem_alloc(sizeof *named + size), *known;
+        (void)snprintf(named->key, size, "%s%s%s", folder, folder[0] != '\0' ? "/" : "", key);
+        named->gone = gone;
+        HASH_FIND_STR(vacuum->named, named->key, known);
+        if (known == NULL) {
+            HASH_ADD_STR(vacuum->named, key, named);
         } else {
-            free(whole);
+            known->gone = known->gone && gone;
+            free(named);
         }
     }
     free(place);
@@ -240,32 +244,32 @@ static void delta_vacuum_keep(struct delta_vacuum *vacuum, const char *path)
 static void delta_vacuum_tombstone(void *arg, const char *path, int64_t removed_ms)
 {
     struct delta_vacuum *vacuum = arg;
-    if (removed_ms >= vacuum->before_ms)
-        delta_vacuum_keep(vacuum, path);
+    if (removed_ms > 0) /* else nobody knows when: as if the log did not name it */
+        delta_vacuum_name(vacuum, path, removed_ms < vacuum->before_ms);
 }
 
 struct delta_vacuum *delta_vacuum_new(const struct delta_view *view, const char *place,
-                                      int64_t before_ms)
+                                      int64_t before_ms, int64_t unknown_before_ms)
 {
     struct delta_vacuum *vacuum = mem_zalloc(sizeof *vacuum);
     struct delta_file file;
     vacuum->place = mem_strdup(place);
     vacuum->before_ms = before_ms;
+    vacuum->unknown_before_ms = unknown_before_ms < before_ms ? unknown_before_ms : before_ms;
     for (size_t at = 0; delta_view_next(view, &at, &file);)
-        delta_vacuum_keep(vacuum, file.path);
+        delta_vacuum_name(vacuum, file.path, false);
     delta_view_tombstones(view, delta_vacuum_tombstone, vacuum);
     return vacuum;
 }
 
 void delta_vacuum_free(struct delta_vacuum *vacuum)
 {
-    struct delta_kept *kept, *next;
+    struct delta_named *named, *next;
     if (vacuum == NULL)
         return;
-    HASH_ITER (hh, vacuum->kept, kept, next) {
-        HASH_DEL(vacuum->kept, kept);
-        free(kept->key);
-        free(kept);
+    HASH_ITER (hh, vacuum->named, named, next) {
+        HASH_DEL(vacuum->named, named);
+        free(named);
     }
     free(vacuum->place);
     free(vacuum);
@@ -287,9 +291,9 @@ static bool delta_is_hidden(const char *key)
 
 bool delta_vacuum_wants(const struct delta_vacuum *vacuum, const char *key, int64_t modified_ms)
 {
-    struct delta_kept *kept;
-    if (modified_ms >= vacuum->before_ms || delta_is_hidden(key))
+    struct delta_named *named;
+    if (delta_is_hidden(key))
         return false;
-    HASH_FIND_STR(vacuum->kept, key, kept);
-    return kept == NULL;
+    HASH_FIND_STR(vacuum->named, key, named);
+    return named != NULL ? named->gone : modified_ms < vacuum->unknown_before_ms;
 }

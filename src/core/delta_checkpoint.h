@@ -34,12 +34,14 @@ int delta_last_checkpoint_parse(const char *json, size_t len, struct delta_last_
                                 struct error *e);
 char *delta_last_checkpoint_format(const struct delta_last_checkpoint *last, uint64_t bytes);
 
-/* Decides about files found below a table's place: true for a key that is no live file and no
- * tombstone removed after `before_ms`, is older than `before_ms`, and belongs to nobody else
- * (hidden names, names beginning with '_'). Feed it each key of a listing. */
+/* Decides about files found below a table's place: a key may be deleted when it is no live file,
+ * belongs to nobody else (hidden names, names beginning with '_'), and was taken out of the table
+ * before `before_ms`; or, of a file that the log knows nothing of, was written before `before_ms`
+ * and `unknown_before_ms` (a statement that runs may still commit it). Paths of the log mean keys
+ * however their writer spelled them. Feed it each key of a listing. */
 struct delta_vacuum;
 struct delta_vacuum *delta_vacuum_new(const struct delta_view *view, const char *place,
-                                      int64_t before_ms);
+                                      int64_t before_ms, int64_t unknown_before_ms);
 void delta_vacuum_free(struct delta_vacuum *vacuum);
 bool delta_vacuum_wants(const struct delta_vacuum *vacuum, const char *key, int64_t modified_ms);
 

@@ -1,81 +1,38 @@
-/* VACUUM: deletes files below the table's place that no version within the retention needs: those
- * that were taken out of the table longer ago, and those that no commit ever named, once they are
- * old. The log stays. */
+/* VACUUM: deletes files below the table's place that no version within the retention needs
+ * (core/delta_checkpoint.h decides which). The log stays. */
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/hash.h"
 #include "base/mem.h"
-#include "base/str.h"
+#include "core/delta_checkpoint.h"
 #include "role/query_internal.h"
 #include "run/object_store.h"
-#include "wire/lake_path.h"
 
 enum {
     QUERY_RETAIN_HOURS = 168,
     QUERY_HOUR_MS = 3600 * 1000,
     QUERY_UNKNOWN_MS = QUERY_HOUR_MS, /* a statement that runs may still commit its files */
     QUERY_VACUUM_MAX = 100000,        /* files of one statement */
-};
-
-struct query_kept {
-    UT_hash_handle hh;
-    int64_t removed_ms;
-    char path[];
+    QUERY_VACUUM_FILE_BYTES = 64,     /* of a path, about: when a thread is worth it */
 };
 
 struct query_vacuum {
-    struct query_kept *removed; /* by path */
-    char **keys;                /* to be deleted */
+    struct delta_vacuum *judge;
+    char **keys; /* to be deleted */
     size_t keys_n, keys_cap;
     size_t deleted;
     char *after;
-    int64_t cutoff_ms, now_ms;
 };
 
 void query_vacuum_free(struct query_vacuum *v)
 {
-    struct query_kept *kept, *next;
     if (v == NULL)
         return;
-    HASH_ITER (hh, v->removed, kept, next) {
-        HASH_DEL(v->removed, kept);
-        free(kept);
-    }
+    delta_vacuum_free(v->judge);
     for (size_t i = 0; i < v->keys_n; i++)
         free(v->keys[i]);
     free(v->keys);
     free(v->after);
     free(v);
-}
-
-static void query_on_tombstone(void *arg, const char *path, int64_t removed_ms)
-{
-    struct query_vacuum *v = arg;
-    struct query_kept *kept = mem_alloc(sizeof *kept + strlen(path) + 1);
-    kept->removed_ms = removed_ms;
-    strcpy(kept->path, path);
-    HASH_ADD_STR(v->removed, path, kept);
-}
-
-static bool query_vacuum_wants(const struct query *q, const struct object_entry *entry)
-{
-    struct query_vacuum *v = q->vacuum;
-    struct delta_file file;
-    struct query_kept *kept = NULL;
-    if (str_starts_with(entry->key, LAKE_LOG_PREFIX) || entry->key[0] == '_' ||
-        entry->key[0] == '.')
-        return false;
-    char *path = lake_action_path(entry->key);
-    bool live = delta_view_find(q->target_table.view, path, &file);
-    HASH_FIND_STR(v->removed, path, kept);
-    free(path);
-    if (live)
-        return false;
-    if (kept != NULL && kept->removed_ms > 0)
-        return kept->removed_ms <= v->cutoff_ms;
-    int64_t old = v->now_ms - QUERY_UNKNOWN_MS;
-    return entry->modified_ms <= v->cutoff_ms && entry->modified_ms <= old;
 }
 
 static void query_vacuum_report(struct query *q)
@@ -134,10 +91,11 @@ static void query_on_listed(void *arg, const struct object_result *result)
         return;
     }
     for (size_t i = 0; i < result->entries_n && v->keys_n < QUERY_VACUUM_MAX; i++) {
-        if (!query_vacuum_wants(q, &result->entries[i]))
+        const struct object_entry *entry = &result->entries[i];
+        if (!delta_vacuum_wants(v->judge, entry->key, entry->modified_ms))
             continue;
         MEM_GROW(v->keys, v->keys_cap, v->keys_n + 1);
-        v->keys[v->keys_n++] = mem_strdup(result->entries[i].key);
+        v->keys[v->keys_n++] = mem_strdup(entry->key);
     }
     if (result->more && v->keys_n < QUERY_VACUUM_MAX) {
         free(v->after);
@@ -159,14 +117,31 @@ static void query_vacuum_list(struct query *q)
     q->put = object_store_call(node_lake(q->role->node)->objects, &request);
 }
 
+static void query_vacuum_judge(struct query_work *work)
+{
+    const struct query *q = work->q;
+    work->vacuum = delta_vacuum_new(q->target_table.view, q->target_table.place, work->before_ms,
+                                    work->unknown_before_ms);
+}
+
+static void query_vacuum_on_judge(struct query *q)
+{
+    q->vacuum = mem_zalloc(sizeof *q->vacuum);
+    q->vacuum->judge = q->work->vacuum;
+    q->work->vacuum = NULL;
+    query_work_end(q);
+    query_vacuum_list(q);
+}
+
 static void query_vacuum_begin(struct query *q)
 {
     int64_t hours = q->statement.retain_hours >= 0 ? q->statement.retain_hours : QUERY_RETAIN_HOURS;
-    q->vacuum = mem_zalloc(sizeof *q->vacuum);
-    q->vacuum->now_ms = loop_wall_ms(node_loop(q->role->node));
-    q->vacuum->cutoff_ms = q->vacuum->now_ms - hours * QUERY_HOUR_MS;
-    delta_view_tombstones(q->target_table.view, query_on_tombstone, q->vacuum);
-    query_vacuum_list(q);
+    int64_t now_ms = loop_wall_ms(node_loop(q->role->node));
+    struct query_work *work = query_work_new(q);
+    work->before_ms = now_ms - hours * QUERY_HOUR_MS + 1;
+    work->unknown_before_ms = now_ms - QUERY_UNKNOWN_MS;
+    query_work_run(work, delta_view_files(q->target_table.view) * QUERY_VACUUM_FILE_BYTES,
+                   query_vacuum_judge, query_vacuum_on_judge);
 }
 
 void query_vacuum(struct query *q)

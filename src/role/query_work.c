@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "core/delta_checkpoint.h"
 #include "role/query_internal.h"
 
 struct query_work *query_work_new(struct query *q)
@@ -24,6 +25,7 @@ void query_work_end(struct query *q)
     json_decref(work->tree);
     sql_refs_done(&work->refs);
     sql_plan_done(&work->plan);
+    delta_vacuum_free(work->vacuum);
     free(work->json);
     free(work);
 }
@@ -33,16 +35,20 @@ bool query_work_runs(const struct query *q)
     return q->work != NULL && q->work->runs;
 }
 
+static void query_work_pin_view(struct delta_view *view, bool pins)
+{
+    if (view != NULL && pins)
+        delta_view_pin(view);
+    else if (view != NULL)
+        delta_view_unpin(view);
+}
+
 /* Logs go on meanwhile, in copies. */
 static void query_work_pin(struct query *q, bool pins)
 {
-    for (size_t i = 0; i < q->tables_got; i++) {
-        struct delta_view *view = q->tables[i].view;
-        if (view != NULL && pins)
-            delta_view_pin(view);
-        else if (view != NULL)
-            delta_view_unpin(view);
-    }
+    for (size_t i = 0; i < q->tables_got; i++)
+        query_work_pin_view(q->tables[i].view, pins);
+    query_work_pin_view(q->target_table.view, pins);
 }
 
 static void query_works_go_on(struct queries *role);

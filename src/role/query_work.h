@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "core/sql_plan.h"
 
+struct delta_vacuum;
 struct queries;
 struct query;
 struct query_work;
@@ -36,6 +37,7 @@ struct query_work {
     bool paths;  /* files may be named */
     bool invert; /* see sql_plan_files() */
     struct sql_plan_options options;
+    int64_t before_ms, unknown_before_ms; /* see delta_vacuum_new() */
     char now[CLOCK_RFC3339_MAX];
 
     /* out */
@@ -45,6 +47,7 @@ struct query_work {
     json_t *tree;
     struct sql_refs refs;
     struct sql_plan plan;
+    struct delta_vacuum *vacuum;
 };
 
 /* The query's next step; it has none. */

@@ -60,6 +60,31 @@ start_facts() {
     [ "$(sql "select sum(id), count(*) from t")" = 15,6 ]
 }
 
+@test "VACUUM leaves what another writer named in its own way, and what is not the table's" {
+    start_cluster 1 -o sql.paths="$BATS_TEST_TMPDIR"
+    dir=$BATS_TEST_TMPDIR/t
+    mkdir -p "$dir/_delta_log" "$dir/sub"
+    sql "copy (select 1 as id) to '$dir/a+b.parquet'"
+    sql "copy (select 2 as id) to '$dir/whole.parquet'"
+    sql "copy (select 3 as id) to '$dir/sub/plain.parquet'"
+    cp "$dir/whole.parquet" "$dir/orphan.parquet"
+    cp "$dir/whole.parquet" "$dir/sub/_theirs.parquet"
+    touch -d '3 days ago' "$dir"/*.parquet "$dir"/sub/*.parquet
+    cat >"$dir/_delta_log/00000000000000000000.json" <<JSON
+{"protocol":{"minReaderVersion":1,"minWriterVersion":2}}
+{"metaData":{"id":"5fba94ed-9794-4965-ba6e-6ee3c0d22af9","format":{"provider":"parquet","options":{}},"schemaString":"{\\"type\\":\\"struct\\",\\"fields\\":[{\\"name\\":\\"id\\",\\"type\\":\\"integer\\",\\"nullable\\":true,\\"metadata\\":{}}]}","partitionColumns":[],"configuration":{},"createdTime":1587968585495}}
+{"add":{"path":"a%2Bb.parquet","partitionValues":{},"size":$(stat -c %s "$dir/a+b.parquet"),"modificationTime":1,"dataChange":true}}
+{"add":{"path":"file://$dir/whole.parquet","partitionValues":{},"size":$(stat -c %s "$dir/whole.parquet"),"modificationTime":1,"dataChange":true}}
+{"add":{"path":"sub/plain.parquet","partitionValues":{},"size":$(stat -c %s "$dir/sub/plain.parquet"),"modificationTime":1,"dataChange":true}}
+JSON
+    sql "create table t location '$dir'"
+    [ "$(sql "select sum(id) from t")" = 6 ]
+    [ "$(clustersh -o json -c "vacuum t retain 0 hours dry run" | jq -c '[.[].path]')" = '["orphan.parquet"]' ]
+    sql "vacuum t retain 0 hours"
+    [ "$(cd "$dir" && find . -name '*.parquet' | sort | xargs)" = './a+b.parquet ./sub/_theirs.parquet ./sub/plain.parquet ./whole.parquet' ]
+    [ "$(sql "select sum(id) from t")" = 6 ]
+}
+
 @test "copies go out and come in again" {
     start_cluster 1 -o sql.paths="$BATS_TEST_TMPDIR"
     sql "create table t as select i as id, 'x' || i as s from range(100) r(i)"

@@ -327,19 +327,34 @@ static void what_nobody_needs_may_be_deleted(void **state)
 {
     (void)state;
     static const char *const entries[] = {
-        PROTOCOL PLAIN "{\"add\":{\"path\":\"live%20one\",\"partitionValues\":{},\"size\":1}}\n"
-                       "{\"add\":{\"path\":\"old\",\"partitionValues\":{},\"size\":1}}\n"
-                       "{\"add\":{\"path\":\"young\",\"partitionValues\":{},\"size\":1}}\n",
+        PROTOCOL PLAIN
+        "{\"add\":{\"path\":\"live%20one\",\"partitionValues\":{},\"size\":1}}\n"
+        "{\"add\":{\"path\":\"old\",\"partitionValues\":{},\"size\":1}}\n"
+        "{\"add\":{\"path\":\"young\",\"partitionValues\":{},\"size\":1}}\n"
+        "{\"add\":{\"path\":\"when\",\"partitionValues\":{},\"size\":1}}\n"
+        "{\"add\":{\"path\":\"again\",\"partitionValues\":{},\"size\":1}}\n"
+        "{\"add\":{\"path\":\"file:/t/whole\",\"partitionValues\":{},\"size\":1}}\n"
+        "{\"add\":{\"path\":\"file:///t/sub/below\",\"partitionValues\":{},\"size\":1}}\n",
         "{\"remove\":{\"path\":\"old\",\"deletionTimestamp\":100}}\n"
+        "{\"remove\":{\"path\":\"when\"}}\n"
+        "{\"remove\":{\"path\":\"again\",\"deletionTimestamp\":100}}\n"
+        "{\"add\":{\"path\":\"file:/t/again\",\"partitionValues\":{},\"size\":1}}\n"
         "{\"remove\":{\"path\":\"young\",\"deletionTimestamp\":5000}}\n"};
     struct delta_log *log = log_of(entries, 2);
     struct delta_view *view = view_of(log, 1);
-    struct delta_vacuum *vacuum = delta_vacuum_new(view, "file:/t", 1000);
+    struct delta_vacuum *vacuum = delta_vacuum_new(view, "file:/t", 1000, 900);
     assert_false(delta_vacuum_wants(vacuum, "live one", 10));
     assert_true(delta_vacuum_wants(vacuum, "old", 10));
     assert_false(delta_vacuum_wants(vacuum, "young", 10));
     assert_true(delta_vacuum_wants(vacuum, "orphan", 10));
-    assert_false(delta_vacuum_wants(vacuum, "orphan", 1000));
+    assert_true(delta_vacuum_wants(vacuum, "orphan", 899));
+    assert_false(delta_vacuum_wants(vacuum, "orphan", 900));
+    assert_true(delta_vacuum_wants(vacuum, "old", 2000));
+    assert_false(delta_vacuum_wants(vacuum, "whole", 10));
+    assert_false(delta_vacuum_wants(vacuum, "sub/below", 10));
+    assert_false(delta_vacuum_wants(vacuum, "again", 10));
+    assert_true(delta_vacuum_wants(vacuum, "when", 10));
+    assert_false(delta_vacuum_wants(vacuum, "when", 950));
     assert_false(delta_vacuum_wants(vacuum, "_delta_log/0.json", 10));
     assert_false(delta_vacuum_wants(vacuum, ".hidden", 10));
     assert_false(delta_vacuum_wants(vacuum, "a/_x/y", 10));
