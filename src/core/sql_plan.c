@@ -12,6 +12,11 @@
 #include "core/sql_filter.h"
 #include "core/sql_plan_internal.h"
 
+enum {
+    SQL_SMALL_TASKS = 4, /* bytes that so many tasks of a table are worth */
+    SQL_SMALL_ROWS = 256 * 1024,
+};
+
 void *sql_keep(struct planner *p, void *allocated)
 {
     MEM_GROW(p->arena, p->arena_cap, p->arena_n + 1);
@@ -292,6 +297,11 @@ static void sql_planner_done(struct planner *p)
     for (size_t i = 0; i < p->arena_n; i++)
         free(p->arena[i]);
     free(p->arena);
+}
+
+bool sql_stage_is_small(uint64_t bytes, uint64_t rows, uint64_t split_bytes_min)
+{
+    return bytes / SQL_SMALL_TASKS <= split_bytes_min && rows <= SQL_SMALL_ROWS;
 }
 
 int sql_plan_query(const json_t *query, const char *printed, const char *text,

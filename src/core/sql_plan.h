@@ -193,6 +193,11 @@ int sql_plan_text(const char *text, const struct sql_refs *refs, const struct sq
                   struct sql_plan *out);
 void sql_plan_done(struct sql_plan *plan);
 
+/* Whether one task does as well as several with what earlier stages wrote: it has few bytes beside
+ * what a task of a table is worth, and few rows, since those of a shuffle are small and what is
+ * done with them (to join, to group) is not. */
+bool sql_stage_is_small(uint64_t bytes, uint64_t rows, uint64_t split_bytes_min);
+
 /* malloc'ed text of the stages for EXPLAIN. */
 char *sql_plan_explain(const struct sql_plan *plan, const struct sql_refs *refs,
                        const struct sql_table *tables);

@@ -17,10 +17,6 @@
 #include "run/object_store.h"
 #include "wire/lake_path.h"
 
-/* What several tasks shuffled is read by one when it is at most so many times what a task of a
- * table is worth. */
-enum { QUERY_ALONE_TASKS = 4 };
-
 static void query_stage_begin(struct query *q);
 
 /* ---- attempts -------------------------------------------------------------------------------- */
@@ -241,6 +237,7 @@ static void query_stage_manifest(struct query *q)
                                      .key = key,
                                      .body = text,
                                      .body_len = strlen(text),
+                                     .transient = true,
                                      .trace = *trace_context(stage->span),
                                      .on_done = query_on_manifest,
                                      .arg = q};
@@ -362,28 +359,28 @@ static void query_on_update(void *arg, int code, const ProtobufCMessage *message
 
 /* ---- stages ---------------------------------------------------------------------------------- */
 
-/* Bytes of the earlier stages that this one reads; UINT64_MAX when it reads tables by parts, too.
- */
-static uint64_t query_stage_bytes(const struct query *q)
+/* Whether one task is enough for what the earlier stages wrote. */
+static bool query_stage_is_small(const struct query *q)
 {
     const struct sql_stage *plan = &q->plan.stages[q->stage];
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, rows = 0;
     for (size_t i = 0; i < plan->inputs_n; i++) {
         const struct sql_input *input = &plan->inputs[i];
-        if (input->kind == SQL_INPUT_STAGE)
+        if (input->kind == SQL_INPUT_TABLE && input->split)
+            return false;
+        if (input->kind == SQL_INPUT_STAGE) {
             bytes += q->stages[input->index].bytes;
-        else if (input->split)
-            return UINT64_MAX;
+            rows += q->stages[input->index].rows;
+        }
     }
-    return bytes;
+    return sql_stage_is_small(bytes, rows, node_options(q->role->node)->sql_split_bytes);
 }
 
 static void query_stage_begin(struct query *q)
 {
     const struct sql_stage *plan = &q->plan.stages[q->stage];
     struct query_stage *stage = &q->stages[q->stage];
-    uint64_t few = QUERY_ALONE_TASKS * node_options(q->role->node)->sql_split_bytes;
-    bool small = plan->tasks > 1 && query_stage_bytes(q) <= few;
+    bool small = plan->tasks > 1 && query_stage_is_small(q);
     stage->by_alone = small && plan->alone != NULL;
     stage->tasks_n = small ? 1 : plan->tasks;
     stage->started_ms = loop_now_ms(node_loop(q->role->node));

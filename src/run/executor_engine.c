@@ -132,7 +132,8 @@ int executor_engine_open(struct executor_engine *engine, const Wire__SqlSetup *s
 {
     duckdb_config config;
     char *reason = NULL;
-    *engine = (struct executor_engine){.temp_dir = mem_strdup(setup->temp_dir)};
+    *engine = (struct executor_engine){.temp_dir = mem_strdup(setup->temp_dir),
+                                       .memory_bytes_max = setup->memory_bytes_max};
     executor_engine_allow(engine, setup->temp_dir);
     for (size_t i = 0; i < setup->n_allowed; i++)
         executor_engine_allow(engine, setup->allowed[i]);

@@ -19,6 +19,7 @@ struct executor_engine {
     _Atomic(duckdb_connection) active; /* of the task that runs; NULL: none */
     duckdb_prepared_statement print;   /* AST to SQL */
     duckdb_prepared_statement parse;   /* SQL to AST */
+    uint64_t memory_bytes_max;
     char *temp_dir;
     char **allowed; /* resolved */
     size_t allowed_n;

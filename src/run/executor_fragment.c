@@ -13,6 +13,7 @@
 #include "run/executor_input.h"
 #include "run/executor_parts.h"
 #include "run/executor_rows.h"
+#include "run/executor_spool.h"
 #include "run/executor_sql.h"
 #include "run/executor_write.h"
 
@@ -77,8 +78,7 @@ static int executor_fragment_output(struct executor_task *task, const Wire__SqlF
     return executor_write_run(task, output, text, len);
 }
 
-static Wire__SqlProfile *executor_fragment_profile(struct executor_task *task,
-                                                   const Wire__SqlFragment *fragment)
+static void executor_fragment_profile(struct executor_task *task, const Wire__SqlFragment *fragment)
 {
     Wire__SqlProfile *profile = mem_alloc(sizeof *profile);
     wire__sql_profile__init(profile);
@@ -88,7 +88,6 @@ static Wire__SqlProfile *executor_fragment_profile(struct executor_task *task,
             profile->bytes_in += fragment->inputs[i]->files[j]->bytes;
     }
     task->done.profile = profile;
-    return profile;
 }
 
 static uint64_t executor_fragment_metric(duckdb_value metrics, const char *name)
@@ -110,16 +109,43 @@ static uint64_t executor_fragment_metric(duckdb_value metrics, const char *name)
     return found;
 }
 
-static void executor_fragment_measure(struct executor_task *task, Wire__SqlProfile *profile)
+void executor_fragment_measure(struct executor_task *task)
 {
+    Wire__SqlProfile *profile = task->done.profile;
+    if (task->measured || profile == NULL || !task->request->fragment->profile)
+        return;
     duckdb_profiling_info info = duck.get_profiling_info(task->con);
     if (info == NULL)
         return;
+    task->measured = true;
     duckdb_value metrics = duck.profiling_info_get_metrics(info);
     profile->rows_scanned = executor_fragment_metric(metrics, "CUMULATIVE_ROWS_SCANNED");
     profile->memory_bytes_max = executor_fragment_metric(metrics, "SYSTEM_PEAK_BUFFER_MEMORY");
     profile->spilled_bytes_max = executor_fragment_metric(metrics, "SYSTEM_PEAK_TEMP_DIR_SIZE");
     duck.destroy_value(&metrics);
+}
+
+static int executor_fragment_try(struct executor_task *task, const Wire__SqlFragment *fragment,
+                                 const char *text, size_t len)
+{
+    int err = 0;
+    for (size_t i = 0; i < fragment->n_inputs && err == 0; i++)
+        err = executor_input_create(task, fragment->inputs[i]);
+    return err == 0 ? executor_fragment_output(task, fragment, text, len) : err;
+}
+
+/* From the beginning, with rows that go to their files as they come. */
+static int executor_fragment_again(struct executor_task *task, const Wire__SqlFragment *fragment,
+                                   const char *text, size_t len)
+{
+    wire__sql_error__free_unpacked(task->error, NULL);
+    task->error = NULL;
+    task->streams = true;
+    task->measured = false;
+    executor_task_rollback(task);
+    executor_task_drop_columns(task);
+    executor_task_drop_files(task);
+    return executor_fragment_try(task, fragment, text, len);
 }
 
 void executor_fragment_run(struct executor_task *task, const Wire__SqlFragment *fragment)
@@ -132,14 +158,12 @@ void executor_fragment_run(struct executor_task *task, const Wire__SqlFragment *
     char *text = executor_fragment_text(task, fragment, &len);
     if (text == NULL)
         return;
-    Wire__SqlProfile *profile = executor_fragment_profile(task, fragment);
-    int err = 0;
-    for (size_t i = 0; i < fragment->n_inputs && err == 0; i++)
-        err = executor_input_create(task, fragment->inputs[i]);
+    executor_fragment_profile(task, fragment);
+    int err = executor_fragment_try(task, fragment, text, len);
+    if (err < 0 && executor_spool_was_to_blame(task))
+        err = executor_fragment_again(task, fragment, text, len);
     if (err == 0)
-        err = executor_fragment_output(task, fragment, text, len);
-    if (err == 0 && fragment->profile)
-        executor_fragment_measure(task, profile);
+        executor_fragment_measure(task);
     if (err < 0)
         executor_diagnose(task, fragment, text);
     free(text);

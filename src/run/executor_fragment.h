@@ -6,4 +6,8 @@
 
 void executor_fragment_run(struct executor_task *task, const Wire__SqlFragment *fragment);
 
+/* What DuckDB's profiler says of the last statement becomes the task's, when it is to be profiled
+ * and has none yet. */
+void executor_fragment_measure(struct executor_task *task);
+
 #endif

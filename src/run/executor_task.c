@@ -187,8 +187,7 @@ static Wire__SqlProfile *executor_task_profile(struct executor_task *task)
     return task->done.profile;
 }
 
-/* A failed task leaves no file and no half an answer. */
-static void executor_task_forget_output(struct executor_task *task)
+void executor_task_drop_files(struct executor_task *task)
 {
     Wire__SqlTaskDone *done = &task->done;
     for (size_t i = 0; i < done->n_files; i++) {
@@ -197,16 +196,23 @@ static void executor_task_forget_output(struct executor_task *task)
             free(task->scratch_names[i]);
     }
     free(task->scratch_names);
+    free(done->files);
     task->scratch_names = NULL;
+    done->files = NULL;
+    done->n_files = 0;
+}
+
+/* A failed task leaves no file and no half an answer. */
+static void executor_task_forget_output(struct executor_task *task)
+{
+    Wire__SqlTaskDone *done = &task->done;
+    executor_task_drop_files(task);
     for (size_t i = 0; i < done->n_parsed; i++)
         wire__sql_parsed__free_unpacked(done->parsed[i], NULL);
     for (size_t i = 0; i < done->n_parts; i++)
         wire__sql_part_done__free_unpacked(done->parts[i], NULL);
-    free(done->files);
     free(done->parsed);
     free(done->parts);
-    done->files = NULL;
-    done->n_files = 0;
     done->parsed = NULL;
     done->n_parsed = 0;
     done->parts = NULL;

@@ -19,6 +19,9 @@ struct executor_task {
     duckdb_connection con;
     char *dir; /* its scratch directory; removed at its end */
     bool is_in_transaction;
+    bool spools;    /* its rows go by way of memory (executor_spool.h) */
+    bool streams;   /* they may not: it failed */
+    bool measured;  /* its profile is complete */
     size_t lines_n; /* files made of SQL_FORMAT_LINES */
     Wire__SqlError *error;
     Wire__SqlTaskDone done; /* owns its files, text, profile */
@@ -59,6 +62,8 @@ void executor_task_add_column(struct executor_task *task, const char *name, char
 void executor_task_drop_columns(struct executor_task *task);
 /* Takes what is in `file`. */
 Wire__SqlOutputFile *executor_task_add_file(struct executor_task *task);
+/* Forgets them all; they are in the scratch directory still. */
+void executor_task_drop_files(struct executor_task *task);
 
 /* Sends rows as soon as there is credit; the columns go with the first. */
 int executor_task_send_rows(struct executor_task *task, const void *data, size_t len,

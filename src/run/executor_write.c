@@ -13,6 +13,7 @@
 #include "run/executor_publish.h"
 #include "run/executor_query.h"
 #include "run/executor_rows.h"
+#include "run/executor_spool.h"
 #include "run/executor_sql.h"
 #include "run/executor_write_internal.h"
 #include "wire/lake_path.h"
@@ -122,9 +123,8 @@ static void executor_write_column(struct executor_sql *sql, const Wire__SqlColum
     executor_sql_name(sql, column->name);
 }
 
-/* The rows of one statement as the output wants them. */
-static void executor_write_select(const Wire__SqlOutput *output, struct executor_sql *sql,
-                                  const char *text)
+void executor_write_select(const Wire__SqlOutput *output, struct executor_sql *sql,
+                           const char *text)
 {
     executor_sql_add(sql, "SELECT ");
     for (size_t i = 0; i < output->n_columns; i++) {
@@ -349,14 +349,16 @@ static char *executor_write_scratch(struct executor_task *task, const Wire__SqlO
     return path;
 }
 
-/* The rows of `n` statements to their places. */
-static int executor_write_all(struct executor_write *w, const char *const *texts, size_t n)
+/* The rows of `n` statements to their places, or of one by way of memory. */
+static int executor_write_all(struct executor_write *w, const char *const *texts, size_t n,
+                              bool spools)
 {
+    w->task->spools = spools;
     w->root = executor_input_root(w->task, w->output->root);
     w->scratch = w->root != NULL ? executor_write_scratch(w->task, w->output) : NULL;
     if (w->scratch == NULL)
         return -1;
-    int err = executor_write_copy(w, texts, n);
+    int err = spools ? executor_spool_write(w, texts[0]) : executor_write_copy(w, texts, n);
     if (err == 0)
         err = executor_write_split(w);
     if (err == 0)
@@ -373,10 +375,11 @@ int executor_write_run(struct executor_task *task, const Wire__SqlOutput *output
                        size_t len)
 {
     struct executor_write w = {.task = task, .output = output};
+    bool spools = executor_spool_fits(task, output, len);
     int err = executor_write_check(&w);
-    if (err == 0)
+    if (err == 0 && !spools)
         err = executor_write_bind(&w, text, len);
-    return err == 0 ? executor_write_all(&w, &text, 1) : err;
+    return err == 0 ? executor_write_all(&w, &text, 1, spools) : err;
 }
 
 int executor_write_parts(struct executor_task *task, const Wire__SqlOutput *output,
@@ -384,7 +387,7 @@ int executor_write_parts(struct executor_task *task, const Wire__SqlOutput *outp
 {
     struct executor_write w = {.task = task, .output = output};
     int err = executor_write_check(&w);
-    return err == 0 ? executor_write_all(&w, texts, n) : err;
+    return err == 0 ? executor_write_all(&w, texts, n, false) : err;
 }
 
 int executor_write_try(struct executor_task *task, const Wire__SqlOutput *output, const char *text,

@@ -3,6 +3,7 @@
 #ifndef RUN_EXECUTOR_WRITE_INTERNAL_H
 #define RUN_EXECUTOR_WRITE_INTERNAL_H
 
+#include "run/executor_sql.h"
 #include "run/executor_task.h"
 
 #define EXECUTOR_WRITE_PARTITION "__clusterd_partition"
@@ -14,7 +15,12 @@ struct executor_write {
     char *scratch;                    /* what COPY writes to: a file or a directory */
     const Wire__SqlOutputFile *split; /* a file that is being written anew as several */
     size_t published;                 /* files at their place */
+    uint32_t partition;               /* of a shuffle, when COPY does not know it */
 };
+
+/* The rows of one statement as the output wants them, behind those of a shuffle their partition. */
+void executor_write_select(const Wire__SqlOutput *output, struct executor_sql *sql,
+                           const char *text);
 
 /* Takes one row of COPY's answer, `arg` is the executor_write: [name, rows, bytes, bytes of footer,
  * statistics, partition values]. */

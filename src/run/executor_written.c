@@ -22,7 +22,7 @@ static char *executor_write_key(struct executor_write *w, const json_t *keys,
         return mem_strdup(output->paths[0]);
     if (output->kind == WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_HASH) {
         const char *text = json_string_value(json_object_get(keys, EXECUTOR_WRITE_PARTITION));
-        uint64_t partition = 0;
+        uint64_t partition = w->partition;
         if (text != NULL)
             (void)str_parse_u64(text, 0, output->n_paths - 1, &partition);
         file->partition = (uint32_t)partition;

@@ -175,6 +175,7 @@ executor_sources += src/run/executor_parts.c src/run/executor_parts.h
 executor_sources += src/run/executor_publish.c src/run/executor_publish.h
 executor_sources += src/run/executor_query.c src/run/executor_query.h
 executor_sources += src/run/executor_rows.c src/run/executor_rows.h
+executor_sources += src/run/executor_spool.c src/run/executor_spool.h
 executor_sources += src/run/executor_sql.c src/run/executor_sql.h
 executor_sources += src/run/executor_stats.c src/run/executor_stats.h
 executor_sources += src/run/executor_task.c src/run/executor_task.h

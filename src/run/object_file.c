@@ -136,7 +136,7 @@ static int object_file_fill(struct object_call *call, int fd)
         err = object_file_copy(request->body_fd, 0, fd, 0, request->fd_len, &copied);
     if (err == 0 && request->from_fd && copied < request->fd_len)
         err = -EIO;
-    if (err == 0)
+    if (err == 0 && !request->transient)
         err = object_file_sync(fd);
     call->result.size = copied;
     return err;
@@ -219,7 +219,7 @@ static int object_file_put_in(struct object_call *call, int dir, const char *nam
             err = object_file_link(fd, dir, name, replace);
         (void)close(fd);
     }
-    return err < 0 ? err : object_file_sync(dir);
+    return err < 0 || call->request.transient ? err : object_file_sync(dir);
 }
 
 static void object_file_put(struct object_call *call)

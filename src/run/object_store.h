@@ -109,6 +109,7 @@ struct object_request {
     bool from_fd; /* PUT: or `fd_len` bytes of `body_fd` from offset 0; any size */
     int body_fd;
     uint64_t fd_len;
+    bool transient; /* PUT: need not outlive the machine; not waited for until it is on disk */
 
     uint64_t offset; /* GET: a range; what lies behind the end is left out */
     uint64_t length; /* 0: up to the end */

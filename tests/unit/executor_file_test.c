@@ -625,6 +625,97 @@ static void a_shuffle_splits_by_hash(void **state)
     assert_int_equal(keys, 100);
 }
 
+/* Turns the statement into its tree, as other stages' fragments come. malloc'ed. */
+static char *plan_tree(struct executor_bed *bed, struct plan *p)
+{
+    Wire__SqlRunTask task = WIRE__SQL_RUN_TASK__INIT;
+    Wire__SqlParse parse = WIRE__SQL_PARSE__INIT;
+    struct executor_bed_run run;
+    parse.sql = &p->fragment.sql;
+    parse.n_sql = 1;
+    task.parse = &parse;
+    executor_bed_run(bed, &task, &run);
+    assert_null(run.done->error);
+    char *tree = mem_strdup(run.done->parsed[0]->json);
+    executor_bed_run_done(&run);
+    p->fragment.ast = tree;
+    p->fragment.sql = (char *)(uintptr_t) "";
+    return tree;
+}
+
+/* A stage's rows, by hash into `n` files below `dir`: their number, and what columns they are said
+ * to have (a buffer). */
+static uint64_t shuffle_tree(struct executor_bed *bed, const char *sql, const char *dir, unsigned n,
+                             char columns[static 256])
+{
+    char *names[32];
+    struct executor_bed_run run;
+    struct plan *p = plan_new(bed, sql);
+    char *tree = plan_tree(bed, p);
+    for (unsigned i = 0; i < n; i++) {
+        names[i] = mem_printf("%s/%u.parquet", dir, i);
+        plan_to(p, WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_HASH, names[i]);
+    }
+    p->output.n_keys = 1;
+    plan_run(bed, p, &run);
+    if (run.done->error != NULL)
+        fail_msg("%s: %s", sql, run.done->error->message);
+    for (size_t i = 0; i < run.done->n_files; i++) {
+        assert_string_equal(run.done->files[i]->path, names[run.done->files[i]->partition]);
+        assert_true(exists(bed, run.done->files[i]->path));
+    }
+    uint64_t rows = run.done->rows;
+    (void)snprintf(columns, 256, "%s", run.columns);
+    executor_bed_run_done(&run);
+    for (unsigned i = 0; i < n; i++)
+        free(names[i]);
+    free(tree);
+    free(p);
+    return rows;
+}
+
+/* By way of memory with few partitions, else by COPY's own: the same rows in the same files. */
+static void stages_shuffle_alike_by_way_of_memory_and_not(void **state)
+{
+    struct executor_bed *bed = *state;
+    static const char sql[] = "SELECT (i % 100)::INTEGER AS id, 'n' || i AS name FROM "
+                              "range(3000) t(i)";
+    char columns[256];
+    for (unsigned n = 1; n <= 32; n = n == 1 ? 16 : n * 2) {
+        char *dir = mem_printf("alike%u", n);
+        assert_int_equal(shuffle_tree(bed, sql, dir, n, columns), 3000);
+        assert_string_equal(columns, "id INTEGER, name VARCHAR");
+        for (unsigned i = 0; i < n; i++) {
+            char *name = mem_printf("%s/%u.parquet", dir, i);
+            char *check = mem_printf("SELECT count(*) FILTER (hash(id) %% %u <> %u) FROM t", n, i);
+            if (exists(bed, name))
+                plan_gives(bed, over(bed, check, FILES(name)), "[0]");
+            free(check);
+            free(name);
+        }
+        free(dir);
+    }
+}
+
+static void stages_tell_the_same_types_by_way_of_memory_and_not(void **state)
+{
+    struct executor_bed *bed = *state;
+    static const char *const texts[] = {
+        "SELECT 1 AS id, NULL AS a, [] AS b, [NULL] AS c, {'INTEGER': NULL} AS d",
+        "SELECT 1 AS id, row(1, 'x') AS a",
+        "SELECT 1 AS id, sum(i) AS a, sum(i::DECIMAL(10,2)) AS b, MAP {'k': i} AS c FROM "
+        "range(3) t(i) GROUP BY i",
+        "SELECT 1 AS id, '1 day'::INTERVAL AS a, '101'::BIT AS b, now()::TIMESTAMPTZ AS c, "
+        "'{}'::JSON AS d, 'a'::ENUM('a', 'b') AS e, 'x'::BLOB AS f, 1::UHUGEINT AS g",
+    };
+    for (size_t i = 0; i < MEM_COUNT(texts); i++) {
+        char few[256], many[256];
+        uint64_t rows = shuffle_tree(bed, texts[i], "few", 2, few);
+        assert_int_equal(rows, shuffle_tree(bed, texts[i], "many", 32, many));
+        assert_string_equal(few, many);
+    }
+}
+
 static void partitions_without_rows_have_no_file(void **state)
 {
     struct executor_bed *bed = *state;
@@ -1046,6 +1137,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(rows_can_come_with_the_task),
         cmocka_unit_test(a_file_is_written_in_the_format_asked_for),
         cmocka_unit_test(a_shuffle_splits_by_hash),
+        cmocka_unit_test(stages_shuffle_alike_by_way_of_memory_and_not),
+        cmocka_unit_test(stages_tell_the_same_types_by_way_of_memory_and_not),
         cmocka_unit_test(partitions_without_rows_have_no_file),
         cmocka_unit_test(a_file_of_a_table_has_statistics),
         cmocka_unit_test(a_table_is_written_by_partition),

@@ -410,6 +410,15 @@ static void broken_trees_do_no_harm(void **state)
     }
 }
 
+static void a_stage_of_few_bytes_and_many_rows_is_not_small(void **state)
+{
+    (void)state;
+    assert_true(sql_stage_is_small(0, 0, 8 << 20));
+    assert_true(sql_stage_is_small(8 << 20, 100000, 8 << 20));
+    assert_false(sql_stage_is_small(100 << 20, 1000, 8 << 20));
+    assert_false(sql_stage_is_small(8 << 20, 1500000, 8 << 20));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -431,6 +440,7 @@ int main(void)
         cmocka_unit_test(functions_that_reach_files_are_refused),
         cmocka_unit_test(the_same_plan_comes_out_each_time_and_explains_itself),
         cmocka_unit_test(files_are_dealt_out_evenly_and_in_order),
+        cmocka_unit_test(a_stage_of_few_bytes_and_many_rows_is_not_small),
         cmocka_unit_test(broken_trees_do_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
