@@ -90,8 +90,8 @@ int model_seek_frame(struct model *model, int64_t at_ms, const char *text, size_
 /* A line of the past that model_seek_frame() shows; ignored otherwise, and when it is later than
  * what is shown. */
 void model_past_line(struct model *model, const char *text, size_t len);
-/* From now on patches of model_past_line() later than `from_ms` change what is shown: the frame was
- * one of that moment, before the one that is shown. */
+/* Patches of model_past_line() change what is shown from the first line on that is not earlier than
+ * `from_ms`: the frame was one of about that moment, before the one that is shown. */
 void model_past_apply_from(struct model *model, int64_t from_ms);
 void model_past_vitals_line(struct model *model, const char *text, size_t len);
 

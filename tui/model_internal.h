@@ -27,7 +27,7 @@ struct model {
     int64_t shown_ms;
     uint64_t shown_pos;
     bool is_elsewhere;    /* what is shown came from the server: */
-    int64_t past_from_ms; /* patches later than that change it; INT64_MAX: none does */
+    int64_t past_from_ms; /* patches change it from that moment's first on; INT64_MAX: none does */
     struct model_lines *past_events;
     struct model_vitals *past_vitals;
 

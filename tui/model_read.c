@@ -408,8 +408,10 @@ void model_past_line(struct model *model, const char *text, size_t len)
         line.source = id;
     line.when_ms = line.at_ms;
     (void)model_lines_add(model->past_events, &line);
-    if (line.at_ms > model->past_from_ms)
+    if (line.at_ms >= model->past_from_ms) {
+        model->past_from_ms = INT64_MIN; /* whatever its clock says, what follows is later */
         model_apply(&model->shown, &line);
+    }
     model->generation++;
 }
 

@@ -67,7 +67,7 @@ static int replay_play(const struct replay_archive *archive, struct model *model
     struct error ignored;
     while ((line = replay_part_line(events, &offset, &len)) != NULL) {
         int64_t at_ms = replay_line_at(line, len);
-        if (!is_framed && at_ms > frame->at_ms) {
+        if (!is_framed && at_ms >= frame->at_ms - REPLAY_APART_MS) {
             is_framed = true;
             if (replay_read_frame(archive, frame, model, e) != 0)
                 return ERR_CORRUPT;
@@ -142,7 +142,7 @@ int replay_seek(const struct replay *replay, struct model *model, int64_t at_ms,
     int rc = model_seek_frame(model, at_ms, line, len, e);
     if (rc != 0)
         return rc;
-    model_past_apply_from(model, frame->at_ms);
+    model_past_apply_from(model, frame->at_ms - REPLAY_APART_MS);
     replay_feed_past(&replay->archive->parts[REPLAY_EVENTS], model, at_ms, model_past_line);
     replay_feed_past(&replay->archive->parts[REPLAY_VITALS], model, at_ms, model_past_vitals_line);
     return 0;

@@ -100,7 +100,7 @@ static int client_replay_load(const struct client_replay *replay, int64_t at_ms,
     json_decref(frame);
     if (rc != 0)
         return error_set(e, ERR_CORRUPT, "the report's state of that time can't be read");
-    client_replay_find_lines(replay, mark->at_ms - CLIENT_REPLAY_APART_MS, at_ms, "\"table\"",
+    client_replay_find_lines(replay, mark->at_ms - REPLAY_APART_MS, at_ms, "\"table\"",
                              &patches);
     for (size_t i = 0; i < patches.n; i++) {
         offset = patches.all[i].offset;
@@ -255,7 +255,7 @@ static json_t *client_replay_vitals(const struct client_replay *replay)
     }
     json_t *tick = best != NULL ? json_loadb(best, best_len, 0, NULL) : NULL;
     json_int_t step_ms = json_integer_value(json_object_get(tick, "step_ms"));
-    if (tick != NULL && replay->at_ms - best_ms <= 2 * step_ms + CLIENT_REPLAY_APART_MS)
+    if (tick != NULL && replay->at_ms - best_ms <= 2 * step_ms + REPLAY_APART_MS)
         return tick;
     json_decref(tick);
     return NULL;

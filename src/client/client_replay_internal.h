@@ -23,7 +23,6 @@
 #include "wire/http_target.h"
 
 enum {
-    CLIENT_REPLAY_APART_MS = 2000, /* what a frame holds already may be told so much later */
     CLIENT_REPLAY_PIECE_BYTES = 1024 * 1024,
     CLIENT_REPLAY_PIECE_LINES = 8 * 1024, /* of both: looked at for one piece of an answer */
     CLIENT_REPLAY_NAME_MAX = 256,

@@ -15,6 +15,9 @@ enum {
     REPLAY_LINE_BYTES_MAX = 64 * 1024 * 1024,
     REPLAY_TEXT_MAX = 128,   /* of the texts of report.json */
     REPLAY_MARK_LINES = 256, /* lines between two marks; a frame has one each */
+    REPLAY_APART_MS = 2000,  /* events of so long before a frame may have come after it: clocks of
+                              * nodes differ, and what it holds already may be told later. Patches
+                              * applied once more in their order end where they ended */
 };
 
 #define REPLAY_BYTES_MAX (INT64_C(4) << 30) /* of all members, unpacked */

@@ -209,6 +209,83 @@ static void test_events_from_before_the_first_frame_are_there_too(void **state)
     model_free(model);
 }
 
+/* A frame with one job, and events about it in the order of their arrival. */
+static void pack_job(const char *at, const char *state, const char *events)
+{
+    char *frame = mem_printf("{\"at\":\"%s\",\"cursor\":\"c\",\"jobs\":[{\"id\":\"j\",\"state\":"
+                             "\"%s\"}]}\n",
+                             at, state);
+    pack((const struct report_file_member[]){{"frames.jsonl", frame, 0},
+                                             {"events.jsonl", events, 0}},
+         2, "1");
+    free(frame);
+}
+
+static char *job_event(unsigned number, const char *at, const char *state)
+{
+    return mem_printf("{\"id\":\"n1:%u\",\"at\":\"%s\",\"kind\":\"job.state\",\"text\":\"%s\","
+                      "\"table\":\"jobs\",\"key\":\"j\",\"row\":{\"state\":\"%s\"}}\n",
+                      number, at, state, state);
+}
+
+static void check_job(const struct model *model, const char *want)
+{
+    assert_string_equal(
+        model_row_text(model_state_find(model_state(model), MODEL_JOBS, "j"), "state"), want);
+}
+
+/* Clocks of nodes differ, and a frame is not the last thing of its millisecond. */
+static void test_what_came_with_a_frame_or_from_a_slow_clock_counts(void **state)
+{
+    static const char *const times[] = {"2026-01-01T00:00:10Z", "2026-01-01T00:00:09.100Z"};
+    (void)state;
+    for (size_t i = 0; i < MEM_COUNT(times); i++) {
+        struct model *model = model_new();
+        struct feed *replay;
+        struct error e;
+        char *before = job_event(1, "2026-01-01T00:00:09.050Z", "running");
+        char *with = job_event(2, times[i], "failed");
+        char *after = job_event(3, "2026-01-01T00:00:20Z", "pending");
+        char *events = mem_printf("%s%s%s", before, with, after);
+        pack_job("2026-01-01T00:00:10Z", "running", events);
+        assert_int_equal(feed_open_replay(report_path, model, &replay, &e), 0);
+        check_job(model, "pending");
+        feed_seek(replay, model_live_ms(model) - 5000);
+        assert_int_equal(model_mode(model), MODEL_MODE_PAST);
+        check_job(model, "failed");
+        feed_close(replay);
+        model_free(model);
+        free(before);
+        free(with);
+        free(after);
+        free(events);
+    }
+}
+
+/* The same of a frame that only a moment of the past begins with. */
+static void test_a_past_frame_takes_what_came_with_it(void **state)
+{
+    static const char frame[] = "{\"at\":\"2026-01-01T00:00:10Z\",\"jobs\":[{\"id\":\"j\",\"state\":"
+                                "\"running\"}]}\n";
+    struct model *model = model_new();
+    struct error e;
+    int64_t at_ms = clock_rfc3339_ms("2026-01-01T00:00:10Z", 20);
+    (void)state;
+    assert_int_equal(model_seek_frame(model, at_ms + 5000, frame, strlen(frame), &e), 0);
+    model_past_apply_from(model, at_ms);
+    char *lines[] = {job_event(1, "2026-01-01T00:00:09Z", "pending"),
+                     job_event(2, "2026-01-01T00:00:10Z", "failed"),
+                     /* of a slow clock, and yet later */
+                     job_event(3, "2026-01-01T00:00:09.900Z", "completed")};
+    static const char *const want[] = {"running", "failed", "completed"};
+    for (size_t i = 0; i < MEM_COUNT(lines); i++) {
+        model_past_line(model, lines[i], strlen(lines[i]));
+        check_job(model, want[i]);
+        free(lines[i]);
+    }
+    model_free(model);
+}
+
 static void flip(size_t size, struct generated *g)
 {
     int fd = open(report_path, O_RDWR | O_CLOEXEC);
@@ -260,6 +337,8 @@ int main(void)
         TEST(test_every_moment_of_a_report_can_be_seen),
         TEST(test_what_is_no_report_is_refused_with_a_reason),
         TEST(test_events_from_before_the_first_frame_are_there_too),
+        TEST(test_what_came_with_a_frame_or_from_a_slow_clock_counts),
+        TEST(test_a_past_frame_takes_what_came_with_it),
         TEST(test_cut_and_damaged_reports_are_refused_or_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
