@@ -72,59 +72,14 @@ bool feed_is_read_only(const struct feed *feed)
     return feed->read_only;
 }
 
+size_t feed_waiting(const struct feed *feed)
+{
+    return feed->queue.bytes;
+}
+
 uint64_t feed_generation(const struct feed *feed)
 {
     return feed->generation;
-}
-
-/* Streams */
-
-void feed_stream_stop(struct feed_stream *stream)
-{
-    if (stream->call != NULL)
-        client_cancel(stream->call);
-    stream->call = NULL;
-    stream->again_ms = INT64_MAX;
-}
-
-void feed_stream_later(struct feed_stream *stream, int64_t first_ms)
-{
-    stream->call = NULL;
-    stream->pause_ms =
-        stream->pause_ms == 0
-            ? (unsigned)first_ms
-            : (stream->pause_ms * 2 < FEED_PAUSE_MAX_MS ? stream->pause_ms * 2 : FEED_PAUSE_MAX_MS);
-    if (stream->pause_ms < first_ms)
-        stream->pause_ms = (unsigned)first_ms;
-    stream->again_ms = clock_mono_ms() + stream->pause_ms;
-}
-
-void feed_stream_get(struct feed_stream *stream, const char *path, enum client_body body,
-                     const struct client_handler *handler)
-{
-    bool is_stream = body == CLIENT_BODY_LINES || body == CLIENT_BODY_BYTES;
-    struct error e;
-    assert(stream->call == NULL);
-    stream->again_ms = INT64_MAX;
-    stream->heard_ms = clock_mono_ms();
-    stream->call = client_start(stream->feed->client,
-                                &CLIENT_REQUEST(.method = "GET", .path = path, .body = body,
-                                                .attempt_ms = FEED_ANSWER_MS,
-                                                .timeout_ms = is_stream ? 0 : FEED_TIMEOUT_MS),
-                                handler, stream, &e);
-    if (stream->call == NULL)
-        feed_stream_later(stream, FEED_PAUSE_MAX_MS);
-}
-
-void feed_stream_heard(struct feed_stream *stream)
-{
-    stream->heard_ms = clock_mono_ms();
-    stream->pause_ms = 0;
-}
-
-static bool feed_stream_is_due(const struct feed_stream *stream, int64_t now_ms)
-{
-    return stream->call == NULL && stream->again_ms <= now_ms;
 }
 
 /* Trouble */
@@ -227,7 +182,7 @@ static int64_t feed_due_ms(const struct feed *feed)
 static void feed_set_timer(struct feed *feed)
 {
     struct itimerspec at = {0};
-    int64_t due_ms = feed_due_ms(feed);
+    int64_t due_ms = feed->queue.bytes > 0 ? 1 : feed_due_ms(feed);
     if (due_ms != INT64_MAX) {
         due_ms = due_ms < 1 ? 1 : due_ms;
         at.it_value.tv_sec = due_ms / 1000;
@@ -249,13 +204,27 @@ int feed_fd(const struct feed *feed)
             &(feed)->tasks, &(feed)->output[0].stream, &(feed)->output[1].stream                   \
     }
 
+/* Reads what the connections have, unless there is too much to take already: a stream that is not
+ * listened to is not silent. */
+static void feed_read(struct feed *feed)
+{
+    if (feed_may_read(feed)) {
+        client_dispatch(feed->client);
+        return;
+    }
+    struct feed_stream *const streams[] = FEED_STREAMS(feed);
+    for (size_t i = 0; i < MEM_COUNT(streams); i++)
+        streams[i]->heard_ms = clock_mono_ms();
+}
+
 void feed_dispatch(struct feed *feed)
 {
     uint64_t expirations;
     if (feed->client == NULL)
         return;
     (void)!read(feed->timer_fd, &expirations, sizeof expirations);
-    client_dispatch(feed->client);
+    feed_read(feed);
+    feed_turn(feed);
     feed_tick(feed);
     feed_set_timer(feed);
 }
@@ -280,11 +249,15 @@ static int feed_set_up(struct feed *feed, struct error *e)
     return 0;
 }
 
-static struct feed *feed_new(struct model *model)
+static struct feed *feed_new(const struct feed_options *options, struct model *model)
 {
     static const char *const names[] = {"stdout", "stderr"};
     struct feed *feed = mem_zalloc(sizeof *feed);
     feed->model = model;
+    feed->read_only = options->read_only;
+    feed->turn_us = options->turn_us > 0 ? options->turn_us : FEED_TURN_US;
+    feed->queue_bytes_max = options->queue_bytes > 0 ? options->queue_bytes : FEED_QUEUE_BYTES_MAX;
+    feed_queue_init(&feed->queue);
     feed->epoll_fd = feed->timer_fd = -1;
     TAILQ_INIT(&feed->acts);
     struct feed_stream *const streams[] = FEED_STREAMS(feed);
@@ -300,10 +273,9 @@ static struct feed *feed_new(struct model *model)
 int feed_open(const struct feed_options *options, struct model *model, struct feed **feed,
               struct error *e)
 {
-    struct feed *made = feed_new(model);
+    struct feed *made = feed_new(options, model);
     struct client_options client = options->client;
     client.retry_ms = client.retry_ms > 0 ? client.retry_ms : FEED_CLIENT_RETRY_MS;
-    made->read_only = options->read_only;
     int rc = client_open(&client, &made->client, e);
     if (rc == 0)
         rc = feed_set_up(made, e);
@@ -321,8 +293,7 @@ int feed_open(const struct feed_options *options, struct model *model, struct fe
 
 int feed_open_replay(const char *path, struct model *model, struct feed **feed, struct error *e)
 {
-    struct feed *made = feed_new(model);
-    made->read_only = true;
+    struct feed *made = feed_new(&(struct feed_options){.read_only = true}, model);
     int rc = feed_set_up(made, e);
     if (rc == 0)
         rc = replay_open(path, model, &made->replay, e);
@@ -342,6 +313,7 @@ void feed_close(struct feed *feed)
         return;
     feed_acts_free(feed);
     client_close(feed->client);
+    feed_queue_done(&feed->queue);
     replay_free(feed->replay);
     for (size_t i = 0; i < MEM_COUNT(feed->output); i++)
         buf_done(&feed->output[i].line);

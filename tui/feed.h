@@ -5,7 +5,11 @@
  *
  * Live: a frame, then events, vitals and chat are followed. When the connection goes, the feed says
  * so, asks the other nodes it learnt of, goes on where it was by the cursor, and takes a new frame
- * only when the cursor is too old. The model keeps what it had all the time. */
+ * only when the cursor is too old. The model keeps what it had all the time.
+ *
+ * What comes waits in a bounded queue of which each feed_dispatch() gives the model a few
+ * milliseconds' worth, so that a burst keeps nobody from the keyboard. When much is waiting the
+ * connections are not read: a server that has to drop events then says so in the stream. */
 #ifndef TUI_FEED_H
 #define TUI_FEED_H
 
@@ -31,7 +35,9 @@ struct feed;
 
 struct feed_options {
     struct client_options client;
-    bool read_only; /* every feed_act() is refused */
+    bool read_only;     /* every feed_act() is refused */
+    unsigned turn_us;   /* of one feed_dispatch() for the model; 0: 4,000 */
+    size_t queue_bytes; /* waiting for it, with which nothing more is read; 0: 2 MiB */
 };
 
 /* Starts to connect. ERR_INVALID, ERR_NOT_FOUND ... as client_open(). `model` outlives the feed. */
@@ -57,6 +63,8 @@ bool feed_is_read_only(const struct feed *feed); /* asked for, or a replay */
 bool feed_is_seeking(const struct feed *feed);
 /* First and last moment that can be shown at all; 0 when unknown. */
 void feed_span(const struct feed *feed, int64_t *first_ms, int64_t *last_ms);
+/* Bytes that have come and that the model has not taken yet: feed_fd() is readable. */
+size_t feed_waiting(const struct feed *feed);
 /* Changes with whatever the functions above tell. */
 uint64_t feed_generation(const struct feed *feed);
 

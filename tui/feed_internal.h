@@ -1,6 +1,6 @@
-/* What feed.c (connection, turns), feed_live.c (what is followed), feed_past.c (moments of the
- * server), feed_task.c (tasks, output), feed_act.c (actions) and feed_replay.c (report archives)
- * share. */
+/* What feed.c (connection, turns), feed_stream.c (streams, what waits of them), feed_live.c (what
+ * is followed), feed_past.c (moments of the server), feed_task.c (tasks, output), feed_act.c
+ * (actions) and feed_replay.c (report archives) share. */
 #ifndef TUI_FEED_INTERNAL_H
 #define TUI_FEED_INTERNAL_H
 
@@ -10,6 +10,7 @@
 #include "client/client.h"
 #include "client/client_path.h"
 #include "tui/feed.h"
+#include "tui/feed_queue.h"
 
 enum {
     FEED_STREAM_SILENT_MS = 5000, /* a stream of events has a cursor each second */
@@ -25,16 +26,30 @@ enum {
     FEED_EARLIER_MS = 10 * 60 * 1000, /* so much of the past is there at once */
     FEED_EARLIER_WAIT_MS = 3000,
     FEED_ID_MAX = 600,
+    FEED_TURN_US = 4000,                    /* of what has come, before keys are looked at again */
+    FEED_QUEUE_BYTES_MAX = 2 * 1024 * 1024, /* waiting; then nothing is read */
 };
 
 struct feed;
 struct replay;
 
+/* How a stream ended, until the model has taken what came before. */
+struct feed_end {
+    int code;
+    unsigned status;
+    bool connected;
+    char text[FEED_TEXT_MAX];
+    char hint[CLIENT_HINT_MAX];
+};
+
 /* A call that is there or not, and when to make it again. */
 struct feed_stream {
     struct feed *feed;
-    struct client_call *call; /* NULL: none under way */
-    int64_t again_ms;         /* when to start it; INT64_MAX: not by itself */
+    struct client_call *call;           /* NULL: none under way */
+    uint64_t run;                       /* other with each call, and when it is stopped */
+    const struct client_handler *taker; /* gets, in feed_turn(), what came in this run */
+    struct feed_end end;
+    int64_t again_ms; /* when to start it; INT64_MAX: not by itself */
     int64_t heard_ms;
     unsigned pause_ms;
 };
@@ -71,6 +86,9 @@ struct feed {
     uint64_t generation;
     bool needs_frame;
 
+    struct feed_queue queue;
+    size_t queue_bytes_max;
+    unsigned turn_us;
     struct feed_stream frame, earlier, events, vitals, chat, learn;
     bool has_earlier; /* events of before the first frame were asked for */
 
@@ -89,18 +107,26 @@ struct feed {
     size_t n_acts;
 };
 
-/* Starts a GET of `path`; a failure to start counts as one of the call. */
+/* Starts a GET of `path`; a failure to start counts as one of the call. The handler of a stream
+ * (CLIENT_BODY_LINES, _BYTES) is called by feed_turn(), and its `call` may have ended by then; that
+ * of another answer by client_dispatch(). */
 void feed_stream_get(struct feed_stream *stream, const char *path, enum client_body body,
                      const struct client_handler *handler);
 void feed_stream_stop(struct feed_stream *stream);
 /* Makes it again after a pause that doubles. */
 void feed_stream_later(struct feed_stream *stream, int64_t first_ms);
+void feed_stream_heard(struct feed_stream *stream); /* something came */
+bool feed_stream_is_due(const struct feed_stream *stream, int64_t now_ms);
+
+/* Whether the connections are to be read: not while too much is waiting. */
+bool feed_may_read(const struct feed *feed);
+/* Gives the model what has come, for about turn_us. */
+void feed_turn(struct feed *feed);
 
 /* Says what is shown as feed_text() and feed_hint(); both are made printable. */
 void feed_say(struct feed *feed, enum feed_state state, const char *text, const char *hint);
 
-/* feed.c: something came; it failed, and why; from now on what is shown is old. */
-void feed_stream_heard(struct feed_stream *stream);
+/* feed.c: it failed, and why; from now on what is shown is old. */
 bool feed_is_refused(const struct client_reply *reply);
 void feed_say_failed(struct feed *feed, const struct client_reply *reply);
 void feed_lose(struct feed *feed, const char *text);

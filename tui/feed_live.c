@@ -58,9 +58,6 @@ static void feed_on_event(void *arg, const char *bytes, size_t len)
     struct feed_stream *stream = arg;
     struct feed *feed = stream->feed;
     struct error e;
-    if (len == 0 || stream->call == NULL)
-        return;
-    feed_stream_heard(stream);
     uint64_t end = model_lines_end(model_live_events(feed->model));
     switch (model_read_event(feed->model, bytes, len, &e)) {
     case MODEL_LINE_EVENT:
@@ -121,9 +118,6 @@ void feed_follow_events(struct feed *feed)
 static void feed_on_earlier(void *arg, const char *bytes, size_t len)
 {
     struct feed_stream *stream = arg;
-    if (len == 0 || stream->call == NULL)
-        return;
-    feed_stream_heard(stream);
     model_read_earlier(stream->feed->model, bytes, len);
 }
 
@@ -211,9 +205,6 @@ void feed_get_frame(struct feed *feed)
 static void feed_on_vitals(void *arg, const char *bytes, size_t len)
 {
     struct feed_stream *stream = arg;
-    if (len == 0 || stream->call == NULL)
-        return;
-    feed_stream_heard(stream);
     model_read_vitals(stream->feed->model, bytes, len);
 }
 
@@ -244,9 +235,6 @@ void feed_follow_vitals(struct feed *feed)
 static void feed_on_message(void *arg, const char *bytes, size_t len)
 {
     struct feed_stream *stream = arg;
-    if (len == 0 || stream->call == NULL)
-        return;
-    feed_stream_heard(stream);
     model_read_message(stream->feed->model, bytes, len);
 }
 

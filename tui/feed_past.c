@@ -27,16 +27,12 @@ static void feed_past_path(const struct feed *feed, const char *what, struct cli
 static void feed_on_past_event(void *arg, const char *bytes, size_t len)
 {
     struct feed_stream *stream = arg;
-    if (stream->call == NULL)
-        return;
     model_past_line(stream->feed->model, bytes, len);
 }
 
 static void feed_on_past_vitals(void *arg, const char *bytes, size_t len)
 {
     struct feed_stream *stream = arg;
-    if (stream->call == NULL)
-        return;
     model_past_vitals_line(stream->feed->model, bytes, len);
 }
 

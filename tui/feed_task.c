@@ -102,10 +102,7 @@ static void feed_on_output(void *arg, const char *bytes, size_t len)
     struct feed_stream *stream = arg;
     struct feed *feed = stream->feed;
     struct feed_output_stream *output = feed_output_of(stream);
-    if (stream->call == NULL)
-        return;
     output->offset += len;
-    stream->pause_ms = 0;
     while (len > 0) {
         const char *newline = memchr(bytes, '\n', len);
         size_t n = newline != NULL ? (size_t)(newline - bytes) + 1 : len;

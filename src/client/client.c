@@ -151,11 +151,9 @@ static void client_set_timer(struct client *client)
     TAILQ_FOREACH (call, &client->calls, entry) {
         if (call->state == CLIENT_CALL_WAITING && call->due_ms < due_ms)
             due_ms = call->due_ms;
-        bool is_ready = call->answer != NULL && !call->paused &&
-                        client_replay_fd(call->answer) == CLIENT_REPLAY_READY;
-        if (call->resume || is_ready)
+        if (call->answer != NULL && client_replay_fd(call->answer) == CLIENT_REPLAY_READY)
             due_ms = 0;
-        if (call->answer != NULL && !call->paused && client_replay_due_ms(call->answer) < due_ms)
+        if (call->answer != NULL && client_replay_due_ms(call->answer) < due_ms)
             due_ms = client_replay_due_ms(call->answer);
         if (call->deadline_ms < due_ms)
             due_ms = call->deadline_ms;
@@ -200,17 +198,9 @@ static void client_run_calls(struct client *client)
         } else if (call->state == CLIENT_CALL_WAITING && call->due_ms <= now_ms) {
             client_call_launch(call);
         } else if (call->answer != NULL) {
-            call->resume = false;
-            if (!call->paused)
-                client_call_replay(call);
+            client_call_replay(call);
         } else if (call->state == CLIENT_CALL_RUNNING && call->attempt_until_ms <= now_ms) {
             client_call_abandon(call);
-        } else if (call->state == CLIENT_CALL_RUNNING && call->resume) {
-            call->resume = false;
-            if (call->http != NULL)
-                client_http_resume(call);
-            else
-                client_curl_resume(call);
         }
     }
     for (call = TAILQ_FIRST(&client->calls); call != NULL; call = next) {
@@ -295,16 +285,6 @@ void client_cancel(struct client_call *call)
     }
     client_call_free(call);
     client_set_timer(client);
-}
-
-void client_pause(struct client_call *call, bool paused)
-{
-    if (call->paused == paused)
-        return;
-    call->paused = paused;
-    call->resume = !paused;
-    if (!call->client->dispatching)
-        client_set_timer(call->client);
 }
 
 /* What is known of the cluster */

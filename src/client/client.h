@@ -111,8 +111,6 @@ struct client_call *client_start(struct client *client, const struct client_requ
                                  const struct client_handler *handler, void *arg, struct error *e);
 /* Ends a call without another callback; closes its connection if an answer was under way. */
 void client_cancel(struct client_call *call);
-/* Stops and restarts the data callback of a stream: its connection is not read meanwhile. */
-void client_pause(struct client_call *call, bool paused);
 
 /* The endpoint that answered last, or the first. */
 const char *client_endpoint(const struct client *client);

@@ -410,6 +410,6 @@ void client_call_replay(struct client_call *call)
         client_call_fail(call, call->data_code, "an answer of the replay is too large");
     else if (goes_on && !has_more)
         client_call_answered(call);
-    else if (goes_on && !call->paused)
+    else if (goes_on)
         client_call_watch(call, client_replay_fd(call->answer));
 }

@@ -77,8 +77,6 @@ static size_t client_curl_on_body(char *bytes, size_t size, size_t count, void *
     size_t len = size * count;
     if (call->state != CLIENT_CALL_RUNNING)
         return 0;
-    if (call->paused)
-        return CURL_WRITEFUNC_PAUSE;
     call->status = (unsigned)client_curl_status(call);
     return client_call_take(call, bytes, len) ? len : 0;
 }
@@ -218,11 +216,6 @@ void client_curl_detach(struct client_call *call)
     call->easy = NULL;
     call->client->curl->slist_free_all(call->headers);
     call->headers = NULL;
-}
-
-void client_curl_resume(struct client_call *call)
-{
-    (void)call->client->curl->easy_pause(call->easy, CURLPAUSE_CONT);
 }
 
 /* What libcurl is done with */

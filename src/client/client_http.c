@@ -205,9 +205,8 @@ static bool client_http_send(struct client_http *http)
         http->sent += (size_t)n;
         http->has_left = true;
     }
-    bool is_read = !http->call->paused;
-    client_http_watch(http, (is_read ? (uint32_t)EPOLLIN : 0) |
-                                (client_http_has_more(http) ? (uint32_t)EPOLLOUT : 0));
+    client_http_watch(http,
+                      (uint32_t)EPOLLIN | (client_http_has_more(http) ? (uint32_t)EPOLLOUT : 0));
     return true;
 }
 
@@ -274,7 +273,7 @@ static bool client_http_work(struct client_http *http)
 {
     struct client_call *call = http->call;
     int rc = 1;
-    while (rc == 1 && http->state != CLIENT_HTTP_DONE && !call->paused)
+    while (rc == 1 && http->state != CLIENT_HTTP_DONE)
         rc = client_http_take(http);
     if (rc >= 0) {
         buf_consume(&http->in, http->at);
@@ -296,7 +295,7 @@ static bool client_http_work(struct client_http *http)
         client_call_answered(call);
         return false;
     }
-    if (http->is_at_end && !call->paused) {
+    if (http->is_at_end) {
         client_http_lost(http, "it was closed before the answer was complete");
         return false;
     }
@@ -319,12 +318,6 @@ static void client_http_read(struct client_http *http)
     (void)client_http_work(http);
 }
 
-void client_http_resume(struct client_call *call)
-{
-    if (client_http_work(call->http))
-        (void)client_http_send(call->http);
-}
-
 bool client_http_ready(struct client *client, int fd, uint32_t events)
 {
     struct client_http *http;
@@ -337,9 +330,7 @@ bool client_http_ready(struct client *client, int fd, uint32_t events)
         return true;
     if ((events & EPOLLOUT) != 0 && !client_http_send(http))
         return true;
-    if (http->call->paused)
-        client_http_watch(http, http->events & ~(uint32_t)EPOLLIN);
-    else if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
+    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0)
         client_http_read(http);
     return true;
 }

@@ -59,8 +59,6 @@ struct client_call {
     char partial[CLIENT_PARTIAL_MAX];
     int data_code;  /* why the data callback's side ended it: ERR_TOO_LARGE */
     bool delivered; /* some of a stream has reached the caller */
-    bool paused;
-    bool resume;
 
     size_t endpoint; /* that this attempt goes to */
     size_t tried;    /* endpoints that could not be reached in this round */
@@ -137,7 +135,6 @@ void client_call_free(struct client_call *call);
 
 void client_curl_launch(struct client_call *call, const struct client_endpoint *endpoint);
 void client_curl_detach(struct client_call *call);
-void client_curl_resume(struct client_call *call);
 /* A socket of libcurl's is ready: bits of enum epoll. */
 void client_curl_ready(struct client *client, int fd, uint32_t events);
 /* After those: timers, and what has been finished. */
@@ -148,7 +145,6 @@ void client_curl_close(struct client *client);
 
 void client_http_launch(struct client_call *call, const struct client_endpoint *endpoint);
 void client_http_detach(struct client_call *call); /* closes its connection */
-void client_http_resume(struct client_call *call);
 /* Whether the descriptor was one of these. */
 bool client_http_ready(struct client *client, int fd, uint32_t events);
 void client_http_close(struct client *client);

@@ -100,8 +100,7 @@ static int client_replay_load(const struct client_replay *replay, int64_t at_ms,
     json_decref(frame);
     if (rc != 0)
         return error_set(e, ERR_CORRUPT, "the report's state of that time can't be read");
-    client_replay_find_lines(replay, mark->at_ms - REPLAY_APART_MS, at_ms, "\"table\"",
-                             &patches);
+    client_replay_find_lines(replay, mark->at_ms - REPLAY_APART_MS, at_ms, "\"table\"", &patches);
     for (size_t i = 0; i < patches.n; i++) {
         offset = patches.all[i].offset;
         line = replay_part_line(events, &offset, &len);

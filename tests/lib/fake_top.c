@@ -53,7 +53,7 @@ struct fake_top {
     pthread_mutex_t lock;
     pthread_cond_t more; /* history, said, or closing */
     pthread_t thread;
-    bool closing, is_old;
+    bool has_thread, closing, is_old;
     struct prng prng;
     struct top_server servers[TOP_SERVERS_MAX];
     size_t n_servers;
@@ -646,7 +646,8 @@ struct fake_top *fake_top_new(const struct fake_top_options *options)
     top_add_server(top, top->socket_path);
     size_t len;
     top->first_frame = top_frame(top, top->began_ms, top->began_ms, &len);
-    if (options->rate > 0 && pthread_create(&top->thread, NULL, top_main, top) != 0)
+    top->has_thread = options->rate > 0;
+    if (top->has_thread && pthread_create(&top->thread, NULL, top_main, top) != 0)
         abort();
     return top;
 }
@@ -657,7 +658,7 @@ void fake_top_free(struct fake_top *top)
     top->closing = true;
     (void)pthread_cond_broadcast(&top->more);
     (void)pthread_mutex_unlock(&top->lock);
-    if (top->options.rate > 0)
+    if (top->has_thread)
         (void)pthread_join(top->thread, NULL);
     for (size_t i = 0; i < top->n_servers; i++)
         fake_api_free(top->servers[i].api);
@@ -743,6 +744,14 @@ void fake_top_burst(struct fake_top *top, unsigned n)
     (void)pthread_mutex_lock(&top->lock);
     for (; n > 0; n--)
         top_something(top);
+    (void)pthread_mutex_unlock(&top->lock);
+}
+
+void fake_top_set_rate(struct fake_top *top, double rate)
+{
+    (void)pthread_mutex_lock(&top->lock);
+    assert(top->has_thread);
+    top->options.rate = rate;
     (void)pthread_mutex_unlock(&top->lock);
 }
 

@@ -45,6 +45,8 @@ void fake_top_emit(struct fake_top *top, unsigned node, const char *kind, const 
                    const char *more);
 /* `n` events of all kinds at once. */
 void fake_top_burst(struct fake_top *top, unsigned n);
+/* Another rate of what happens by itself; only where it was not 0 from the beginning. */
+void fake_top_set_rate(struct fake_top *top, double rate);
 /* Leaves out `n` numbers of the node. */
 void fake_top_lose(struct fake_top *top, unsigned node, unsigned n);
 unsigned fake_top_followers(struct fake_top *top); /* streams of events that ever followed */

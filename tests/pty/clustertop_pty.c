@@ -469,6 +469,24 @@ static void a_burst_of_events_slows_nobody_down(void **state)
     screen_wait(s, "1 of ");
 }
 
+static void while_events_never_cease_each_key_is_answered(void **state)
+{
+    static const char *const shows[][2] = {
+        {"2", "heartbeats"}, {"4", "render-0"}, {"8", "Logs"}, {"1", "Nodes"}};
+    struct world *w = *state;
+    begin(w, 3, 20000, false);
+    struct screen *s = open_sized(w, "xterm-256color", 40, 120, NULL);
+    screen_wait(s, "3 nodes");
+    for (size_t i = 0; i < 3 * MEM_COUNT(shows); i++) {
+        screen_type(s, shows[i % MEM_COUNT(shows)][0]);
+        screen_wait(s, shows[i % MEM_COUNT(shows)][1]);
+    }
+    fake_top_set_rate(w->top, 0);
+    fake_top_emit(w->top, 1, "log.record", "after the storm", "");
+    screen_type(s, "8");
+    screen_wait(s, "after the storm");
+}
+
 static void when_the_server_goes_it_says_so_and_keeps_what_it_had(void **state)
 {
     struct world *w = *state;
@@ -654,6 +672,7 @@ int main(void)
         PTY_TEST(what_is_copied_goes_to_the_clipboard),
         PTY_TEST(columns_order_and_theme_are_found_again),
         PTY_TEST(a_burst_of_events_slows_nobody_down),
+        PTY_TEST(while_events_never_cease_each_key_is_answered),
         PTY_TEST(when_the_server_goes_it_says_so_and_keeps_what_it_had),
         PTY_TEST(without_a_server_it_waits_and_can_be_left),
         PTY_TEST(nothing_hostile_reaches_the_terminal),

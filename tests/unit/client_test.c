@@ -578,41 +578,6 @@ static void a_stream_that_broke_after_data_is_not_repeated(void **state)
     seen_done(&seen);
 }
 
-static void stream_two_parts(void *arg, struct fake_conn *conn, const struct fake_request *r)
-{
-    (void)arg;
-    (void)r;
-    fake_begin(conn, 200, "application/octet-stream");
-    fake_printf(conn, "more");
-    fake_end(conn);
-}
-
-static void a_paused_stream_brings_nothing_until_it_is_resumed(void **state)
-{
-    struct world *w = *state;
-    serve(w, stream_two_parts);
-    connect_to(w, fake_api_endpoint(w->api), 5000, false);
-    struct seen seen;
-    struct seen other;
-    seen_init(&seen);
-    struct client_call *call = client_start(
-        w->client, &CLIENT_REQUEST(.method = "GET", .path = "/api/x", .body = CLIENT_BODY_BYTES),
-        &handler, &seen, NULL);
-    client_pause(call, true);
-    for (int i = 0; i < 5; i++) {
-        fetch(w->client,
-              &CLIENT_REQUEST(.method = "GET", .path = "/api/y", .body = CLIENT_BODY_WHOLE),
-              &other);
-        seen_done(&other);
-    }
-    assert_int_equal(seen.n_data, 0);
-    client_pause(call, false);
-    while (!seen.done)
-        turn(w->client);
-    assert_string_equal(buf_cstr(&seen.data), "more|");
-    seen_done(&seen);
-}
-
 /* Limits */
 
 static void a_call_ends_at_its_deadline(void **state)
@@ -712,7 +677,6 @@ int main(void)
         CASE(a_line_past_the_limit_ends_the_stream_with_an_error),
         CASE(cancelling_from_the_data_callback_closes_the_connection),
         CASE(a_stream_that_broke_after_data_is_not_repeated),
-        CASE(a_paused_stream_brings_nothing_until_it_is_resumed),
         CASE(a_call_ends_at_its_deadline),
         CASE(a_change_without_an_answer_at_its_deadline_has_an_unknown_outcome),
         CASE(calls_past_the_limit_are_refused),

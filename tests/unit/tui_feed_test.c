@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "tests/lib/fake_top.h"
+#include "tui/app.h"
 #include "tui/feed.h"
+#include "tui/grid.h"
 
 enum { WAIT_MS = 120000, NODES = 5 };
 
@@ -492,6 +494,127 @@ static void test_bursts_lose_nothing(void **state)
     assert_int_equal(model_lines_end(model_live_events(model)), 30000);
 }
 
+/* The same cluster seen by a feed that keeps up: what a model must end as. */
+struct other {
+    struct model *model;
+    struct feed *feed;
+};
+
+static void open_feed(const struct feed_options *options, struct model *to, struct feed **made)
+{
+    struct error e = {.text = ""};
+    struct feed_options all = *options;
+    all.client = (struct client_options){.endpoints = fake_top_endpoint(top), .token = "t"};
+    if (feed_open(&all, to, made, &e) != 0)
+        fail_msg("%s", e.text);
+}
+
+static void other_open(struct other *other)
+{
+    struct feed *mine = feed;
+    other->model = model_new();
+    open_feed(&(struct feed_options){0}, other->model, &other->feed);
+    unsigned before = fake_top_followers(top);
+    int64_t until_ms = clock_mono_ms() + WAIT_MS;
+    for (feed = other->feed; fake_top_followers(top) == before; feed_dispatch(feed)) {
+        struct pollfd p = {.fd = feed_fd(feed), .events = POLLIN};
+        assert_true(clock_mono_ms() < until_ms);
+        (void)poll(&p, 1, 50);
+    }
+    feed = mine;
+}
+
+static void other_check(struct other *other)
+{
+    struct feed *mine = feed;
+    struct model *my_model = model;
+    feed = other->feed;
+    model = other->model;
+    wait_until(has_caught_up);
+    wait_until(has_cursor);
+    feed = mine;
+    model = my_model;
+    assert_true(model_state_equal(model_live_state(model), model_live_state(other->model)));
+    assert_int_equal(count_told(), model_lines_end(model_live_events(other->model)));
+    assert_int_equal(model_lost(model), 0);
+    assert_int_equal(model_malformed(model), 0);
+    feed_close(other->feed);
+    model_free(other->model);
+}
+
+static bool is_behind(void)
+{
+    return feed_waiting(feed) > 0;
+}
+
+static bool grid_has(const struct grid *grid, const char *text)
+{
+    bool found = false;
+    for (int y = 0; y < grid->h && !found; y++) {
+        char *row = grid_row_text(grid, y);
+        found = strstr(row, text) != NULL;
+        free(row);
+    }
+    return found;
+}
+
+static void test_a_key_is_painted_before_a_burst_is_through(void **state)
+{
+    static const struct {
+        const char *key, *shows;
+    } keys[] = {{"2", "heartbeats"}, {"8", "Logs"}, {"4", "render-0"}, {"3", "term"}};
+    struct other other;
+    struct app *app = mem_zalloc(sizeof *app);
+    struct grid *grid = grid_new(120, 40, true);
+    (void)state;
+    open_feed(&(struct feed_options){.turn_us = 1}, model, &feed);
+    app_init(app, model, NULL, NULL);
+    wait_following();
+    other_open(&other);
+    for (size_t i = 0; i < MEM_COUNT(keys); i++) {
+        fake_top_burst(top, 3000);
+        wait_until(is_behind);
+        uint64_t events = model_lines_end(model_live_events(model));
+        app_input(app,
+                  &(struct term_input){.kind = TERM_INPUT_KEY, .key = (uint32_t)keys[i].key[0]});
+        app_update(app);
+        app_draw(app, grid);
+        assert_true(grid_has(grid, keys[i].shows));
+        assert_true(events < fake_top_events(top)); /* which the screen does not wait for */
+        feed_dispatch(feed);
+        assert_in_range(model_lines_end(model_live_events(model)) - events, 0, 1);
+    }
+    wait_until(has_caught_up);
+    wait_until(has_cursor);
+    other_check(&other);
+    app_done(app);
+    free(app);
+    grid_free(grid);
+}
+
+static void test_what_waits_is_bounded_and_nothing_of_it_is_lost(void **state)
+{
+    enum { QUEUE = 4 * 1024, READ_MAX = 512 * 1024, EVENTS = 20000 };
+    struct other other;
+    size_t most = 0;
+    (void)state;
+    open_feed(&(struct feed_options){.turn_us = 1, .queue_bytes = QUEUE}, model, &feed);
+    wait_following();
+    other_open(&other);
+    fake_top_burst(top, EVENTS);
+    int64_t until_ms = clock_mono_ms() + WAIT_MS;
+    while (!has_caught_up()) {
+        struct pollfd p = {.fd = feed_fd(feed), .events = POLLIN};
+        assert_true(clock_mono_ms() < until_ms);
+        (void)poll(&p, 1, 50);
+        feed_dispatch(feed);
+        most = feed_waiting(feed) > most ? feed_waiting(feed) : most;
+    }
+    assert_in_range(most, QUEUE, QUEUE + READ_MAX); /* all of them would be megabytes */
+    wait_until(has_cursor);
+    other_check(&other);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -512,6 +635,8 @@ int main(void)
         TEST(test_actions_are_the_requests_of_the_api),
         TEST(test_read_only_refuses_every_action),
         TEST(test_bursts_lose_nothing),
+        TEST(test_a_key_is_painted_before_a_burst_is_through),
+        TEST(test_what_waits_is_bounded_and_nothing_of_it_is_lost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

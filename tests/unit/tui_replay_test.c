@@ -265,8 +265,9 @@ static void test_what_came_with_a_frame_or_from_a_slow_clock_counts(void **state
 /* The same of a frame that only a moment of the past begins with. */
 static void test_a_past_frame_takes_what_came_with_it(void **state)
 {
-    static const char frame[] = "{\"at\":\"2026-01-01T00:00:10Z\",\"jobs\":[{\"id\":\"j\",\"state\":"
-                                "\"running\"}]}\n";
+    static const char frame[] =
+        "{\"at\":\"2026-01-01T00:00:10Z\",\"jobs\":[{\"id\":\"j\",\"state\":"
+        "\"running\"}]}\n";
     struct model *model = model_new();
     struct error e;
     int64_t at_ms = clock_rfc3339_ms("2026-01-01T00:00:10Z", 20);
