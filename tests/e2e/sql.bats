@@ -211,6 +211,39 @@ joins=(
     [ "$(sed 's/,.*//' "$BATS_TEST_TMPDIR/out")" = "$(sql "select sum(n * n) from (select count(*) as n from l where k is not null group by k)")" ]
 }
 
+# Processes of a node that run SQL tasks.
+executors_of() {
+    local pid
+    for pid in $(cat "/proc/$(node_pid "$1")/task"/*/children); do
+        tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q 'executor' && echo "$pid"
+    done
+    return 0
+}
+
+has_executors() {
+    [ -n "$(executors_of "$1")" ]
+}
+
+@test "a task of a join that does not come to an end runs once more on another node, and counts once" {
+    start_cluster 3 -o sql.split_bytes=1 -o sql.broadcast_bytes=1
+    make_sides
+    query=${joins[0]}
+    expected=$(sql "$query")
+    wait_until 20 has_executors n3
+    mapfile -t stopped < <(executors_of n3)
+    kill -STOP "${stopped[@]}"
+    plan=$(clustersh -c "explain analyze $query")
+    [[ "$plan" =~ on\ n[12],\ attempt\ 2 ]] || { echo "$plan"; false; }
+    wait_until 20 has_executors n3
+    mapfile -t stopped < <(executors_of n3)
+    kill -STOP "${stopped[@]}"
+    [ "$(sql "$query")" = "$expected" ]
+    # Nobody waits for those that were stopped: they go, others take their place.
+    wait_until 20 eval '! kill -0 "${stopped[0]}" 2>/dev/null'
+    [ "$(sql "$query")" = "$expected" ]
+    wait_until 10 eval '[ -z "$(find "$CLUSTER_DIR" -path "*shuffle*" -name "*.parquet")" ]'
+}
+
 waiting_on_n2() {
     [ "$(clustersh -o json query list | jq -r '.[].node')" = n2 ]
 }
