@@ -75,6 +75,47 @@ int delta_write_protocol(struct buf *b, const struct delta_schema *schema)
                              "\n");
 }
 
+static const char delta_ntz[] = "timestampNtz";
+
+/* ["feature",...] with delta_ntz at its end. */
+static int delta_write_features(struct buf *b, char *const *features, size_t n)
+{
+    int err = buf_append_byte(b, '[');
+    for (size_t i = 0; i < n && err == 0; i++) {
+        err = json_text_append(b, features[i], strlen(features[i]));
+        if (err == 0)
+            err = buf_append_byte(b, ',');
+    }
+    return err < 0 ? err : buf_printf(b, "\"%s\"]", delta_ntz);
+}
+
+static bool delta_has_ntz(const struct delta_protocol *protocol)
+{
+    for (size_t i = 0; i < protocol->writer_features_n; i++)
+        if (strcmp(protocol->writer_features[i], delta_ntz) == 0)
+            return true;
+    return false;
+}
+
+int delta_write_upgrade(struct buf *b, const struct delta_schema *schema,
+                        const struct delta_protocol *now)
+{
+    size_t begin = b->len;
+    if (!delta_schema_needs_ntz(schema) || delta_has_ntz(now))
+        return 0;
+    if (now->writer_features_n == 0)
+        return delta_write_protocol(b, schema);
+    int err = buf_append_str(
+        b, "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":");
+    if (err == 0)
+        err = delta_write_features(b, now->reader_features, now->reader_features_n);
+    if (err == 0)
+        err = buf_append_str(b, ",\"writerFeatures\":");
+    if (err == 0)
+        err = delta_write_features(b, now->writer_features, now->writer_features_n);
+    return delta_line_end(b, begin, err, "}}\n");
+}
+
 static int delta_write_schema(struct buf *b, const struct delta_schema *schema)
 {
     struct buf inner;

@@ -34,6 +34,9 @@ struct delta_commit_info {
 
 /* Each appends one line, or ERR_TOO_LARGE. */
 int delta_write_protocol(struct buf *b, const struct delta_schema *schema);
+/* The protocol that a table with the protocol `now` needs for `schema`; nothing when it has it. */
+int delta_write_upgrade(struct buf *b, const struct delta_schema *schema,
+                        const struct delta_protocol *now);
 /* `id`, `schema`, partitions, properties are written; `created_ms` 0 is left out. */
 int delta_write_metadata(struct buf *b, const struct delta_metadata *metadata);
 int delta_write_add(struct buf *b, const struct delta_metadata *metadata,

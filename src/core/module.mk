@@ -89,6 +89,7 @@ libcore_a_SOURCES += src/core/sql_sides.c
 libcore_a_SOURCES += src/core/sql_split.c
 libcore_a_SOURCES += src/core/sql_tail.c
 libcore_a_SOURCES += src/core/sql_text.c src/core/sql_text.h
+libcore_a_SOURCES += src/core/sql_text_alter.c
 libcore_a_SOURCES += src/core/sql_text_change.c
 libcore_a_SOURCES += src/core/sql_text_create.c
 libcore_a_SOURCES += src/core/sql_text_internal.h

@@ -30,6 +30,7 @@ const char *sql_kind_name(enum sql_kind kind)
         [SQL_UPDATE] = "UPDATE",
         [SQL_OPTIMIZE] = "OPTIMIZE",
         [SQL_VACUUM] = "VACUUM",
+        [SQL_ALTER_TABLE] = "ALTER TABLE",
     };
     assert((size_t)kind < MEM_COUNT(names));
     return names[kind];
@@ -125,7 +126,6 @@ static const struct sql_refused {
     {"commit", ERR_UNSUPPORTED, "each statement is a transaction of its own"},
     {"rollback", ERR_UNSUPPORTED, "each statement is a transaction of its own"},
     {"abort", ERR_UNSUPPORTED, "each statement is a transaction of its own"},
-    {"alter", ERR_UNSUPPORTED, "CREATE OR REPLACE TABLE t AS SELECT ... FROM t changes its form"},
     {"merge", ERR_UNSUPPORTED, "DELETE, UPDATE and INSERT"},
     {"prepare", ERR_UNSUPPORTED, "send the statement itself"},
     {"execute", ERR_UNSUPPORTED, "send the statement itself"},
@@ -159,12 +159,11 @@ static void sql_statement(struct sql_cursor *c, struct sql_statement *s)
         const char *word;
         void (*parse)(struct sql_cursor *, struct sql_statement *);
     } rows[] = {
-        {"create", sql_text_create}, {"drop", sql_drop},
-        {"show", sql_show},          {"describe", sql_describe},
-        {"desc", sql_describe},      {"insert", sql_text_insert},
-        {"copy", sql_text_copy},     {"delete", sql_text_delete},
-        {"update", sql_text_update}, {"optimize", sql_text_optimize},
-        {"vacuum", sql_text_vacuum}, {"truncate", sql_text_truncate},
+        {"create", sql_text_create},     {"drop", sql_drop},          {"show", sql_show},
+        {"describe", sql_describe},      {"desc", sql_describe},      {"insert", sql_text_insert},
+        {"copy", sql_text_copy},         {"delete", sql_text_delete}, {"update", sql_text_update},
+        {"optimize", sql_text_optimize}, {"vacuum", sql_text_vacuum}, {"alter", sql_text_alter},
+        {"truncate", sql_text_truncate},
     };
     if (sql_begins_query(c)) {
         s->kind = SQL_QUERY;

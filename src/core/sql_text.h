@@ -5,6 +5,8 @@
  *   [LOCATION 'url']
  * - CREATE [OR REPLACE] TABLE [IF NOT EXISTS] t [PARTITIONED BY (c, ...)] [LOCATION 'url'] AS query
  * - CREATE TABLE [IF NOT EXISTS] t LOCATION 'url': a Delta table that is there
+ * - ALTER TABLE [IF EXISTS] t ADD [COLUMN] [IF NOT EXISTS] c TYPE
+ * - ALTER TABLE [IF EXISTS] t ALTER [COLUMN] c DROP NOT NULL
  * - DROP TABLE [IF EXISTS] t; SHOW TABLES; DESCRIBE t; DESCRIBE HISTORY t
  * - INSERT INTO t [(c, ...)] [BY NAME] query; VALUES is a query
  * - COPY t [(c, ...)] FROM 'path' [(option [value], ...)]
@@ -46,6 +48,7 @@ enum sql_kind {
     SQL_UPDATE,
     SQL_OPTIMIZE,
     SQL_VACUUM,
+    SQL_ALTER_TABLE, /* columns: one that is added; names: one that may be NULL from now on */
 };
 
 /* "SELECT", "CREATE TABLE", ...: the name of the command in answers. */

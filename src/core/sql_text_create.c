@@ -8,7 +8,7 @@ static const char *const sql_column_ends[] = {"not",     "null",  "default",    
                                               "unique",  "check", "references", "generated",
                                               "collate", "as",    NULL};
 
-static void sql_column(struct sql_cursor *c, struct sql_statement *s, size_t *cap)
+void sql_text_column(struct sql_cursor *c, struct sql_statement *s, size_t *cap)
 {
     static const char *const constraints[] = {"primary", "unique", "check", "foreign",
                                               "constraint"};
@@ -108,7 +108,7 @@ void sql_text_create(struct sql_cursor *c, struct sql_statement *s)
     if (sql_accept_op(c, "(")) {
         size_t cap = 0;
         do
-            sql_column(c, s, &cap);
+            sql_text_column(c, s, &cap);
         while (c->code == 0 && sql_accept_op(c, ","));
         sql_expect_op(c, ")");
     }

@@ -4,7 +4,11 @@
 
 #include "core/sql_cursor.h"
 
-/* sql_text_create.c */
+/* sql_text_alter.c */
+void sql_text_alter(struct sql_cursor *c, struct sql_statement *s);
+
+/* sql_text_create.c. A column: name TYPE [NOT NULL]; `cap` is that of s->columns. */
+void sql_text_column(struct sql_cursor *c, struct sql_statement *s, size_t *cap);
 void sql_text_create(struct sql_cursor *c, struct sql_statement *s);
 
 /* sql_text_change.c */

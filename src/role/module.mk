@@ -135,6 +135,7 @@ librole_a_SOURCES += src/role/participant_judge.c
 librole_a_SOURCES += src/role/participant_record.c
 librole_a_SOURCES += src/role/participant_wire.c
 librole_a_SOURCES += src/role/query.c src/role/query.h
+librole_a_SOURCES += src/role/query_alter.c
 librole_a_SOURCES += src/role/query_answer.c
 librole_a_SOURCES += src/role/query_cluster.c src/role/query_cluster.h
 librole_a_SOURCES += src/role/query_cluster_internal.h

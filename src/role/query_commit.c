@@ -116,7 +116,9 @@ void query_commit(struct query *q)
         for (size_t i = 0; i < q->statement.names_n && i < DELTA_PARTITION_COLUMNS_MAX; i++)
             partitions[metadata.partitions_n++] =
                 delta_schema_find(&q->schema, q->statement.names[i]);
-        err = delta_write_metadata(&q->lines, &metadata);
+        err = delta_write_upgrade(&q->lines, &q->schema, delta_view_protocol(table->view));
+        if (err == 0)
+            err = delta_write_metadata(&q->lines, &metadata);
         for (size_t f = 0; f < table->files_n && err == 0; f++)
             err = delta_write_remove(&q->lines, table->view, &table->delta[f],
                                      loop_wall_ms(node_loop(q->role->node)), true);

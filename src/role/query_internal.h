@@ -41,6 +41,7 @@ struct query_table {
     struct uuid id;
     char *place;
     struct delta_view *view; /* NULL: not there yet */
+    bool mixed;              /* some of its files may lack columns */
     struct sql_column *columns;
     struct sql_file *files;
     struct delta_file *delta; /* of the view, by index in files */
@@ -275,6 +276,9 @@ char *query_table_name(const char *schema, const char *name);
 void query_table_take(struct query_table *table, const struct tables_result *result);
 void query_table_files(struct query_table *table);
 void query_table_done(struct query_table *table);
+/* Columns were added to a table of ours: files from before lack them. */
+#define QUERY_TABLE_LACKS "clusterd.columnsAdded"
+bool query_table_may_lack(const struct delta_metadata *metadata);
 
 /* query_cluster_rows.c: that of one of the cluster's own tables, then query_snapshots(). */
 void query_cluster_snapshot(struct query *q, const struct sql_ref *ref);
@@ -367,6 +371,8 @@ void query_into_table(struct query *q);
 void query_insert_run(struct query *q); /* plans what was read into it, then query_commit() */
 /* Index by name without regard to case; SIZE_MAX: none. */
 size_t query_find_name(char *const *names, size_t n, const char *name);
+/* query_alter.c */
+void query_alter(struct query *q);
 /* query_rewrite.c: DELETE, UPDATE, OPTIMIZE; query_vacuum.c. */
 void query_rewrite(struct query *q);
 void query_vacuum(struct query *q);

@@ -152,6 +152,7 @@ Wire__SqlInput *query_table_input(const struct query_table *table, const struct 
         query_cluster_input(table, input, first, end, out);
     if (table->cluster != NULL)
         return out;
+    out->mixed = table->mixed && end > first;
     out->files = mem_calloc(end - first + 1, sizeof *out->files);
     for (size_t f = first; f < end; f++)
         out->files[out->n_files++] = query_table_file(table, input, input->files[f]);

@@ -12,6 +12,12 @@ char *query_table_name(const char *schema, const char *name)
     return mem_printf("%s.%s", schema, name);
 }
 
+bool query_table_may_lack(const struct delta_metadata *metadata)
+{
+    const char *value = delta_metadata_property(metadata, QUERY_TABLE_LACKS);
+    return value != NULL && strcmp(value, "true") == 0;
+}
+
 void query_table_take(struct query_table *table, const struct tables_result *result)
 {
     const struct tables_table *t = &result->tables[0];
@@ -20,6 +26,8 @@ void query_table_take(struct query_table *table, const struct tables_result *res
     table->id = t->id;
     table->place = mem_strdup(t->place);
     table->view = result->view;
+    /* Nobody knows what other engines did to the tables that they made. */
+    table->mixed = !t->owned || query_table_may_lack(metadata);
     table->columns = mem_calloc(n + 1, sizeof *table->columns);
     for (size_t i = 0; i < n; i++) {
         const struct delta_field *field = &metadata->schema.fields[i];

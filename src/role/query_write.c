@@ -49,6 +49,9 @@ void query_write(struct query *q)
     case SQL_VACUUM:
         query_vacuum(q);
         break;
+    case SQL_ALTER_TABLE:
+        query_alter(q);
+        break;
     default:
         query_fail(q, ERR_UNSUPPORTED, SQL_AT_NONE,
                    "CREATE OR REPLACE TABLE t AS SELECT ... FROM t changes its rows",

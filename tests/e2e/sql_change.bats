@@ -38,3 +38,54 @@ refuses() {
     refuses "truncate nosuch" "there is no table nosuch"
     refuses "truncate t where id = 1" "the end of the statement is missing"
 }
+
+@test "columns are added, the rows from before have none, and other statements go on" {
+    start_cluster 1 -o sql.paths="$FILES"
+    sql "create table t (id integer not null, name varchar) partitioned by (name) location '$FILES/t'"
+    sql "insert into t values (1, 'a'), (2, 'b')"
+    [ "$(clustersh -c "alter table t add column n bigint")" = "ALTER TABLE" ]
+    sql "alter table t add ts timestamp"
+    sql "alter table t add column if not exists N integer"
+    sql "insert into t values (3, 'a', 30, '2024-01-01 00:00:00')"
+    [ "$(sql "select id, name, n, ts from t order by id")" = $'1,a,,\n2,b,,\n3,a,30,2024-01-01 00:00:00' ]
+    [ "$(sql "select count(*), count(n), min(n), max(n) from t")" = 3,1,30,30 ]
+    [ "$(sql "select id from t where n is null order by id")" = $'1\n2' ]
+    [ "$(sql "select id from t where n = 30")" = 3 ]
+    [ "$(sql "select name, sum(n) from t group by name order by name")" = $'a,30\nb,' ]
+    [ "$(clustersh -c "update t set n = id where n is null")" = "UPDATE 2" ]
+    [ "$(clustersh -c "delete from t where n = 1")" = "DELETE 1" ]
+    [ "$(sql "select * from t at (version => 1) order by id")" = $'1,a\n2,b' ]
+    [ "$(sql "select id, n from t at (version => 4) order by id")" = $'1,\n2,\n3,30' ]
+    sql "optimize t"
+    [ "$(sql "select id, n from t order by id")" = $'2,2\n3,30' ]
+    sql "alter table t alter column id drop not null"
+    sql "insert into t (name) values ('c')"
+    [ "$(clustersh -o json -c "describe history t" | jq -c '[.[].operation] | reverse | .[2:4]')" = '["ADD COLUMNS","ADD COLUMNS"]' ]
+    refuses "alter table t add column n integer" 'has a column "n" already'
+    refuses "alter table t add column x integer not null" "NULL in the rows that are there"
+    refuses "alter table t add column x hugeint" "no type HUGEINT"
+    refuses "alter table t add column x integer default 5" "no defaults"
+    refuses "alter table t rename column n to m" "CREATE OR REPLACE TABLE t AS SELECT * RENAME"
+    refuses "alter table t drop column n" "CREATE OR REPLACE TABLE t AS SELECT * EXCLUDE"
+    refuses "alter table t alter n type varchar" "CREATE OR REPLACE TABLE t AS SELECT * REPLACE"
+    refuses "alter table t rename to u" "then DROP TABLE old"
+    refuses "alter table nosuch add column n integer" "there is no table nosuch"
+    # Another engine's table of this kind says nothing of columns that files lack.
+    wait_until 10 test -e "$FILES/t/_delta_log/00000000000000000004.json"
+    cp -r "$FILES/t" "$FILES/v"
+    sed -i 's/"clusterd.columnsAdded":"true"//' "$FILES"/v/_delta_log/*.json
+    rm -f "$FILES"/v/_delta_log/0000000000000000000[5-9].json "$FILES"/v/_delta_log/*checkpoint*
+    sql "create table v location '$FILES/v'"
+    [ "$(sql "select id, name, n, ts from v order by id")" = $'1,a,,\n2,b,,\n3,a,30,2024-01-01 00:00:00' ]
+    [ "$(sql "select name, sum(n) from v group by name order by name")" = $'a,30\nb,' ]
+}
+
+@test "a table that is replaced says what its new columns ask of readers" {
+    start_cluster 1
+    sql "create table t as select 1 as a"
+    sql "create or replace table t as select timestamp '2024-01-01 00:00:00' as ts"
+    [ "$(sql "select * from t")" = "2024-01-01 00:00:00" ]
+    wait_until 10 eval 'grep -q "readerFeatures.*timestampNtz" "$CLUSTER_DIR"/lake/tables/t-*/_delta_log/*1.json'
+    sql "insert into t values ('2025-01-01 00:00:00')"
+    [ "$(sql "select count(*), max(ts) from t")" = "2,2025-01-01 00:00:00" ]
+}
