@@ -133,6 +133,28 @@ static void query_input_conditions(const struct sql_input *input, Wire__SqlInput
     }
 }
 
+/* Whether some of these files may lack a column that is wanted. Of a column that a file has its
+ * statistics say how many values are null; without them somebody must look into the file. */
+static bool query_input_lacks(const struct query_table *table, const struct sql_input *input,
+                              size_t first, size_t end)
+{
+    enum { LOOKS_MAX = 200000 };
+    struct delta_range range;
+    if (!table->mixed || (end - first) * input->columns_n > LOOKS_MAX)
+        return table->mixed;
+    for (size_t i = 0; i < input->columns_n; i++) {
+        if (table->columns[input->columns[i]].partition)
+            continue;
+        for (size_t f = first; f < end; f++) {
+            delta_file_range(table->view, &table->delta[input->files[f]], input->columns[i],
+                             &range);
+            if (range.nulls == UINT64_MAX)
+                return true;
+        }
+    }
+    return false;
+}
+
 Wire__SqlInput *query_table_input(const struct query_table *table, const struct sql_input *input,
                                   size_t first, size_t end)
 {
@@ -152,7 +174,7 @@ Wire__SqlInput *query_table_input(const struct query_table *table, const struct 
         query_cluster_input(table, input, first, end, out);
     if (table->cluster != NULL)
         return out;
-    out->mixed = table->mixed && end > first;
+    out->mixed = query_input_lacks(table, input, first, end);
     out->files = mem_calloc(end - first + 1, sizeof *out->files);
     for (size_t f = first; f < end; f++)
         out->files[out->n_files++] = query_table_file(table, input, input->files[f]);
