@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "run/http_router.h"
 #include "run/http_server.h"
+#include "run/url_cache_internal.h"
 
 enum { WORLD_PATIENCE_MS = 300000, WORLD_BYTES = 100000, WORLD_GETS_MAX = 16 };
 
@@ -346,6 +347,17 @@ static void a_failure_is_told_to_all_and_not_kept(void **state)
     world_close(&w);
 }
 
+/* The n-th file that was kept. */
+static void damage(const struct world *w, unsigned n)
+{
+    char *path = mem_printf("%s/%u", w->cache_dir, n);
+    assert_int_equal(chmod(path, 0600), 0);
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "X", 1, WORLD_BYTES / 2), 1);
+    (void)close(fd);
+    free(path);
+}
+
 static void a_damaged_file_is_fetched_again(void **state)
 {
     struct world w;
@@ -354,18 +366,43 @@ static void a_damaged_file_is_fetched_again(void **state)
     w.control = "max-age=3600";
     w.etag = "\"1\"";
     get(&w, "/file", 'a');
-    char *path = mem_printf("%s/1", w.cache_dir);
-    for (int round = 0; round < 2; round++) {
-        assert_int_equal(chmod(path, 0600), 0);
-        int fd = open(path, O_WRONLY | O_CLOEXEC);
-        assert_int_equal(pwrite(fd, "X", 1, WORLD_BYTES / 2), 1);
-        (void)close(fd);
+    for (unsigned round = 1; round <= 2; round++) {
+        damage(&w, round);
         get(&w, "/file", 'a');
-        free(path);
-        path = mem_printf("%s/2", w.cache_dir);
     }
-    free(path);
     assert_int_equal(w.whole, 3);
+    world_close(&w);
+}
+
+/* One finds the damage while another has the server asked whether the file is still the same: that
+ * it is helps neither. */
+static void what_is_damaged_while_it_is_asked_about_is_fetched_again(void **state)
+{
+    struct world w;
+    struct got finds;
+    struct got asks;
+    (void)state;
+    world_open(&w, 1 << 20);
+    w.etag = "\"1\"";
+    get(&w, "/file", 'a');
+    damage(&w, 1);
+    begin(&w, &finds, "/file", 0);
+    while (finds.get->waits) /* for a first 304; then it is copied */
+        loop_turn(w.loop);
+    assert_false(finds.done);
+    w.hold = true;
+    begin(&w, &asks, "/file", 0);
+    assert_true(asks.get->waits);
+    while (!finds.get->waits) /* until it has found that it must be fetched again */
+        loop_turn(w.loop);
+    assert_int_equal(w.whole, 1);
+    wait_held(&w);
+    release(&w);
+    assert_got(&w, &finds, 'a');
+    assert_got(&w, &asks, 'a');
+    assert_int_equal(w.same, 2);
+    assert_int_equal(w.whole, 2);
+    assert_int_equal(world_files(&w), 1);
     world_close(&w);
 }
 
@@ -498,6 +535,7 @@ int main(void)
         cmocka_unit_test(what_is_not_to_be_kept_everybody_downloads),
         cmocka_unit_test(a_failure_is_told_to_all_and_not_kept),
         cmocka_unit_test(a_damaged_file_is_fetched_again),
+        cmocka_unit_test(what_is_damaged_while_it_is_asked_about_is_fetched_again),
         cmocka_unit_test(what_is_too_large_is_shared_but_not_kept),
         cmocka_unit_test(the_longest_unused_goes_first),
         cmocka_unit_test(who_gives_up_takes_nothing_from_the_others),
