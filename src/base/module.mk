@@ -14,6 +14,7 @@ libbase_a_SOURCES += src/base/heap.c src/base/heap.h
 libbase_a_SOURCES += src/base/json_scan.c src/base/json_scan.h
 libbase_a_SOURCES += src/base/json_text.c src/base/json_text.h
 libbase_a_SOURCES += src/base/log.c src/base/log.h
+libbase_a_SOURCES += src/base/lru.c src/base/lru.h
 libbase_a_SOURCES += src/base/mdoc.c src/base/mdoc.h
 libbase_a_SOURCES += src/base/mem.c src/base/mem.h
 libbase_a_SOURCES += src/base/metric.c src/base/metric.h

@@ -15,6 +15,7 @@
 
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/lru.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/str.h"
@@ -30,15 +31,13 @@ struct file_cache_get;
 TAILQ_HEAD(file_cache_gets, file_cache_get);
 
 struct file_cache_entry {
+    struct lru_item item; /* used by gets that wait for it or copy it */
     char id[UUID_TEXT_MAX];
-    uint64_t bytes; /* that it counts for */
-    unsigned users; /* gets that wait for it or copy it */
-    char *part;     /* where it is fetched to; another one for each fetch */
-    bool gone;      /* its file is not to be used any more */
+    char *part; /* where it is fetched to; another one for each fetch */
+    bool gone;  /* its file is not to be used any more */
     struct file_cache *cache;
     struct file_fetch *fetch; /* under way: it is not ready */
     struct file_cache_gets waiting;
-    TAILQ_ENTRY(file_cache_entry) lru;
     UT_hash_handle hh;
 };
 
@@ -68,10 +67,8 @@ struct file_cache_get {
 struct file_cache {
     struct node *node;
     char *dir;
-    uint64_t bytes_max;
-    uint64_t bytes;
     struct file_cache_entry *entries;
-    TAILQ_HEAD(, file_cache_entry) lru; /* ready ones, the longest unused first */
+    struct lru kept; /* what is being fetched has its room already */
     struct file_copier copier;
     uint64_t fetches;
 };
@@ -102,11 +99,10 @@ static struct file_cache_entry *file_cache_add(struct file_cache *cache, const c
 {
     struct file_cache_entry *entry = mem_zalloc(sizeof *entry);
     (void)strcpy(entry->id, id);
-    entry->bytes = bytes;
     entry->cache = cache;
     TAILQ_INIT(&entry->waiting);
     HASH_ADD_STR(cache->entries, id, entry);
-    cache->bytes += bytes;
+    lru_add(&cache->kept, &entry->item, bytes);
     return entry;
 }
 
@@ -119,43 +115,26 @@ static void file_cache_drop(struct file_cache_entry *entry)
         char *path = file_cache_path(cache, entry->id, "");
         (void)unlink(path);
         free(path);
-        TAILQ_REMOVE(&cache->lru, entry, lru);
     }
-    if (!entry->gone) {
+    if (!entry->gone)
         HASH_DEL(cache->entries, entry);
-        cache->bytes -= entry->bytes;
-    }
+    lru_remove(&cache->kept, &entry->item);
     entry->gone = true;
-    if (entry->users > 0 || entry->fetch != NULL)
+    if (entry->item.users > 0 || entry->fetch != NULL)
         return;
     free(entry->part);
     free(entry);
 }
 
-/* Whether there is room for so many bytes more, after what is unused has gone. */
-static bool file_cache_make_room(struct file_cache *cache, uint64_t bytes)
+static void file_cache_drop_item(struct lru_item *item)
 {
-    struct file_cache_entry *entry = TAILQ_FIRST(&cache->lru);
-    if (bytes > cache->bytes_max)
-        return false;
-    while (entry != NULL && cache->bytes + bytes > cache->bytes_max) {
-        struct file_cache_entry *next = TAILQ_NEXT(entry, lru);
-        if (entry->users == 0)
-            file_cache_drop(entry);
-        entry = next;
-    }
-    return cache->bytes + bytes <= cache->bytes_max;
+    file_cache_drop((struct file_cache_entry *)(void *)((char *)item -
+                                                        offsetof(struct file_cache_entry, item)));
 }
 
 void file_cache_clear(struct file_cache *cache)
 {
-    struct file_cache_entry *entry = TAILQ_FIRST(&cache->lru);
-    while (entry != NULL) {
-        struct file_cache_entry *next = TAILQ_NEXT(entry, lru);
-        if (entry->users == 0)
-            file_cache_drop(entry);
-        entry = next;
-    }
+    lru_clear(&cache->kept);
 }
 
 static void file_cache_leave(struct file_cache_get *get)
@@ -167,8 +146,8 @@ static void file_cache_leave(struct file_cache_get *get)
     if (get->waits)
         TAILQ_REMOVE(&entry->waiting, get, link);
     get->waits = false;
-    entry->users--;
-    if (entry->users > 0)
+    entry->item.users--;
+    if (entry->item.users > 0)
         return;
     if (entry->fetch != NULL) { /* nobody wants it any more */
         file_fetch_cancel(entry->fetch);
@@ -211,8 +190,7 @@ static void file_cache_on_copied(void *arg)
     struct file_cache *cache = get->cache;
     get->e = get->copy.e;
     if (get->e.code == 0 && get->entry != NULL && !get->entry->gone) {
-        TAILQ_REMOVE(&cache->lru, get->entry, lru);
-        TAILQ_INSERT_TAIL(&cache->lru, get->entry, lru);
+        lru_use(&cache->kept, &get->entry->item);
         (void)utimensat(AT_FDCWD, get->from, NULL, 0);
     }
     if (file_cache_may_repeat(get)) {
@@ -295,12 +273,12 @@ static void file_cache_on_fetched(void *arg, int code, const char *text)
         code = file_cache_settle(entry);
     bool no_room = code == -ENOSPC || code == -EDQUOT;
     TAILQ_CONCAT(&waiting, &entry->waiting, link);
-    entry->users++; /* until all are served */
+    entry->item.users++; /* until all are served */
     if (code < 0)
         file_cache_drop(entry);
     entry->fetch = NULL;
     if (code == 0 && !entry->gone)
-        TAILQ_INSERT_TAIL(&cache->lru, entry, lru);
+        lru_use(&cache->kept, &entry->item);
     while ((get = TAILQ_FIRST(&waiting)) != NULL) {
         TAILQ_REMOVE(&waiting, get, link);
         get->waits = false;
@@ -314,14 +292,14 @@ static void file_cache_on_fetched(void *arg, int code, const char *text)
             file_cache_end(get);
         }
     }
-    if (--entry->users == 0 && entry->gone)
+    if (--entry->item.users == 0 && entry->gone)
         file_cache_drop(entry);
 }
 
 static void file_cache_join(struct file_cache_get *get, struct file_cache_entry *entry)
 {
     get->entry = entry;
-    entry->users++;
+    entry->item.users++;
     if (entry->fetch == NULL) {
         file_cache_count("hit");
         file_cache_copy(get, file_cache_path(get->cache, entry->id, ""));
@@ -341,7 +319,7 @@ static void file_cache_miss(struct file_cache_get *get)
     file_cache_count("miss");
     (void)unlink(entry->part);
     get->entry = entry;
-    entry->users++;
+    entry->item.users++;
     get->waits = true;
     TAILQ_INSERT_TAIL(&entry->waiting, get, link);
     entry->fetch = file_cache_fetch(get, entry->part, file_cache_on_fetched, entry);
@@ -357,7 +335,7 @@ static void file_cache_begin(struct file_cache_get *get)
         file_cache_copy(get, file_store_path(cache->node, get->id));
     } else if (is_checked && entry != NULL) {
         file_cache_join(get, entry);
-    } else if (is_checked && file_cache_make_room(cache, get->bytes)) {
+    } else if (is_checked && lru_make_room(&cache->kept, get->bytes)) {
         file_cache_miss(get);
     } else {
         file_cache_straight(get);
@@ -455,21 +433,18 @@ static void file_cache_load(struct file_cache *cache)
         (void)closedir(dir);
     if (n > 0)
         qsort(found, n, sizeof *found, file_cache_compare);
-    for (size_t i = 0; i < n; i++) {
-        struct file_cache_entry *entry = file_cache_add(cache, found[i].id, found[i].bytes);
-        TAILQ_INSERT_TAIL(&cache->lru, entry, lru);
-    }
+    for (size_t i = 0; i < n; i++)
+        (void)file_cache_add(cache, found[i].id, found[i].bytes);
     free(found);
-    (void)file_cache_make_room(cache, 0);
+    (void)lru_make_room(&cache->kept, 0);
 }
 
 int file_cache_new(struct node *node, uint64_t bytes_max, struct file_cache **out, struct error *e)
 {
     struct file_cache *cache = mem_zalloc(sizeof *cache);
     cache->node = node;
-    cache->bytes_max = bytes_max;
     cache->dir = mem_printf("%s/file-cache", node_options(node)->data_dir);
-    TAILQ_INIT(&cache->lru);
+    lru_init(&cache->kept, bytes_max, SIZE_MAX, file_cache_drop_item);
     file_copier_init(&cache->copier, node_loop(node));
     if (mkdir(cache->dir, 0700) != 0 && errno != EEXIST) {
         int err = error_set(e, -errno, "cannot create %s: %s", cache->dir, strerror(errno));
@@ -490,7 +465,7 @@ void file_cache_free(struct file_cache *cache)
         return;
     HASH_ITER (hh, cache->entries, entry, next) {
         HASH_DEL(cache->entries, entry);
-        if (entry->users > 0 || entry->fetch != NULL)
+        if (entry->item.users > 0 || entry->fetch != NULL)
             continue; /* given up with its node */
         free(entry->part);
         free(entry);

@@ -111,10 +111,7 @@ static void url_cache_on_copied(void *arg)
 static void url_cache_copy(struct url_cache_get *get)
 {
     struct url_cache_entry *entry = get->entry;
-    if (entry->kept) {
-        TAILQ_REMOVE(&entry->cache->lru, entry, lru);
-        TAILQ_INSERT_TAIL(&entry->cache->lru, entry, lru);
-    }
+    lru_use(&entry->cache->kept, &entry->item);
     file_copier_start(
         &get->cache->copier, &get->copy,
         &(struct file_copy){
@@ -184,7 +181,7 @@ static void url_cache_fail(struct url_cache_entry *entry, const struct error *e)
     bool no_room = e->code == -ENOSPC || e->code == -EDQUOT;
     struct url_cache_get *get;
     url_cache_end_call(entry);
-    entry->users++; /* until all are told */
+    entry->item.users++; /* until all are told */
     while ((get = TAILQ_FIRST(&entry->waiting)) != NULL) {
         url_cache_leave(get);
         if (no_room) { /* perhaps there is for one */
@@ -194,7 +191,7 @@ static void url_cache_fail(struct url_cache_entry *entry, const struct error *e)
             url_cache_end(get);
         }
     }
-    if (--entry->users == 0 && !entry->kept)
+    if (--entry->item.users == 0 && !entry->item.kept)
         url_cache_drop(entry);
 }
 
@@ -239,7 +236,7 @@ static struct url_cache_entry *url_cache_successor(struct url_cache_entry *old)
 static void url_cache_arrived(struct url_cache_entry *old, const struct http_answer *answer)
 {
     struct url_cache_entry *entry = url_cache_successor(old);
-    entry->users++;
+    entry->item.users++;
     entry->path = entry->part;
     entry->part = NULL;
     entry->place = url_cache_place(answer);
@@ -256,7 +253,7 @@ static void url_cache_arrived(struct url_cache_entry *old, const struct http_ans
     } else {
         url_cache_give(entry);
     }
-    if (--entry->users == 0 && !entry->kept)
+    if (--entry->item.users == 0 && !entry->item.kept)
         url_cache_drop(entry);
 }
 
@@ -281,7 +278,7 @@ static void url_cache_on_answer(void *arg, const struct http_answer *answer)
     struct error e = {0};
     bool same = answer->code == 0 && answer->status == 304 && entry->asks;
     entry->call = NULL;
-    entry->users++; /* until all are served */
+    entry->item.users++; /* until all are served */
     if (!same && url_cache_judge(entry->url, answer, &e) == 0) {
         url_cache_arrived(entry, answer);
     } else {
@@ -291,7 +288,7 @@ static void url_cache_on_answer(void *arg, const struct http_answer *answer)
         else
             url_cache_fail(entry, &e); /* what was kept stays: the next one asks again */
     }
-    if (--entry->users == 0 && !entry->kept && entry->call == NULL)
+    if (--entry->item.users == 0 && !entry->item.kept && entry->call == NULL)
         url_cache_drop(entry);
 }
 
@@ -394,9 +391,8 @@ int url_cache_new(const struct url_cache_options *options, struct url_cache **ou
     cache->loop = options->loop;
     cache->http = options->http;
     cache->dir = mem_strdup(options->dir);
-    cache->bytes_max = options->bytes_max;
     cache->download_bytes_max = options->download_bytes_max;
-    TAILQ_INIT(&cache->lru);
+    lru_init(&cache->kept, options->bytes_max, URL_CACHE_FILES_MAX, url_cache_drop_item);
     file_copier_init(&cache->copier, options->loop);
     *out = cache;
     return 0;
@@ -410,8 +406,9 @@ void url_cache_free(struct url_cache *cache)
         return;
     HASH_ITER (hh, cache->entries, entry, next) {
         HASH_DEL(cache->entries, entry);
-        entry->listed = entry->kept = false;
-        if (entry->users == 0 && entry->call == NULL)
+        entry->listed = false;
+        lru_remove(&cache->kept, &entry->item);
+        if (entry->item.users == 0 && entry->call == NULL)
             url_cache_entry_free(entry); /* else given up with its node */
     }
     free(cache->dir);

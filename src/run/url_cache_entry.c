@@ -39,53 +39,32 @@ void url_cache_entry_free(struct url_cache_entry *entry)
 void url_cache_drop(struct url_cache_entry *entry)
 {
     struct url_cache *cache = entry->cache;
-    if (entry->kept) {
-        TAILQ_REMOVE(&cache->lru, entry, lru);
-        cache->bytes -= entry->bytes;
-        cache->files--;
-    }
+    lru_remove(&cache->kept, &entry->item);
     if (entry->listed)
         HASH_DEL(cache->entries, entry);
-    entry->kept = entry->listed = false;
-    if (entry->users == 0 && entry->call == NULL)
+    entry->listed = false;
+    if (entry->item.users == 0 && entry->call == NULL)
         url_cache_entry_free(entry);
+}
+
+void url_cache_drop_item(struct lru_item *item)
+{
+    url_cache_drop(
+        (struct url_cache_entry *)(void *)((char *)item - offsetof(struct url_cache_entry, item)));
 }
 
 void url_cache_clear(struct url_cache *cache)
 {
-    struct url_cache_entry *entry = TAILQ_FIRST(&cache->lru);
-    while (entry != NULL) {
-        struct url_cache_entry *next = TAILQ_NEXT(entry, lru);
-        if (entry->users == 0)
-            url_cache_drop(entry);
-        entry = next;
-    }
-}
-
-static bool url_cache_fits(const struct url_cache *cache, uint64_t bytes)
-{
-    return cache->bytes + bytes <= cache->bytes_max && cache->files < URL_CACHE_FILES_MAX;
+    lru_clear(&cache->kept);
 }
 
 void url_cache_keep(struct url_cache_entry *entry)
 {
     struct url_cache *cache = entry->cache;
-    struct url_cache_entry *old = TAILQ_FIRST(&cache->lru);
-    while (old != NULL && entry->bytes <= cache->bytes_max &&
-           !url_cache_fits(cache, entry->bytes)) {
-        struct url_cache_entry *next = TAILQ_NEXT(old, lru);
-        if (old->users == 0)
-            url_cache_drop(old);
-        old = next;
-    }
-    if (!url_cache_fits(cache, entry->bytes)) {
+    if (lru_make_room(&cache->kept, entry->bytes))
+        lru_add(&cache->kept, &entry->item, entry->bytes);
+    else
         url_cache_drop(entry); /* used by those who wait for it */
-        return;
-    }
-    TAILQ_INSERT_TAIL(&cache->lru, entry, lru);
-    entry->kept = true;
-    cache->bytes += entry->bytes;
-    cache->files++;
 }
 
 void url_cache_end_call(struct url_cache_entry *entry)
@@ -108,11 +87,11 @@ void url_cache_leave(struct url_cache_get *get)
     if (get->waits)
         TAILQ_REMOVE(&entry->waiting, get, link);
     get->waits = false;
-    if (--entry->users > 0)
+    if (--entry->item.users > 0)
         return;
     if (entry->call != NULL) /* nobody wants it any more */
         url_cache_end_call(entry);
-    if (!entry->kept)
+    if (!entry->item.kept)
         url_cache_drop(entry);
 }
 
@@ -120,6 +99,6 @@ void url_cache_join(struct url_cache_get *get, struct url_cache_entry *entry)
 {
     get->entry = entry;
     get->waits = true;
-    entry->users++;
+    entry->item.users++;
     TAILQ_INSERT_TAIL(&entry->waiting, get, link);
 }

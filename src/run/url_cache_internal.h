@@ -5,6 +5,7 @@
 #include <sys/queue.h>
 
 #include "base/hash.h"
+#include "base/lru.h"
 #include "run/file_copier.h"
 #include "run/http_fresh.h"
 #include "run/url_cache.h"
@@ -12,24 +13,22 @@
 TAILQ_HEAD(url_cache_gets, url_cache_get);
 
 struct url_cache_entry {
+    struct lru_item item; /* used by gets that wait for it or copy it */
     struct url_cache *cache;
     char *url;
     char *place; /* where redirects led to, without the query; NULL: no answer yet */
     char *path;  /* of the file; NULL: not ready */
     bool listed; /* in the table of URLs */
-    bool kept;   /* in `lru`, and counted */
     uint64_t bytes;
     uint64_t xxh3;
     struct http_fresh fresh;
     int64_t asked_ms;
     bool spoilt;            /* its file is not what it was */
-    unsigned users;         /* gets that wait for it or copy it */
     struct http_call *call; /* a download, or the question whether it is still the same */
     bool asks;
     char *part;
     int64_t call_ms;
     struct url_cache_gets waiting;
-    TAILQ_ENTRY(url_cache_entry) lru;
     UT_hash_handle hh;
 };
 
@@ -56,13 +55,10 @@ struct url_cache {
     struct loop *loop;
     struct http_client *http;
     char *dir;
-    uint64_t bytes_max;
     uint64_t download_bytes_max;
-    uint64_t bytes;
-    unsigned files;
     uint64_t names;
     struct url_cache_entry *entries;
-    TAILQ_HEAD(, url_cache_entry) lru; /* the longest unused first */
+    struct lru kept;
     struct file_copier copier;
     uint64_t strangers[URL_CACHE_STRANGERS_MAX]; /* hashes of URLs that are not to be kept */
     unsigned strangers_at;
@@ -73,6 +69,8 @@ struct url_cache {
 
 struct url_cache_entry *url_cache_find(const struct url_cache *cache, const char *url);
 struct url_cache_entry *url_cache_add(struct url_cache *cache, const char *url);
+/* Of url_cache.kept. */
+void url_cache_drop_item(struct lru_item *item);
 /* Nobody finds it any more; it is freed, with its file, when nobody uses it. */
 void url_cache_drop(struct url_cache_entry *entry);
 void url_cache_entry_free(struct url_cache_entry *entry);
