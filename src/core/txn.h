@@ -314,8 +314,6 @@ uint64_t txn_version(const struct txn *txn, const char *key); /* 0: unknown */
 /* The newest version, or the one that is asked for; NULL when it is not there (any more). Borrowed
  * until the next step. */
 const struct txn_item *txn_item(const struct txn *txn, const char *key, uint64_t version);
-/* Keys in the order of their names; NULL past the end. */
-const char *txn_key_at(const struct txn *txn, size_t i);
 /* The transaction that holds the key; NULL: none. */
 const struct uuid *txn_holder(const struct txn *txn, const char *key);
 /* What this node knows of a transaction as a participant. */

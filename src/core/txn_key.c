@@ -83,16 +83,6 @@ const struct txn_item *txn_item(const struct txn *txn, const char *name, uint64_
     return txn_key_item(key, version != 0 ? version : txn_key_version(key));
 }
 
-const char *txn_key_at(const struct txn *txn, size_t i)
-{
-    const struct txn_key *key = txn->keys;
-    while (key != NULL && i > 0) {
-        key = key->hh.next;
-        i--;
-    }
-    return key != NULL ? key->name : NULL;
-}
-
 const struct uuid *txn_holder(const struct txn *txn, const char *name)
 {
     const struct txn_key *key = txn_key_find(txn, name);

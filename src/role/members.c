@@ -238,11 +238,6 @@ void members_deactivate(struct members *members)
     members_clear(members);
 }
 
-bool members_is_active(const struct members *members)
-{
-    return members->active;
-}
-
 const char *members_join_token(const struct members *members)
 {
     return members->join_token;

@@ -14,7 +14,6 @@ void members_free(struct members *members);
 /* This node leads now: reads the table, tells everybody, then calls `ready`. */
 void members_activate(struct members *members, void (*ready)(void *arg), void *arg);
 void members_deactivate(struct members *members);
-bool members_is_active(const struct members *members);
 
 /* `node` is the row as it is now; NULL with a code. */
 typedef void (*members_done_fn)(void *arg, int code, const Wire__Node *node);

@@ -540,6 +540,10 @@ int state_open(struct state **out, const struct state_options *options,
     loop_hook_init(&state->hook, options->loop, LOOP_PHASE_DEFER, state_on_hook, state);
     loop_timer_init(&state->timer, options->loop, state_on_timer, state);
     err = raft_io_open(&state->io, &io_options, e);
+    if (err == 0 && raft_io_torn_bytes(&state->io) > 0)
+        log_info(&state_log,
+                 "%llu bytes at the end of the log were cut: a write that was interrupted",
+                 (unsigned long long)raft_io_torn_bytes(&state->io));
     if (err == 0)
         err = state_start_raft(state, bootstrap, e);
     if (err < 0)
@@ -549,11 +553,6 @@ int state_open(struct state **out, const struct state_options *options,
     state->reported = state_db_applied(state->db);
     *out = state;
     return 0;
-}
-
-bool state_is_pristine(const struct state *state)
-{
-    return raft_io_is_pristine(&state->io);
 }
 
 bool state_is_full(const struct state *state)

@@ -65,9 +65,6 @@ int state_open(struct state **out, const struct state_options *options,
                const struct state_callbacks *callbacks, bool bootstrap, struct error *e);
 void state_close(struct state *state, void (*closed)(void *arg), void *arg);
 
-/* Whether `dir` holds a log already. */
-bool state_is_pristine(const struct state *state);
-
 bool state_is_active(const struct state *state);
 bool state_is_full(const struct state *state);
 uint64_t state_leader(const struct state *state); /* 0: none known */

@@ -102,11 +102,6 @@ void disk_queue_wait(struct disk_queue *queue)
     finish(queue, true);
 }
 
-bool disk_queue_is_busy(const struct disk_queue *queue)
-{
-    return queue->busy;
-}
-
 /* ---- its begin ------------------------------------------------------------------------------- */
 
 int disk_queue_start(struct disk_queue *queue, const struct disk_write *write)

@@ -45,7 +45,6 @@ void disk_queue_close(struct disk_queue *queue);
 int disk_queue_start(struct disk_queue *queue, const struct disk_write *write);
 /* For tests: a write is started that ends with `result` and touches nothing. */
 void disk_queue_pretend(struct disk_queue *queue, int64_t result);
-bool disk_queue_is_busy(const struct disk_queue *queue);
 /* Blocks until the write that is under way has ended, and calls `fn`. */
 void disk_queue_wait(struct disk_queue *queue);
 

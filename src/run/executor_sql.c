@@ -108,13 +108,3 @@ int executor_sql_check_type(const char *type)
     }
     return depth == 0 ? 0 : ERR_INVALID;
 }
-
-int executor_sql_check_option(const char *name)
-{
-    if (!isalpha((unsigned char)*name) || strlen(name) > EXECUTOR_SQL_OPTION_BYTES_MAX)
-        return ERR_INVALID;
-    for (; *name != '\0'; name++)
-        if (!isalnum((unsigned char)*name) && *name != '_')
-            return ERR_INVALID;
-    return 0;
-}

@@ -29,7 +29,5 @@ void executor_sql_literal(struct executor_sql *sql, const char *s); /* 'it''s' *
 /* A type's name as DuckDB writes it, checked so far that it can't be anything but a type:
  * ERR_INVALID else. */
 int executor_sql_check_type(const char *type);
-/* A letter, then letters, digits, '_'; at most 64. */
-int executor_sql_check_option(const char *name);
 
 #endif

@@ -32,12 +32,6 @@ static struct proxy_client *proxy_client_of(struct proxy_stream *stream)
 
 /* ---- states ---------------------------------------------------------------------------------- */
 
-static const char *const proxy_client_names[] = {
-#define PROXY_CLIENT_NAME(symbol, name) name,
-    PROXY_CLIENT_LIST(PROXY_CLIENT_NAME)
-#undef PROXY_CLIENT_NAME
-};
-
 #define TO(state) (1u << PROXY_CLIENT_##state)
 
 static const unsigned proxy_client_edges[] = {
@@ -51,11 +45,6 @@ static const unsigned proxy_client_edges[] = {
     [PROXY_CLIENT_LINGER] = TO(GONE),
     [PROXY_CLIENT_GONE] = 0,
 };
-
-const char *proxy_client_state_name(enum proxy_client_state state)
-{
-    return proxy_client_names[state];
-}
 
 bool proxy_client_state_allows(enum proxy_client_state from, enum proxy_client_state to)
 {

@@ -240,7 +240,6 @@ struct proxy_client {
     TAILQ_ENTRY(proxy_client) of_waiting;
 };
 
-const char *proxy_client_state_name(enum proxy_client_state state);
 bool proxy_client_state_allows(enum proxy_client_state from, enum proxy_client_state to);
 
 /* Takes over an accepted socket. */

@@ -461,11 +461,6 @@ uint64_t raft_io_log_bytes(const struct raft_io *io)
     return raft_node_of(io)->log_bytes;
 }
 
-uint64_t raft_io_bytes_in_flight(const struct raft_io *io)
-{
-    return wal_bytes_in_flight(raft_node_of(io)->wal);
-}
-
 uint64_t raft_io_torn_bytes(const struct raft_io *io)
 {
     return wal_torn_bytes(raft_node_of(io)->wal);

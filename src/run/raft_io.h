@@ -117,7 +117,6 @@ int raft_io_descriptor_parse(const struct raft_buffer *buf, struct raft_io_descr
 /* Bytes of entries in the log behind the last snapshot: what libraft holds in memory, so that the
  * owner can lower raft_set_snapshot_threshold(). */
 uint64_t raft_io_log_bytes(const struct raft_io *io);
-uint64_t raft_io_bytes_in_flight(const struct raft_io *io);
 uint64_t raft_io_torn_bytes(const struct raft_io *io);
 uint64_t raft_io_snapshot_index(const struct raft_io *io); /* 0: none */
 /* A snapshot is being sent: fsm->snapshot may answer RAFT_BUSY to keep the log that the receiver

@@ -187,17 +187,6 @@ int state_query_job(sqlite3 *db, const struct uuid *id, Wire__JobRow **row)
     return state_query_one_job(stmt, row);
 }
 
-int state_query_job_seq(sqlite3 *db, uint64_t seq, Wire__JobRow **row)
-{
-    sqlite3_stmt *stmt = NULL;
-    int err =
-        state_query_prepare(db, "SELECT " STATE_QUERY_JOB_COLUMNS " FROM jobs WHERE seq=?1", &stmt);
-    if (err < 0)
-        return err;
-    (void)sqlite3_bind_int64(stmt, 1, (sqlite3_int64)seq);
-    return state_query_one_job(stmt, row);
-}
-
 int state_query_job_keyed(sqlite3 *db, const char *idempotency_key, Wire__JobRow **row)
 {
     sqlite3_stmt *stmt = NULL;

@@ -29,7 +29,6 @@ void state_query_nodes_done(struct state_query_nodes *result);
 
 /* A job's row with its specification; `row.spec` set. Free with wire__job_row__free_unpacked(). */
 int state_query_job(sqlite3 *db, const struct uuid *id, Wire__JobRow **row);
-int state_query_job_seq(sqlite3 *db, uint64_t seq, Wire__JobRow **row);
 int state_query_job_keyed(sqlite3 *db, const char *idempotency_key, Wire__JobRow **row);
 
 /* Jobs that have not ended, behind seq `after`, by seq. `fn` takes the row; a non-zero return ends

@@ -378,14 +378,6 @@ char *lake_shuffle_prefix(const struct uuid *query)
     return mem_printf(LAKE_SHUFFLE_PREFIX "%s", uuid_format(query, text));
 }
 
-char *lake_shuffle_attempt(const struct uuid *query, unsigned stage, unsigned task,
-                           unsigned attempt)
-{
-    char text[UUID_TEXT_MAX];
-    return mem_printf(LAKE_SHUFFLE_PREFIX "%s/%u/%u-%u", uuid_format(query, text), stage, task,
-                      attempt);
-}
-
 char *lake_shuffle_file(const struct uuid *query, unsigned stage, unsigned task, unsigned attempt,
                         unsigned partition)
 {

@@ -108,8 +108,6 @@ int lake_action_resolve(const char *table_place, const char *path, char **place,
 /* Keys below the store's place. All of a query: shuffle/QUERY/; the output of one attempt:
  * .../STAGE/TASK-ATTEMPT/PARTITION.parquet; what counts: .../STAGE/SUCCESS. */
 char *lake_shuffle_prefix(const struct uuid *query);
-char *lake_shuffle_attempt(const struct uuid *query, unsigned stage, unsigned task,
-                           unsigned attempt);
 char *lake_shuffle_file(const struct uuid *query, unsigned stage, unsigned task, unsigned attempt,
                         unsigned partition);
 char *lake_shuffle_manifest(const struct uuid *query, unsigned stage);

@@ -35,7 +35,6 @@ enum { WIRE_EXECUTOR_FD = 3 };
     X(WIRE_JOIN_REPLY, 11, join_reply)                                                             \
     X(WIRE_MEMBERS, 12, members)                                                                   \
     X(WIRE_LEAVE, 13, leave)                                                                       \
-    X(WIRE_WHO_LEADS, 14, who_leads)                                                               \
     X(WIRE_READ_CONFIRM, 15, read_confirm)                                                         \
     X(WIRE_READ_CONFIRM_REPLY, 16, read_confirm_reply)                                             \
     X(WIRE_API_REQUEST, 20, api_request)                                                           \

@@ -24,12 +24,3 @@ const char *task_code_text(unsigned code)
 {
     return code < MEM_COUNT(task_codes) ? task_codes[code].text : "unknown";
 }
-
-int task_code_parse(const char *name)
-{
-    for (size_t i = 0; i < MEM_COUNT(task_codes); i++) {
-        if (strcmp(task_codes[i].name, name) == 0)
-            return (int)i;
-    }
-    return ERR_NOT_FOUND;
-}

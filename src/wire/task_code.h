@@ -30,7 +30,4 @@ enum task_code {
 const char *task_code_name(unsigned code);
 const char *task_code_text(unsigned code);
 
-/* The code of a name, or ERR_NOT_FOUND. */
-int task_code_parse(const char *name);
-
 #endif
