@@ -112,6 +112,8 @@ static bool app_alert(const struct app *app, char *text, size_t size)
                        app->link.was_connected ? " NOT CONNECTED, trying again: %s "
                                                : " connecting: %s ",
                        app->link.trouble[0] != '\0' ? app->link.trouble : app->link.endpoint);
+    else if (model_partial(app->model)[0] != '\0')
+        (void)snprintf(text, size, " A PART ONLY, %s ", model_partial(app->model));
     else
         return false;
     return true;

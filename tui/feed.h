@@ -7,6 +7,9 @@
  * so, asks the other nodes it learnt of, goes on where it was by the cursor, and takes a new frame
  * only when the cursor is too old. The model keeps what it had all the time.
  *
+ * While no node leads the servers tell a part only (model_partial()): the feed asks for a frame now
+ * and then, and for one of the whole when a node leads again.
+ *
  * What comes waits in a bounded queue of which each feed_dispatch() gives the model a few
  * milliseconds' worth, so that a burst keeps nobody from the keyboard. When much is waiting the
  * connections are not read: a server that has to drop events then says so in the stream. */

@@ -85,6 +85,7 @@ struct feed {
     int64_t lost_at_ms; /* 0: not lost */
     uint64_t generation;
     bool needs_frame;
+    bool is_part; /* the events that are followed: no node leads */
 
     struct feed_queue queue;
     size_t queue_bytes_max;

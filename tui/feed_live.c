@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "tui/feed_internal.h"
 
-enum { FEED_FAILED_AGAIN_MS = 5000 };
+enum { FEED_FAILED_AGAIN_MS = 5000, FEED_PART_MS = 2000 };
 
 /* Learning where the other nodes are */
 
@@ -70,12 +70,20 @@ static void feed_on_event(void *arg, const char *bytes, size_t len)
     case MODEL_LINE_DROPPED:
         feed_is_live(feed);
         break;
+    case MODEL_LINE_PARTIAL:
+        feed->is_part = true;
+        feed_is_live(feed);
+        if (feed->frame.call == NULL) /* who leads and who is there is not in events of a part */
+            feed->frame.again_ms = clock_mono_ms();
+        return;
     case MODEL_LINE_ERROR:
         feed_lose(feed, e.text);
         break;
     case MODEL_LINE_MALFORMED:
         break;
     }
+    if (model_partial(feed->model)[0] != '\0' && !feed->is_part && feed->events.call != NULL)
+        feed_want_frame(feed); /* a node leads again */
 }
 
 static void feed_on_events_end(void *arg, const struct client_reply *reply)
@@ -109,6 +117,7 @@ void feed_follow_events(struct feed *feed)
     if (model_cursor(feed->model)[0] != '\0')
         (void)client_path_param(&path, "since", model_cursor(feed->model));
     model_resume(feed->model);
+    feed->is_part = false;
     feed_stream_get(&feed->events, client_path_param(&path, "follow", "true"), CLIENT_BODY_LINES,
                     &handler);
 }
@@ -165,6 +174,10 @@ static void feed_on_frame(void *arg, const struct client_reply *reply)
     int rc = reply->code;
     if (rc == 0)
         rc = model_read_frame(feed->model, reply->bytes, reply->bytes_len, &e);
+    if (rc != 0 && !feed->needs_frame) { /* it was only to look again */
+        feed_stream_later(stream, FEED_PART_MS);
+        return;
+    }
     if (rc != 0) {
         if (reply->code != 0)
             feed_say_failed(feed, reply);
@@ -175,7 +188,8 @@ static void feed_on_frame(void *arg, const struct client_reply *reply)
         return;
     }
     stream->pause_ms = 0;
-    stream->again_ms = INT64_MAX;
+    stream->again_ms =
+        model_partial(feed->model)[0] != '\0' ? clock_mono_ms() + FEED_PART_MS : INT64_MAX;
     feed->needs_frame = false;
     feed->lost_at_ms = 0;
     feed_say(feed, FEED_LIVE, "", "");

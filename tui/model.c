@@ -141,6 +141,11 @@ const char *model_cursor(const struct model *model)
     return model->cursor;
 }
 
+const char *model_partial(const struct model *model)
+{
+    return model->partial;
+}
+
 uint64_t model_message_next(const struct model *model)
 {
     return model->message_next;

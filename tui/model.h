@@ -34,6 +34,7 @@ enum {
     MODEL_FRAMES_MAX = 512,
     MODEL_PAST_BYTES_MAX = 8 * 1024 * 1024, /* of rows that only the past holds */
     MODEL_CURSOR_MAX = 512,
+    MODEL_PARTIAL_MAX = 512,
 };
 
 enum model_mode {
@@ -104,6 +105,7 @@ enum model_line_kind {
     MODEL_LINE_EVENT,     /* taken, or a duplicate */
     MODEL_LINE_CURSOR,    /* caught up so far: model_cursor() */
     MODEL_LINE_DROPPED,   /* the server could not send all */
+    MODEL_LINE_PARTIAL,   /* what follows is a part only: model_partial() */
     MODEL_LINE_ERROR,     /* the stream ends, with this reason in `e` */
     MODEL_LINE_MALFORMED, /* counted */
 };
@@ -127,6 +129,9 @@ int model_read_rows(struct model *model, enum model_table table, const char *tex
 void model_add_output(struct model *model, const char *stream, const char *bytes, size_t len);
 void model_clear_output(struct model *model);
 
+/* Why what comes is a part of the truth only, as no node leads: a sentence, printable; "" when it
+ * is whole. The last frame or stream of events says. */
+const char *model_partial(const struct model *model);
 /* Where to go on after a break; "" before the first frame. */
 const char *model_cursor(const struct model *model);
 /* The server has nothing any more from there on: the next frame's counts, and the list says so. */

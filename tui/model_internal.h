@@ -39,6 +39,7 @@ struct model {
     uint64_t lost, duplicates, malformed;
     char complaint[ERROR_TEXT_MAX];
     char cursor[MODEL_CURSOR_MAX];
+    char partial[MODEL_PARTIAL_MAX];
     uint64_t message_next;
 
     struct buf scratch; /* texts of the event that is being read */
@@ -52,6 +53,8 @@ struct model_event {
     uint64_t lost;
 };
 
+/* Counts a line that can't be read; the first is remembered. */
+void model_complain(struct model *model, const char *what, const char *text, size_t len);
 /* Takes a frame of the live state for later when it is time, and drops what is over the bounds. */
 void model_past_keep(struct model *model, bool now);
 /* Forgets the frames and begins with one of now. */

@@ -30,6 +30,11 @@ enum {
     TOP_REPORT_STEP_MS = 10000,
 };
 
+/* What says that no node leads. */
+#define TOP_PART                                                                                   \
+    "\"partial\":\"n1\",\"reason\":\"no node "                                                     \
+    "leads\",\"reached\":[\"n1\"],\"missing\":[\"n2\",\"n3\"]"
+
 struct top_event {
     char *line;
     int64_t at_ms;
@@ -53,7 +58,7 @@ struct fake_top {
     pthread_mutex_t lock;
     pthread_cond_t more; /* history, said, or closing */
     pthread_t thread;
-    bool has_thread, closing, is_old;
+    bool has_thread, closing, is_old, is_leaderless;
     struct prng prng;
     struct top_server servers[TOP_SERVERS_MAX];
     size_t n_servers;
@@ -198,8 +203,9 @@ static void top_frame_nodes(struct fake_top *top, struct buf *b, int64_t at_ms)
             "\"disk_free_bytes\":50000000000,\"rtt_ms\":0.4,\"labels\":[\"%s\"],"
             "\"draining\":false,\"drain_reason\":null,\"last_seen\":\"%s\",\"joined_at\":\"%s\","
             "\"version\":\"0.1.0\",\"uptime_ms\":%lld,\"kind\":\"node\"}",
-            i + 1, i + 1, top->nodes[i].state, i < 3 ? ",\"metadata\",\"coordinator\"" : "",
-            7400 + i, i < top->n_servers ? fake_api_endpoint(top->servers[i].api) : "",
+            i + 1, i + 1, top->is_leaderless && i > 0 ? "offline" : top->nodes[i].state,
+            i < 3 ? ",\"metadata\",\"coordinator\"" : "", 7400 + i,
+            i < top->n_servers ? fake_api_endpoint(top->servers[i].api) : "",
             i == top->leader ? "true" : "false", 1000 + i, i % 8, i % 8, top->nodes[i].cpu,
             top->nodes[i].cpu / 25, 1000000000U + i * 1000U, label, at, at,
             (long long)(at_ms - top->began_ms + 86400000));
@@ -211,11 +217,14 @@ static void top_frame_groups(struct fake_top *top, struct buf *b, const char *at
 {
     unsigned voters = top->options.nodes < 5 ? top->options.nodes : 5;
     bool first = true;
+    char leader[32] = "null";
+    if (!top->is_leaderless)
+        (void)snprintf(leader, sizeof leader, "\"n%u\"", top->leader + 1);
     (void)buf_append_str(b, ",\"elections\":[");
     top_row(b, &first,
-            "{\"group\":\"cluster\",\"leader\":\"n%u\",\"term\":%u,\"since\":\"%s\",\"state\":"
+            "{\"group\":\"cluster\",\"leader\":%s,\"term\":%u,\"since\":\"%s\",\"state\":"
             "\"leader\",\"reason\":\"start\",\"elections\":%u,\"members\":%u}",
-            top->leader + 1, top->term, at, top->term, voters);
+            leader, top->term, at, top->term, voters);
     top_row(
         b, &first,
         "{\"group\":\"chat\",\"leader\":\"n1\",\"term\":1,\"since\":\"%s\",\"state\":\"leader\","
@@ -295,6 +304,8 @@ static char *top_frame(struct fake_top *top, int64_t at_ms, int64_t rows_ms, siz
     buf_init(&b, TOP_FRAME_MAX);
     (void)clock_format_rfc3339(at_ms, at);
     (void)buf_printf(&b, "{\"at\":\"%s\",\"cursor\":\"c%llu\",", at, (unsigned long long)top->end);
+    if (top->is_leaderless)
+        (void)buf_append_str(&b, TOP_PART ",");
     top_frame_nodes(top, &b, rows_ms);
     (void)clock_format_rfc3339(rows_ms, at);
     top_frame_groups(top, &b, at);
@@ -358,7 +369,9 @@ static void top_get_frame(struct fake_top *top, struct fake_conn *conn,
 static bool top_wait(struct fake_top *top, uint64_t pos, size_t said, int64_t until_ms)
 {
     struct timespec at = {.tv_sec = until_ms / 1000, .tv_nsec = until_ms % 1000 * 1000000};
-    while (!top->closing && top->end <= pos && top->n_said <= said) {
+    bool was_leaderless = top->is_leaderless;
+    while (!top->closing && top->end <= pos && top->n_said <= said &&
+           top->is_leaderless == was_leaderless) {
         if (pthread_cond_timedwait(&top->more, &top->lock, &at) != 0)
             return false;
     }
@@ -420,15 +433,19 @@ static void top_get_events(struct fake_top *top, struct fake_conn *conn,
     }
     uint64_t pos = top_since(top, request);
     size_t said = top->n_said;
+    bool is_part = top->is_leaderless;
     top->n_followers += follows;
     (void)pthread_mutex_unlock(&top->lock);
     fake_begin(conn, 200, "application/x-ndjson");
+    if (is_part)
+        fake_printf(conn, "{%s}\n", TOP_PART);
     while (!fake_is_closed(conn)) {
         (void)pthread_mutex_lock(&top->lock);
         bool more = !follows || top_wait(top, pos, said, cursor_ms + top->options.cursor_ms);
         char *chunk = top_take(top, &pos, until_ms, &len);
         char *line = said < top->n_said ? mem_printf("%s\n", top->said[said++]) : NULL;
         bool is_over = top->closing || (!follows && len == 0);
+        bool has_turned = is_part != top->is_leaderless;
         bool hangs = top->servers[0].hangs && strchr(fake_header(request, "Host"), ':') == NULL;
         (void)pthread_mutex_unlock(&top->lock);
         if (hangs) {
@@ -442,7 +459,10 @@ static void top_get_events(struct fake_top *top, struct fake_conn *conn,
             fake_write(conn, line, strlen(line));
         free(chunk);
         free(line);
-        if (is_over)
+        if (has_turned)
+            fake_printf(conn, "{\"error\":{\"code\":\"no_leader\",\"message\":\"the lead "
+                              "has changed\"}}\n");
+        if (is_over || has_turned)
             break;
         if (!more || clock_wall_ms() - cursor_ms >= top->options.cursor_ms) {
             top_send_cursor(conn, pos);
@@ -710,6 +730,14 @@ void fake_top_be_old(struct fake_top *top, bool is_old)
 {
     (void)pthread_mutex_lock(&top->lock);
     top->is_old = is_old;
+    (void)pthread_mutex_unlock(&top->lock);
+}
+
+void fake_top_be_leaderless(struct fake_top *top, bool is_leaderless)
+{
+    (void)pthread_mutex_lock(&top->lock);
+    top->is_leaderless = is_leaderless;
+    (void)pthread_cond_broadcast(&top->more);
     (void)pthread_mutex_unlock(&top->lock);
 }
 

@@ -34,6 +34,9 @@ void fake_top_start(struct fake_top *top);
 void fake_top_hang(struct fake_top *top, bool hangs);
 /* Requests for frames, events and vitals are not found, as at an older server. */
 void fake_top_be_old(struct fake_top *top, bool is_old);
+/* No node leads (true), or n1 does again: streams that are there end, frames and streams are those
+ * of n1, which knows the others as offline. */
+void fake_top_be_leaderless(struct fake_top *top, bool is_leaderless);
 /* Cursors from before are not known any more (404). */
 void fake_top_forget_cursors(struct fake_top *top);
 /* Streams of events that are there write this line once, as it is. */

@@ -304,6 +304,41 @@ static void test_a_new_collector_means_a_new_frame(void **state)
     assert_int_equal(model_lost(model), 0);
 }
 
+static bool is_a_part(void)
+{
+    return model_partial(model)[0] != '\0' && strcmp(state_of("n2"), "offline") == 0;
+}
+
+static bool is_whole(void)
+{
+    return model_partial(model)[0] == '\0' && feed_state(feed) == FEED_LIVE &&
+           strcmp(state_of("n2"), "online") == 0;
+}
+
+static void test_while_no_node_leads_a_part_is_shown_and_said(void **state)
+{
+    (void)state;
+    connect_to(fake_top_endpoint(top), false);
+    wait_following();
+    wait_until(is_whole);
+    fake_top_be_leaderless(top, true);
+    wait_until(is_a_part);
+    wait_until(is_live);
+    assert_string_equal(model_partial(model), "no node leads: this is what n1 knows; nothing is "
+                                              "heard of n2, n3");
+    const struct model_row *row = model_state_find(model_state(model), MODEL_ELECTIONS, "cluster");
+    assert_string_equal(model_row_text(row, "leader"), "");
+    fake_top_emit(top, 1, "log.record", "alone", "");
+    wait_events(1);
+    assert_true(is_a_part());
+    fake_top_be_leaderless(top, false);
+    wait_until(is_whole);
+    fake_top_emit(top, 2, "log.record", "together", "");
+    wait_events(2);
+    assert_int_equal(model_lost(model), 0);
+    assert_int_equal(model_malformed(model), 0);
+}
+
 static void test_an_older_server_is_called_older(void **state)
 {
     (void)state;
@@ -627,6 +662,7 @@ int main(void)
         TEST(test_a_server_that_hangs_is_left),
         TEST(test_a_cursor_that_is_too_old_needs_a_frame),
         TEST(test_a_new_collector_means_a_new_frame),
+        TEST(test_while_no_node_leads_a_part_is_shown_and_said),
         TEST(test_an_older_server_is_called_older),
         TEST(test_garbage_in_the_stream_is_counted),
         TEST(test_an_old_moment_is_asked_of_the_server),
