@@ -223,7 +223,7 @@ static int cmd_meta_copy_run(struct shell *shell, const struct command_call *cal
     int status = SHELL_STATUS_USAGE;
     if (copy_spec_parse(&spec, line != NULL ? line : "", &e) != 0) {
         shell_error(shell, "%s", e.text);
-        shell_hint(shell, "\\? \\copy shows its form");
+        shell_hint(shell, "\\? copy shows its form");
     } else {
         shell_begin_statement(shell);
         status = spec.is_from ? copy_from(shell, &spec) : copy_to(shell, &spec);

@@ -1,4 +1,4 @@
-/* What becomes of the statement that waits: \g, \gx, \gset, \gexec, \watch; and looking at it: \p,
+/* What becomes of the statement that waits: \g, \gx, \gset, \gexec, \gdesc; and looking at it: \p,
  * \r, \w, \e, \errverbose. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,20 +119,28 @@ const struct command cmd_meta_gx = {
 
 /* ---- \gset, \gexec --------------------------------------------------------------------------- */
 
-/* Runs the statement and takes its rows. */
-static int take_rows(struct shell *shell, struct shell_capture *capture)
+/* Runs a statement and takes its rows. */
+static int take_rows_of(struct shell *shell, const char *text, bool is_sql,
+                        struct shell_capture *capture)
 {
-    bool is_sql;
     enum format format = shell->settings.format;
-    char *text = script_take(shell, &is_sql);
-    *capture = (struct shell_capture){0};
-    if (text == NULL)
-        return SHELL_STATUS_USAGE;
     shell_capture_begin(shell, capture);
     shell->settings.format = FORMAT_JSONL;
     int status = script_run_one(shell, text, is_sql);
     shell->settings.format = format;
     shell_capture_end(shell);
+    return status;
+}
+
+/* The same with the one that waits. */
+static int take_rows(struct shell *shell, struct shell_capture *capture)
+{
+    bool is_sql;
+    char *text = script_take(shell, &is_sql);
+    *capture = (struct shell_capture){0};
+    if (text == NULL)
+        return SHELL_STATUS_USAGE;
+    int status = take_rows_of(shell, text, is_sql, capture);
     free(text);
     return status;
 }
@@ -249,6 +257,58 @@ const struct command cmd_meta_gexec = {
     .examples = {{"SELECT 'job cancel ' || id FROM cluster.jobs WHERE name = 'nightly' \\gexec",
                   "act on what a query finds"}},
     .run = cmd_meta_gexec_run,
+};
+
+/* ---- \gdesc -----------------------------------------------------------------------------------
+ */
+
+static int describe_rows(struct shell *shell, const char *text)
+{
+    static const struct column columns[] = {COLUMN("column", NULL, TEXT),
+                                            COLUMN("type", NULL, TEXT), COLUMN_END};
+    struct shell_capture capture = {0};
+    size_t i;
+    const json_t *row;
+    char *sql = mem_printf("DESCRIBE %s", text);
+    int status = take_rows_of(shell, sql, true, &capture);
+    json_t *rows = json_array();
+    json_array_foreach(capture.rows, i, row)
+    {
+        if (json_array_size(row) >= 2)
+            (void)json_array_append_new(rows,
+                                        json_pack("{s:O, s:O}", "column", json_array_get(row, 0),
+                                                  "type", json_array_get(row, 1)));
+    }
+    shell->format = shell->settings.format;
+    if (status == SHELL_STATUS_OK)
+        shell_print_rows(shell, columns, rows);
+    json_decref(rows);
+    shell_capture_done(&capture);
+    free(sql);
+    return status;
+}
+
+static int cmd_meta_gdesc_run(struct shell *shell, const struct command_call *call)
+{
+    bool is_sql;
+    char *text = script_take(shell, &is_sql);
+    int status = SHELL_STATUS_USAGE;
+    (void)call;
+    if (text != NULL && is_sql) {
+        status = describe_rows(shell, text);
+    } else if (text != NULL) {
+        shell_error(shell, "\\gdesc describes SQL, not commands");
+        shell_hint(shell, "the keys of a command's rows: -o json, or \\g (format=json)");
+    }
+    free(text);
+    return status;
+}
+
+const struct command cmd_meta_gdesc = {
+    .name = "\\gdesc",
+    .summary = "Show the columns that the query in front of it would give, without running it",
+    .examples = {{"SELECT * FROM cluster.jobs \\gdesc", "names and types"}},
+    .run = cmd_meta_gdesc_run,
 };
 
 /* ---- looking at it --------------------------------------------------------------------------- */

@@ -54,13 +54,38 @@ static int cmd_watch_repeat(struct shell *shell, const char *statement, bool is_
     }
 }
 
+struct cmd_watch_options {
+    int64_t interval_ms;
+    uint64_t runs; /* 0: until Ctrl-C */
+};
+
+/* "2", "500ms", "i=2", "c=5" and their long names, as psql has them; a count may stand behind a
+ * time without a name. */
+static bool cmd_watch_option(const char *word, size_t nth, struct cmd_watch_options *options)
+{
+    const char *equals = strchr(word, '=');
+    size_t len = equals != NULL ? (size_t)(equals - word) : 0;
+    const char *value = equals != NULL ? equals + 1 : word;
+    bool is_interval = equals == NULL ? nth == 0 : len > 0 && strncmp("interval", word, len) == 0;
+    bool is_count = equals == NULL ? nth == 1 : len > 0 && strncmp("count", word, len) == 0;
+    if (is_interval)
+        return str_parse_duration_ms(value, &options->interval_ms) == 0;
+    return is_count && str_parse_u64(value, 1, UINT64_MAX, &options->runs) == 0;
+}
+
 static int cmd_watch_run(struct shell *shell, const struct command_call *call)
 {
     size_t n;
-    const struct command_value *interval = command_argument_all(call, 0, &n);
-    int64_t interval_ms = n > 0 ? (int64_t)interval->number : CMD_WATCH_DEFAULT_MS;
-    const struct command_value *count = command_argument_all(call, 1, &n);
-    uint64_t runs = n > 0 ? count->number : 0;
+    struct cmd_watch_options options = {.interval_ms = CMD_WATCH_DEFAULT_MS};
+    const struct command_value *words = command_argument_all(call, 0, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (i < 2 && cmd_watch_option(words[i].text, i, &options))
+            continue;
+        shell_error(shell, "\\watch: \"%s\" is neither a time nor a count", words[i].text);
+        shell_hint(shell, "\\watch 2, \\watch 500ms 10, \\watch interval=1m count=5");
+        return SHELL_STATUS_USAGE;
+    }
+    int64_t interval_ms = options.interval_ms;
     bool had_pager = shell->output.has_pager;
     bool is_sql;
     char *statement = script_take(shell, &is_sql);
@@ -70,7 +95,7 @@ static int cmd_watch_run(struct shell *shell, const struct command_call *call)
     }
     interval_ms = interval_ms < CMD_WATCH_MIN_MS ? CMD_WATCH_MIN_MS : interval_ms;
     shell->output.has_pager = false;
-    int status = cmd_watch_repeat(shell, statement, is_sql, interval_ms, runs);
+    int status = cmd_watch_repeat(shell, statement, is_sql, interval_ms, options.runs);
     shell->output.has_pager = had_pager;
     free(statement);
     return status;
@@ -79,10 +104,10 @@ static int cmd_watch_run(struct shell *shell, const struct command_call *call)
 const struct command cmd_meta_watch = {
     .name = "\\watch",
     .summary = "Repeat the statement in front of it, or the last one, until Ctrl-C",
-    .arguments = {{"TIME", COMMAND_TYPE_DURATION, COMMAND_COUNT_OPTIONAL, NULL,
-                   "pause between two runs; default 2 seconds"},
-                  {"COUNT", COMMAND_TYPE_COUNT, COMMAND_COUNT_OPTIONAL, NULL,
-                   "end after so many runs"}},
-    .examples = {{"node list \\watch 1", "the nodes, every second"}},
+    .text = "Both may be named, in any order: interval=TIME, count=COUNT, or i= and c=.",
+    .arguments = {{"[TIME [COUNT]]", COMMAND_TYPE_TEXT, COMMAND_COUNT_ANY, NULL,
+                   "from run to run, default 2 seconds; end after so many runs"}},
+    .examples = {{"node list \\watch 1", "the nodes, every second"},
+                 {"node list \\watch c=3", "three times"}},
     .run = cmd_watch_run,
 };

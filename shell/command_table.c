@@ -74,6 +74,7 @@ const struct command *const command_table[] = {
     &cmd_meta_gx,
     &cmd_meta_gset,
     &cmd_meta_gexec,
+    &cmd_meta_gdesc,
     &cmd_meta_watch,
     &cmd_meta_print,
     &cmd_meta_reset,

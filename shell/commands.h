@@ -80,6 +80,7 @@ extern const struct command cmd_meta_expanded;
 extern const struct command cmd_meta_functions;
 extern const struct command cmd_meta_g;
 extern const struct command cmd_meta_getenv;
+extern const struct command cmd_meta_gdesc;
 extern const struct command cmd_meta_gexec;
 extern const struct command cmd_meta_gset;
 extern const struct command cmd_meta_gx;

@@ -374,7 +374,8 @@ static int shell_run_parsed(struct shell *shell, const struct command *command,
     int status = SHELL_STATUS_USAGE;
     if (command_parse(command, words, n, NULL, &call, &e) != 0) {
         shell_error(shell, "%s", e.text);
-        shell_hint(shell, "help %s", command->name);
+        shell_hint(shell, command_is_meta(command) ? "\\? %s" : "help %s",
+                   command->name + command_is_meta(command));
     } else if (call.help) {
         status = command_help_one(shell, command);
     } else {

@@ -17,7 +17,7 @@ static bool statement_is_space(char c)
 /* The backslash commands that may stand behind a command. */
 static bool statement_is_suffix(const char *text, size_t left)
 {
-    static const char *const words[] = {"\\g", "\\gx", "\\gset", "\\gexec", "\\watch"};
+    static const char *const words[] = {"\\g", "\\gx", "\\gset", "\\gexec", "\\gdesc", "\\watch"};
     for (size_t i = 0; i < MEM_COUNT(words); i++) {
         size_t len = strlen(words[i]);
         if (left >= len && memcmp(text, words[i], len) == 0 &&

@@ -10,8 +10,8 @@
  *
  * A statement that begins with a backslash is a backslash command: it ends at the newline, or where
  * its words end (meta_words.h). It may also stand behind a statement and then says what becomes of
- * it: any one in SQL, outside of quotes and comments; of a command one of \g, \gx, \gset, \gexec
- * and \watch as a word of its own. */
+ * it: any one in SQL, outside of quotes and comments; of a command one of \g, \gx, \gset,
+ * \gexec, \gdesc and \watch as a word of its own. */
 #ifndef SHELL_STATEMENT_H
 #define SHELL_STATEMENT_H
 

@@ -143,7 +143,9 @@ static char *executor_own_program(void)
 {
     char self[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-    return n > 0 ? mem_strndup(self, (size_t)n) : mem_strdup("/proc/self/exe");
+    self[n > 0 ? n : 0] = '\0';
+    /* a program that was replaced while it runs still starts by the link */
+    return mem_strdup(access(self, X_OK) == 0 ? self : "/proc/self/exe");
 }
 
 static void executor_pool_free(struct executor_pool *pool)

@@ -187,6 +187,15 @@ bats_require_minimum_version 1.5.0
         -c "SELECT count(*) AS n FROM cluster.nodes \\gset" -c "kv put gexec/count :n"
     [ "$(clustersh kv get gexec/n2)" = n2 ]
     [ "$(clustersh kv get gexec/count)" = 3 ]
+    [ "$(clustersh -t -o csv -c $'SELECT 1 AS a, [2] AS b -- not run\n\\gdesc' | paste -sd ' ')" = 'a,INTEGER b,INTEGER[]' ]
+    run -1 clustersh -c 'node list \gdesc'
+    [[ "$output" = *'describes SQL, not commands'* ]]
+    [ "$(clustersh -t -o csv -c "SELECT 'again' \\watch c=3 i=100ms" | grep -c '^again$')" = 3 ]
+    [ "$(clustersh -t -o csv -c "SELECT 'again' \\watch 100ms 2" | grep -c '^again$')" = 2 ]
+    run -1 clustersh -c 'SELECT 1 \watch c=0'
+    [[ "$output" = *'neither a time nor a count'* ]]
+    run -1 clustersh -c '\timing perhaps'
+    [[ "$output" = *'hint: \? timing'* ]]
     local pid
     pid=$(node_pid n3)
     kill -STOP "$pid"
