@@ -146,8 +146,8 @@ struct client_replay_table {
     /* Of the state; NULL: of lines. */
     json_t *(*rows)(const struct client_replay *replay);
     enum replay_part_name part;
-    const char *kinds; /* of events that are rows; NULL: all */
-    /* A row, an array of rows, or NULL; yours. */
+    const char *kind; /* of events that are rows; NULL: all */
+    /* A row, an array of rows, or NULL; yours. NULL: they are events. */
     json_t *(*row)(const json_t *line);
 };
 

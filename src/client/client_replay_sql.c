@@ -247,10 +247,11 @@ static Wire__SqlInput *client_replay_sql_input(const struct client_replay_sql *s
     }
     if (bytes == 0)
         return input;
-    input->options = mem_calloc(2, sizeof *input->options);
+    input->options = mem_calloc(3, sizeof *input->options);
     input->options[input->n_options++] = client_replay_sql_option("format", "newline_delimited");
     input->options[input->n_options++] =
         client_replay_sql_option("maximum_object_size", "67108864"); /* REPLAY_LINE_BYTES_MAX */
+    input->options[input->n_options++] = client_replay_sql_option("ignore_errors", "true");
     input->files = mem_calloc(1, sizeof *input->files);
     input->files[0] = mem_alloc(sizeof *input->files[0]);
     wire__sql_file__init(input->files[0]);

@@ -5,9 +5,14 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/clock.h"
+#include "base/json_scan.h"
+#include "base/json_text.h"
 #include "base/mem.h"
 #include "client/client_replay_internal.h"
 #include "wire/cluster_rows.h"
+
+enum { CLIENT_REPLAY_NAMES_BYTES = 1024 }; /* of the columns of events */
 
 /* Rows */
 
@@ -32,11 +37,6 @@ static json_t *client_replay_table_message(const json_t *line)
                      json_object_get(line, "at"), "channel", json_object_get(line, "channel"),
                      "sender", json_object_get(line, "from"), "text",
                      json_object_get(line, "text"));
-}
-
-static json_t *client_replay_table_event(const json_t *line)
-{
-    return json_is_string(json_object_get(line, "at")) ? cluster_row_of_event(line) : NULL;
 }
 
 /* {"at","columns":[…],"nodes":{"n1":[…],…}} is a row for each node: yours, an array. */
@@ -88,8 +88,8 @@ const struct client_replay_table client_replay_tables[CLIENT_REPLAY_TABLES] = {
     {TABLE(tasks), .rows = client_replay_table_tasks},
     {TABLE(elections), .rows = client_replay_table_elections},
     {TABLE(rollouts), .rows = client_replay_table_rollouts},
-    {TABLE(events), .part = REPLAY_EVENTS, .row = client_replay_table_event},
-    {TABLE(log), .part = REPLAY_EVENTS, .kinds = "log.record", .row = client_replay_table_event},
+    {TABLE(events), .part = REPLAY_EVENTS},
+    {TABLE(log), .part = REPLAY_EVENTS, .kind = "log.record"},
     {TABLE(messages), .part = REPLAY_MESSAGES, .row = client_replay_table_message},
     {TABLE(vitals), .part = REPLAY_VITALS, .row = client_replay_table_vitals},
 };
@@ -131,17 +131,93 @@ static void client_replay_table_put_all(const struct client_replay_table *table,
     json_decref(rows);
 }
 
+/* Events are many: their texts are copied as they stand. */
+
+struct client_replay_event_row {
+    struct buf out;
+    int64_t at_ms;
+    bool has_kind; /* that of the table */
+};
+
+static bool client_replay_table_has(const struct client_replay_table *table, const char *column)
+{
+    for (size_t i = 0; i < table->columns_n; i++)
+        if (strcmp(table->columns[i][0], column) == 0)
+            return true;
+    return false;
+}
+
+static void client_replay_table_put_text(const struct client_replay_table *table,
+                                         const struct json_slice *key, const struct json_slice *raw,
+                                         struct client_replay_event_row *row)
+{
+    const struct cluster_event_field *f = cluster_event_fields;
+    while (f->key != NULL && !json_slice_is(key, f->key))
+        f++;
+    if (f->key == NULL || !client_replay_table_has(table, f->column))
+        return;
+    (void)buf_printf(&row->out, "%c\"%s\":", row->out.len == 0 ? '{' : ',', f->column);
+    (void)buf_append(&row->out, raw->text, raw->len);
+}
+
+/* One member of an event; `raw` is its value. */
+static void client_replay_table_take(const struct client_replay_table *table,
+                                     const struct json_slice *key, enum json_kind kind,
+                                     const struct json_slice *raw,
+                                     struct client_replay_event_row *row)
+{
+    char at[CLOCK_RFC3339_MAX + 2];
+    if (kind == JSON_KIND_OBJECT && json_slice_is(key, "row") &&
+        client_replay_table_has(table, "row")) {
+        (void)buf_append_str(&row->out, row->out.len == 0 ? "{\"row\":" : ",\"row\":");
+        (void)json_text_append(&row->out, raw->text, raw->len);
+    }
+    if (kind != JSON_KIND_STRING)
+        return;
+    if (json_slice_is(key, "at") && raw->len < sizeof at) {
+        memcpy(at, raw->text + 1, raw->len - 2);
+        at[raw->len - 2] = '\0';
+        (void)clock_parse_rfc3339(at, &row->at_ms);
+    }
+    if (table->kind != NULL && json_slice_is(key, "kind"))
+        row->has_kind = raw->len == strlen(table->kind) + 2 &&
+                        memcmp(raw->text + 1, table->kind, raw->len - 2) == 0;
+    client_replay_table_put_text(table, key, raw, row);
+}
+
+static void client_replay_table_put_event(const struct client_replay *replay,
+                                          const struct client_replay_table *table, const char *line,
+                                          size_t len, FILE *file)
+{
+    struct client_replay_event_row row = {.at_ms = INT64_MAX, .has_kind = table->kind == NULL};
+    struct json_scan s;
+    struct json_slice key, raw;
+    buf_init(&row.out, JSON_TEXT_FACTOR_MAX * len + CLIENT_REPLAY_NAMES_BYTES);
+    json_scan_init(&s, line, len);
+    (void)json_scan_object(&s);
+    while (json_scan_key(&s, &key)) {
+        enum json_kind kind = json_scan_peek(&s);
+        if (json_scan_skip(&s, &raw))
+            client_replay_table_take(table, &key, kind, &raw, &row);
+    }
+    if (json_scan_end(&s) && row.has_kind && row.at_ms <= replay->at_ms) {
+        (void)fwrite(row.out.data, 1, row.out.len, file);
+        (void)fputs("}\n", file);
+    }
+    json_scan_done(&s);
+    buf_done(&row.out);
+}
+
 static void client_replay_table_put_line(const struct client_replay *replay,
                                          const struct client_replay_table *table, const char *line,
                                          size_t len, FILE *file)
 {
-    struct client_replay_event event;
-    if (replay_line_at(line, len) > replay->at_ms)
+    if (table->row == NULL) {
+        client_replay_table_put_event(replay, table, line, len, file);
         return;
-    if (table->kinds != NULL && (!client_replay_read_event(line, len, &event) ||
-                                 !event_kind_matches(table->kinds, event.kind)))
-        return;
-    json_t *object = json_loadb(line, len, 0, NULL);
+    }
+    json_t *object =
+        replay_line_at(line, len) <= replay->at_ms ? json_loadb(line, len, 0, NULL) : NULL;
     if (json_is_object(object))
         client_replay_table_put_all(table, table->row(object), file);
     json_decref(object);

@@ -16,11 +16,26 @@ struct events_rows {
     json_t *rows;
 };
 
+static json_t *row_of_event(const json_t *event)
+{
+    json_t *row = json_object();
+    json_t *patch = json_object_get(event, "row");
+    for (const struct cluster_event_field *f = cluster_event_fields; f->key != NULL; f++)
+        if (json_is_string(json_object_get(event, f->key)))
+            (void)json_object_set(row, f->column, json_object_get(event, f->key));
+    if (json_is_object(patch)) {
+        char *text = json_dumps(patch, JSON_COMPACT | JSON_REAL_PRECISION(6));
+        (void)json_object_set_new(row, "row", json_string(text));
+        free(text);
+    }
+    return row;
+}
+
 static void rows_on_event(void *arg, const char *json, size_t len, uint64_t position)
 {
     struct events_rows *rows = arg;
     json_t *event = json_loadb(json, len, 0, NULL);
-    json_t *row = cluster_row_of_event(event);
+    json_t *row = row_of_event(event);
     (void)json_object_set_new(row, "position", json_integer((json_int_t)position));
     json_array_append_new(rows->rows, row);
     json_decref(event);

@@ -3,8 +3,6 @@
 #ifndef WIRE_CLUSTER_ROWS_H
 #define WIRE_CLUSTER_ROWS_H
 
-#include <jansson.h>
-
 #define CLUSTER_SCHEMA "cluster"
 
 #define CLUSTER_TEXT     "VARCHAR"
@@ -223,7 +221,12 @@
     X("beat_ms", CLUSTER_REAL)                                                                     \
     X("beat_jitter_ms", CLUSTER_REAL)
 
-/* What `event` (docs/events.md) is as a row of cluster.events and cluster.log; yours. */
-json_t *cluster_row_of_event(const json_t *event);
+/* Texts of an event (docs/events.md), and their columns of cluster.events and cluster.log; ended by
+ * NULLs. Its patch, "row", is the column "row" as text. */
+struct cluster_event_field {
+    const char *key, *column;
+};
+
+extern const struct cluster_event_field cluster_event_fields[];
 
 #endif

@@ -311,7 +311,11 @@ static void a_replay_shows_in_the_prompt_and_goes_to_another_time(void **state)
         "\"elections\":[{\"group\":\"cluster\",\"leader\":\"web1\",\"term\":1}]}\n";
     static const char events[] =
         "{\"id\":\"web1:1\",\"at\":\"2026-11-20T20:15:10Z\",\"kind\":\"raft.lead\",\"table\":"
-        "\"elections\",\"key\":\"cluster\",\"row\":{\"leader\":\"web2\\u001b[2J\"}}\n";
+        "\"elections\",\"key\":\"cluster\",\"row\":{\"leader\":\"web2\\u001b[2J\"}}\n"
+        "{\"id\":\"web1:2\",\"at\":\"2026-11-20T20:15:03Z\",\"kind\":\"log.record\",\"text\":"
+        "\"\\ud800\"}\n"
+        "{\"id\":\"web1:3\",\"at\":\"2026-11-20T20:15:04Z\",\"kind\":\"log.record\",\"text\":7}"
+        "\nnot\n";
     static const struct report_file_member members[] = {{"frames.jsonl", frames, 0},
                                                         {"events.jsonl", events, 0}};
     struct shell_bed *bed = *state;
@@ -344,6 +348,9 @@ static void a_replay_shows_in_the_prompt_and_goes_to_another_time(void **state)
     screen_wait_cursor(s, "leader web1)> ");
     screen_type(s, "select name || '!' as n from cluster.nodes;\r");
     screen_wait(s, "\n web1!\n");
+    screen_wait_cursor(s, "leader web1)> ");
+    screen_type(s, "select count(*) || ' of ' || max(id) as n from cluster.events;\r");
+    screen_wait(s, "\n 2 of web1:3\n"); /* what is damaged spoils nothing else */
     screen_wait_cursor(s, "leader web1)> ");
     screen_type(s, "\\c unix:/nonexistent\r"); /* which leaves the replay */
     screen_wait_cursor(s, "(no connection)> ");
