@@ -119,7 +119,7 @@ static void words_of_commands_come_from_the_table(void **state)
     assert_complete("job l", "list logs");
     assert_complete("j sh", "show");
     assert_complete("\\ti", "\\timing");
-    assert_complete("\\g", "\\g \\getenv \\gexec \\gset \\gx");
+    assert_complete("\\g", "\\g \\gdesc \\getenv \\gexec \\gset \\gx");
     assert_complete("select 1 \\ge", "\\getenv \\gexec");
     assert_complete("job list \\wa", "\\watch");
     assert_complete("nosuch x", "");
