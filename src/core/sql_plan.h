@@ -171,6 +171,7 @@ struct sql_plan {
     size_t names_n;
     bool whole;      /* one stage, one task: DuckDB itself */
     const char *why; /* why it is whole; static text; "" otherwise */
+    size_t scopes;   /* FROM clauses that were looked through: what planning took */
 };
 
 /* Plans a query. `query` is borrowed and not changed; `printed` (may be NULL) is

@@ -163,6 +163,7 @@ static void sql_scope_add(struct planner *p, struct sql_scope *scope, json_t *re
 
 static void sql_scope_fill(struct planner *p, struct sql_scope *scope, json_t *from)
 {
+    p->plan->scopes++;
     sql_scope_add(p, scope, from, false);
     scope->known = true;
     for (size_t i = 0; i < scope->n; i++)
@@ -382,12 +383,13 @@ struct sql_chain {
     const struct sql_scope *scope;
     const json_t *select; /* its aliases count too */
     const struct sql_chain *outer;
+    size_t depth; /* 1: the outermost */
 };
 
 struct sql_outside {
     struct planner *p;
     const struct sql_chain *chain;
-    bool found;
+    size_t depth; /* of the outermost that was named so far; 0: outside of all, or not certain */
 };
 
 static bool sql_has_alias(const json_t *select, const char *name)
@@ -407,31 +409,34 @@ static void sql_outside_ref(struct sql_outside *o, const json_t *ref)
     for (const struct sql_chain *chain = o->chain; chain != NULL; chain = chain->outer) {
         size_t s, c;
         enum sql_found found = sql_resolve(chain->scope, ref, &s, &c);
-        if (found == SQL_FOUND || found == SQL_FOUND_MANY)
-            return;
+        bool here = found == SQL_FOUND || found == SQL_FOUND_MANY;
         if (found == SQL_FOUND_MAYBE)
             break;
-        if (first != NULL && sql_has_alias(chain->select, first))
+        if (here || (first != NULL && sql_has_alias(chain->select, first))) {
+            if (chain->depth < o->depth)
+                o->depth = chain->depth;
             return;
+        }
     }
-    o->found = true;
+    o->depth = 0;
 }
 
 static bool sql_outside_visit(json_t *object, void *ctx);
 
-static void sql_outside_query(struct sql_outside *o, json_t *query)
+static void sql_outside_parts(struct sql_outside *o, json_t *query)
 {
     if (!sql_ast_is(query, "type", "SELECT_NODE")) {
         /* ORDER BY of a set operation names columns of its result. */
         sql_ast_walk(json_object_get(query, "left"), sql_outside_visit, o);
         sql_ast_walk(json_object_get(query, "right"), sql_outside_visit, o);
-        o->found |= !sql_ast_is(query, "type", "SET_OPERATION_NODE");
+        if (!sql_ast_is(query, "type", "SET_OPERATION_NODE"))
+            o->depth = 0;
         return;
     }
     struct sql_scope scope;
     json_t *from = json_object_get(query, "from_table");
     sql_scope_init(o->p, &scope, from);
-    struct sql_chain chain = {&scope, query, o->chain};
+    struct sql_chain chain = {&scope, query, o->chain, o->chain != NULL ? o->chain->depth + 1 : 1};
     o->chain = &chain;
     sql_ast_walk(from, sql_outside_visit, o);
     for (size_t i = 0; sql_clauses[i] != NULL; i++)
@@ -440,11 +445,22 @@ static void sql_outside_query(struct sql_outside *o, json_t *query)
     sql_scope_done(&scope);
 }
 
+/* What is within a query that looks outside may still stand alone, and is marked: each level of a
+ * nest asks, and only the first one looks through all that is below it. */
+static void sql_outside_query(struct sql_outside *o, json_t *query)
+{
+    size_t before = o->depth, around = o->chain != NULL ? o->chain->depth : 0;
+    o->depth = SIZE_MAX;
+    sql_outside_parts(o, query);
+    if (o->depth > around)
+        json_object_set_new(query, "_alone", json_true());
+    if (before < o->depth)
+        o->depth = before;
+}
+
 static bool sql_outside_visit(json_t *object, void *ctx)
 {
     struct sql_outside *o = ctx;
-    if (o->found)
-        return false;
     if (sql_ast_is_query(object)) {
         if (!json_is_true(json_object_get(object, "_alone")))
             sql_outside_query(o, object);
@@ -459,7 +475,7 @@ bool sql_is_correlated(struct planner *p, json_t *query)
 {
     if (json_is_true(json_object_get(query, "_alone")))
         return false;
-    struct sql_outside o = {.p = p};
+    struct sql_outside o = {.p = p, .depth = SIZE_MAX};
     sql_outside_query(&o, query);
-    return o.found;
+    return o.depth == 0;
 }

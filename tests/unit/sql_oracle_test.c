@@ -509,6 +509,46 @@ static void a_deep_nest_takes_no_longer_than_its_text(void **state)
     }
 }
 
+static size_t scopes_of_nest(struct sql_oracle *o, const char *form, size_t depth)
+{
+    char *sql = mem_strdup("SELECT k, count(*) AS n FROM facts GROUP BY k");
+    for (size_t level = 0; level < depth; level++) {
+        const char *at = strstr(form, "%s");
+        char *more = mem_printf("%.*s%s%s", (int)(at - form), form, sql, at + strlen("%s"));
+        free(sql);
+        sql = more;
+    }
+    struct sql_plan_options options = {2, 1, 0, 0, "2025-01-31 12:00:00+00", 1};
+    struct sql_plan plan;
+    struct sql_refs refs;
+    struct sql_table *views;
+    sql_oracle_plan(o, sql, &options, &plan, &refs, &views);
+    size_t scopes = plan.scopes;
+    sql_plan_done(&plan);
+    sql_refs_done(&refs);
+    free(views);
+    free(sql);
+    return scopes;
+}
+
+/* Each level looks at all that is below it, not each of these again at all below that. */
+static void planning_a_nest_takes_the_square_of_its_depth_at_most(void **state)
+{
+    static const char *const forms[] = {
+        "SELECT * FROM (%s) AS q",
+        "SELECT q.k, q.n FROM (%s) AS q WHERE q.n > 0",
+        "SELECT k, n FROM (%s) AS q WHERE EXISTS (SELECT 1 FROM facts WHERE facts.k = q.k)",
+        "SELECT k, max(n) AS n FROM (%s) AS q GROUP BY k",
+    };
+    for (size_t f = 0; f < MEM_COUNT(forms); f++) {
+        size_t few = scopes_of_nest(*state, forms[f], DEPTH / 2);
+        size_t many = scopes_of_nest(*state, forms[f], DEPTH);
+        print_message("# %zu, %zu: %s\n", few, many, forms[f]);
+        assert_true(few > 0);
+        assert_true(many <= 5 * few);
+    }
+}
+
 static void ctes_that_double_each_other_stay_whole(void **state)
 {
     struct buf sql;
@@ -535,6 +575,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ctes_that_double_each_other_stay_whole),
         cmocka_unit_test(a_deep_nest_takes_no_longer_than_its_text),
+        cmocka_unit_test(planning_a_nest_takes_the_square_of_its_depth_at_most),
         cmocka_unit_test(generated_queries_answer_as_duckdb_does),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
