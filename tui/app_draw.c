@@ -63,7 +63,7 @@ static int app_draw_tabs(struct app *app, struct grid *grid, int width, enum app
             x += 1 + grid_text(grid, x + 1, 0, width - x - 1,
                                app_bar(active ? INK_ACCENT : INK_TEXT, active), name);
         app->tab_w[i] = x - at;
-        x += 2;
+        x += form == APP_TABS_DIGITS ? 1 : 2;
     }
     return x;
 }

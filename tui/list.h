@@ -28,7 +28,7 @@ struct list_cell {
 
 struct list_column {
     const char *name; /* NULL ends the table */
-    int min, max;     /* columns; max 0: all that is left */
+    int min, max;     /* columns; max 0: all that is left, else more only where nobody wants it */
     int priority;     /* 0 is always shown; larger ones go first when it gets narrow */
     bool right;       /* text is aligned at the right */
     bool descending;  /* the order that sorting by it begins with */

@@ -22,33 +22,107 @@ static void list_measure(struct list *list, struct grid *grid, int height)
         }
         w = column->is_drawn ? column->max : w;
         w = w < column->min ? column->min : w;
-        w = column->max > 0 && w > column->max ? column->max : w;
         list->seen[c] = w > list->seen[c] ? w : list->seen[c];
     }
 }
 
-/* Takes columns by their priority as long as they fit; what is left over goes to those without a
- * maximum. */
-static void list_fit(struct list *list, int width)
+/* Whether the column takes what is left over. */
+static bool list_is_open(const struct list_column *column)
 {
-    int n = list_columns(list);
+    return column->max == 0;
+}
+
+static int list_usual_width(const struct list *list, int c)
+{
+    const struct list_column *column = &list->source->columns[c];
+    if (list_is_open(column))
+        return column->min;
+    return list->seen[c] < column->max ? list->seen[c] : column->max;
+}
+
+/* Takes columns by their priority as long as they fit; what is left of the width. */
+static int list_choose(struct list *list, int width)
+{
     int left = width + LIST_GAP;
-    int open = 0;
     memset(list->drawn_w, 0, sizeof list->drawn_w);
     for (int priority = 0; priority < LIST_COLUMNS_MAX; priority++) {
-        for (int c = 0; c < n; c++) {
-            const struct list_column *column = &list->source->columns[c];
-            int w = column->max == 0 ? column->min : list->seen[c];
-            if (column->priority != priority || list_is_hidden(list, c) ||
+        for (int c = 0; c < list_columns(list); c++) {
+            int w = list_usual_width(list, c);
+            if (list->source->columns[c].priority != priority || list_is_hidden(list, c) ||
                 (priority > 0 && w + LIST_GAP > left))
                 continue;
             list->drawn_w[c] = w;
             left -= w + LIST_GAP;
-            open += column->max == 0;
         }
     }
+    return left;
+}
+
+/* What columns that take the rest still want for what was seen in them; with `always`, those that
+ * are always shown only. */
+static int list_want(const struct list *list, bool always)
+{
+    int want = 0;
+    for (int c = 0; c < list_columns(list); c++) {
+        const struct list_column *column = &list->source->columns[c];
+        if (list->drawn_w[c] > 0 && list_is_open(column) && (!always || column->priority == 0) &&
+            list->seen[c] > list->drawn_w[c])
+            want += list->seen[c] - list->drawn_w[c];
+    }
+    return want;
+}
+
+/* Where it is narrow, an open column that is always shown gets up to half of the width, from the
+ * longest texts beside it. What is left then. */
+static int list_yield(struct list *list, int width, int left)
+{
+    int want = list_want(list, true);
+    int room = width / 2;
+    for (int c = 0; c < list_columns(list); c++)
+        room -= list_is_open(&list->source->columns[c]) ? list->drawn_w[c] : 0;
+    want = want > room ? room : want;
+    while (want > left) {
+        int longest = -1;
+        for (int c = 0; c < list_columns(list); c++) {
+            const struct list_column *column = &list->source->columns[c];
+            if (!list_is_open(column) && !column->right && !column->is_drawn &&
+                list->drawn_w[c] > column->min && list->drawn_w[c] > width / 4 &&
+                (longest < 0 || list->drawn_w[c] > list->drawn_w[longest]))
+                longest = c;
+        }
+        if (longest < 0)
+            break;
+        list->drawn_w[longest]--;
+        left++;
+    }
+    return left;
+}
+
+/* What nobody else wants goes to texts that were cut. What is left then. */
+static int list_uncut(struct list *list, int left)
+{
+    int free = left - list_want(list, false);
+    for (int c = 0; c < list_columns(list) && free > 0; c++) {
+        int cut = list->seen[c] - list->drawn_w[c];
+        if (list->drawn_w[c] == 0 || list_is_open(&list->source->columns[c]) || cut <= 0)
+            continue;
+        cut = cut < free ? cut : free;
+        list->drawn_w[c] += cut;
+        free -= cut;
+        left -= cut;
+    }
+    return left;
+}
+
+static void list_fit(struct list *list, int width)
+{
+    int n = list_columns(list);
+    int open = 0;
+    int left = list_uncut(list, list_yield(list, width, list_choose(list, width)));
+    for (int c = 0; c < n; c++)
+        open += list->drawn_w[c] > 0 && list_is_open(&list->source->columns[c]);
     for (int c = 0; c < n && open > 0 && left > 0; c++) {
-        if (list->drawn_w[c] == 0 || list->source->columns[c].max != 0)
+        if (list->drawn_w[c] == 0 || !list_is_open(&list->source->columns[c]))
             continue;
         list->drawn_w[c] += left / open;
         left -= left / open;

@@ -10,6 +10,7 @@ libtui_a_SOURCES += tui/act_log.c
 libtui_a_SOURCES += tui/act_time.c
 libtui_a_SOURCES += tui/app.c tui/app.h
 libtui_a_SOURCES += tui/app_columns.c
+libtui_a_SOURCES += tui/app_copy.c
 libtui_a_SOURCES += tui/app_draw.c
 libtui_a_SOURCES += tui/app_edit.c
 libtui_a_SOURCES += tui/draw.c tui/draw.h

@@ -34,6 +34,8 @@ void once_print_text(struct app *app, int width, bool ascii, FILE *to)
         if (!is_empty)
             break;
     }
+    if (model_partial(app->model)[0] != '\0')
+        (void)fprintf(to, "A PART ONLY, %s\n\n", model_partial(app->model));
     for (int y = 0; y < last; y++) {
         char *text = grid_row_text(grid, y);
         blank = text[0] == '\0' ? blank + 1 : 0;
@@ -136,6 +138,8 @@ int once_print_json(struct app *app, FILE *to)
     const struct view *view = app_place(app)->view;
     json_t *object = json_pack("{s:o, s:s, s:o}", "at", once_time(model_at_ms(app->model)), "view",
                                view->name, "problems", once_problems(app));
+    if (model_partial(app->model)[0] != '\0')
+        (void)json_object_set_new(object, "partial", json_string(model_partial(app->model)));
     for (enum model_table table = 0; table < MODEL_TABLES; table++) {
         if (view == &view_overview ? table != MODEL_TASKS : table == view->table)
             (void)json_object_set_new(object, model_table_name(table), once_rows(app, table));

@@ -8,7 +8,8 @@
 
 enum { ONCE_WIDTH = 120, ONCE_HEIGHT_MAX = 400 };
 
-/* The place as text of `width` columns, as many lines as it needs. */
+/* The place as text of `width` columns, as many lines as it needs. Both say first when it is a part
+ * only (model_partial()). */
 void once_print_text(struct app *app, int width, bool ascii, FILE *to);
 /* {"at","view",...}: what is wrong, and the rows of the view's table, named and typed as in
  * docs/api.md; for logs and chat the latest lines. */

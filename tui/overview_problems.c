@@ -102,8 +102,9 @@ static void problem_election(struct overview *o, const struct model_row *row)
 {
     if (model_row_text(row, "leader")[0] != '\0')
         return;
+    const char *reason = model_row_text(row, "reason");
     problem_add(o, true, model_row_time(row, "since"), &view_elections, row, model_row_key(row),
-                "nobody leads: nothing can be changed");
+                "nobody leads, nothing can be changed%s%s", reason[0] != '\0' ? ": " : "", reason);
 }
 
 static void problem_replica(struct overview *o, const struct model_row *row)

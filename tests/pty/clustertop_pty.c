@@ -1,4 +1,5 @@
-/* clustertop on terminals of several types and sizes, against a simulated cluster. */
+/* clustertop on terminals of several types and sizes, with any input, against a simulated cluster.
+ */
 #include <locale.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -7,111 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "base/prng.h"
-#include "tests/lib/fake_top.h"
-#include "tests/lib/screen.h"
-
-enum { WORLD_ARGS_MAX = 8 };
-
-struct world {
-    char dir[64];
-    char socket_path[96];
-    char program[512];
-    struct fake_top *top;
-    struct screen *screen;
-};
-
-static int set_up(void **state)
-{
-    struct world *w = mem_zalloc(sizeof *w);
-    const char *build = getenv("TOP_BUILDDIR");
-    (void)snprintf(w->program, sizeof w->program, "%s/clustertop", build != NULL ? build : ".");
-    (void)snprintf(w->dir, sizeof w->dir, "/tmp/clustertop_pty.XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
-    (void)snprintf(w->socket_path, sizeof w->socket_path, "%s/api.sock", w->dir);
-    char *endpoint = mem_printf("unix:%s", w->socket_path);
-    assert_int_equal(setenv("CLUSTERSH_ENDPOINT", endpoint, 1), 0);
-    assert_int_equal(setenv("LC_ALL", "C.UTF-8", 1), 0);
-    assert_int_equal(unsetenv("NO_COLOR"), 0);
-    assert_int_equal(unsetenv("TMUX"), 0);
-    assert_int_equal(setenv("XDG_CONFIG_HOME", w->dir, 1), 0);
-    free(endpoint);
-    *state = w;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct world *w = *state;
-    screen_close(w->screen);
-    if (w->top != NULL)
-        fake_top_free(w->top);
-    (void)unlink(w->socket_path);
-    char *file = mem_printf("%s/clusterd/clustertop.conf", w->dir);
-    (void)unlink(file);
-    *strrchr(file, '/') = '\0';
-    (void)rmdir(file);
-    free(file);
-    (void)rmdir(w->dir);
-    free(w);
-    return 0;
-}
-
-static void begin(struct world *w, unsigned nodes, double rate, bool is_hostile)
-{
-    w->top = fake_top_new(&(struct fake_top_options){.socket_path = w->socket_path,
-                                                     .nodes = nodes,
-                                                     .jobs = 12,
-                                                     .rate = rate,
-                                                     .with_vitals = true,
-                                                     .is_hostile = is_hostile,
-                                                     .seed = 7});
-}
-
-/* `option` may be NULL. */
-static struct screen *open_sized(struct world *w, const char *term, unsigned short rows,
-                                 unsigned short columns, const char *option)
-{
-    const char *const argv[] = {w->program, option, NULL};
-    screen_close(w->screen);
-    w->screen = screen_open(&(struct screen_options){argv, term, rows, columns});
-    return w->screen;
-}
-
-static struct screen *open_top(struct world *w)
-{
-    if (w->top == NULL)
-        begin(w, 3, 0, false);
-    struct screen *s = open_sized(w, "xterm-256color", 40, 120, NULL);
-    screen_wait(s, "3 nodes");
-    return s;
-}
-
-/* Whether the terminal is what it was: the last of what was written leaves the other screen. */
-static void assert_restored(struct screen *s)
-{
-    size_t len;
-    const char *raw = screen_raw(s, &len);
-    char *text = mem_strndup(raw, len);
-    const char *left = strstr(text, "\033[?1049l");
-    assert_non_null(left);
-    assert_null(strstr(left, "\033[?1049h"));
-    assert_non_null(strstr(text, "\033[?2004l"));
-    free(text);
-}
+#include "tests/lib/top_bed.h"
 
 static void it_shows_nodes_jobs_and_what_happens(void **state)
 {
-    struct world *w = *state;
-    struct screen *s = open_top(w);
+    struct top_bed *w = *state;
+    struct screen *s = top_bed_open_usual(w);
     screen_type(s, "2");
     screen_wait(s, "heartbeats");
     screen_wait(s, "n3");
@@ -120,14 +28,14 @@ static void it_shows_nodes_jobs_and_what_happens(void **state)
     screen_wait(s, "the second node says hello");
     screen_type(s, "q");
     assert_int_equal(screen_wait_exit(s), 0);
-    assert_restored(s);
+    top_bed_check_restored(s);
 }
 
 /* Terminals */
 
-static void assert_refused(struct world *w, const char *term, const char *why)
+static void assert_refused(struct top_bed *w, const char *term, const char *why)
 {
-    struct screen *s = open_sized(w, term, 24, 80, NULL);
+    struct screen *s = top_bed_open(w, term, 24, 80, NULL);
     screen_wait(s, why);
     screen_wait(s, "clustertop --once");
     assert_int_equal(screen_wait_exit(s), 1);
@@ -135,55 +43,45 @@ static void assert_refused(struct world *w, const char *term, const char *why)
 
 static void terminals_that_cannot_be_drawn_on_are_refused_with_a_way_out(void **state)
 {
-    struct world *w = *state;
-    begin(w, 3, 0, false);
+    struct top_bed *w = *state;
+    top_bed_begin(w, 3, 0, false);
     assert_refused(w, "dumb", "a terminal of the type 'dumb' can't be drawn on");
     assert_refused(w, "no-such-terminal", "nothing is known about a terminal");
     assert_refused(w, "", "TERM is not set");
 }
 
-static int run(const char *command, char *out, size_t size)
-{
-    FILE *f = popen(command, "r");
-    assert_non_null(f);
-    size_t n = fread(out, 1, size - 1, f);
-    out[n] = '\0';
-    int status = pclose(f);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-}
-
 static void without_a_terminal_it_says_what_to_do_and_once_does_it(void **state)
 {
-    struct world *w = *state;
+    struct top_bed *w = *state;
     char out[65536];
     char command[1200];
-    begin(w, 3, 0, false);
+    top_bed_begin(w, 3, 0, false);
     (void)snprintf(command, sizeof command, "%s 2>&1 </dev/null", w->program);
-    assert_int_equal(run(command, out, sizeof out), 1);
+    assert_int_equal(top_bed_run(command, out, sizeof out), 1);
     assert_non_null(strstr(out, "is not a terminal"));
     assert_non_null(strstr(out, "--once"));
     (void)snprintf(command, sizeof command, "TERM= LC_ALL=C %s --once 2>&1 </dev/null", w->program);
-    assert_int_equal(run(command, out, sizeof out), 0);
+    assert_int_equal(top_bed_run(command, out, sizeof out), 0);
     assert_non_null(strstr(out, "Nodes"));
     for (const char *s = out; *s != '\0'; s++)
         assert_true(*s == '\n' || (*s >= ' ' && *s < 0x7f));
     (void)snprintf(command, sizeof command, "%s --once -o json --view nodes 2>&1", w->program);
-    assert_int_equal(run(command, out, sizeof out), 0);
+    assert_int_equal(top_bed_run(command, out, sizeof out), 0);
     assert_non_null(strstr(out, "\"nodes\": ["));
     fake_top_free(w->top);
     w->top = NULL;
     (void)snprintf(command, sizeof command, "%s -s unix:%s/none --once 2>&1", w->program, w->dir);
-    assert_int_equal(run(command, out, sizeof out), 2);
+    assert_int_equal(top_bed_run(command, out, sizeof out), 2);
     (void)snprintf(command, sizeof command, "%s --replay %s --once 2>&1", w->program, w->program);
-    assert_int_equal(run(command, out, sizeof out), 1);
+    assert_int_equal(top_bed_run(command, out, sizeof out), 1);
     assert_non_null(strstr(out, "is no report that can be opened"));
 }
 
 static void a_vt100_gets_neither_colours_nor_anything_beyond_ascii(void **state)
 {
-    struct world *w = *state;
-    begin(w, 3, 50, true);
-    struct screen *s = open_sized(w, "vt100", 24, 80, NULL);
+    struct top_bed *w = *state;
+    top_bed_begin(w, 3, 50, true);
+    struct screen *s = top_bed_open(w, "vt100", 24, 80, NULL);
     static const char *const views[] = {"2", "3", "4", "5", "6", "7", "8", "1"};
     for (size_t i = 0; i < MEM_COUNT(views); i++) {
         screen_type(s, views[i]);
@@ -202,11 +100,11 @@ static void a_vt100_gets_neither_colours_nor_anything_beyond_ascii(void **state)
 
 static void without_a_locale_it_is_ascii_in_colour(void **state)
 {
-    struct world *w = *state;
+    struct top_bed *w = *state;
     size_t len;
-    begin(w, 3, 50, true);
+    top_bed_begin(w, 3, 50, true);
     assert_int_equal(setenv("LC_ALL", "C", 1), 0);
-    struct screen *s = open_sized(w, "xterm-256color", 40, 120, NULL);
+    struct screen *s = top_bed_open(w, "xterm-256color", 40, 120, NULL);
     screen_type(s, "8");
     screen_wait(s, "Logs");
     screen_type(s, "2");
@@ -221,10 +119,10 @@ static void without_a_locale_it_is_ascii_in_colour(void **state)
 
 static void no_color_is_respected(void **state)
 {
-    struct world *w = *state;
+    struct top_bed *w = *state;
     size_t len;
     assert_int_equal(setenv("NO_COLOR", "1", 1), 0);
-    struct screen *s = open_top(w);
+    struct screen *s = top_bed_open_usual(w);
     const char *raw = screen_raw(s, &len);
     char *text = mem_strndup(raw, len);
     assert_null(strstr(text, "38;5"));
@@ -237,10 +135,10 @@ static void no_color_is_respected(void **state)
 static void it_is_usable_from_40x10_to_300x100(void **state)
 {
     static const unsigned short sizes[][2] = {{10, 40}, {24, 80}, {100, 300}};
-    struct world *w = *state;
-    begin(w, 40, 0, false);
+    struct top_bed *w = *state;
+    top_bed_begin(w, 40, 0, false);
     for (size_t i = 0; i < MEM_COUNT(sizes); i++) {
-        struct screen *s = open_sized(w, "xterm-256color", sizes[i][0], sizes[i][1], NULL);
+        struct screen *s = top_bed_open(w, "xterm-256color", sizes[i][0], sizes[i][1], NULL);
         screen_type(s, "2");
         screen_wait(s, "n2");
         screen_type(s, "G");
@@ -259,9 +157,9 @@ static void it_is_usable_from_40x10_to_300x100(void **state)
 
 static void a_terminal_of_one_cell_is_no_reason_to_crash(void **state)
 {
-    struct world *w = *state;
-    begin(w, 3, 50, false);
-    struct screen *s = open_sized(w, "xterm-256color", 1, 1, NULL);
+    struct top_bed *w = *state;
+    top_bed_begin(w, 3, 50, false);
+    struct screen *s = top_bed_open(w, "xterm-256color", 1, 1, NULL);
     screen_type(s, "12345678?\033:x\033Dn");
     screen_resize(s, 24, 80);
     screen_type(s, "2");
@@ -273,10 +171,10 @@ static void a_terminal_of_one_cell_is_no_reason_to_crash(void **state)
 
 static void resizing_at_any_moment_ends_in_a_whole_screen(void **state)
 {
-    struct world *w = *state;
+    struct top_bed *w = *state;
     struct prng prng;
-    begin(w, 30, 500, false);
-    struct screen *s = open_sized(w, "xterm-256color", 24, 80, NULL);
+    top_bed_begin(w, 30, 500, false);
+    struct screen *s = top_bed_open(w, "xterm-256color", 24, 80, NULL);
     screen_wait(s, "1 over");
     prng_init(&prng, 5);
     for (int i = 0; i < 150; i++) {
@@ -304,9 +202,9 @@ static void every_key_of_every_view_leaves_it_alive(void **state)
         "rn",     "An",     "@",  "\t", "\r",    "\033[A", "\033[B", "\033[5~", "\033[6~", "\033[F",
         "\033[H", "\033[Z", "y",  "Y",  "C j\r", ":x\033", "i\033",  "\x0c",    "/n\033",  "=",
     };
-    struct world *w = *state;
-    begin(w, 5, 100, false);
-    struct screen *s = open_sized(w, "xterm-256color", 30, 100, NULL);
+    struct top_bed *w = *state;
+    top_bed_begin(w, 5, 100, false);
+    struct screen *s = top_bed_open(w, "xterm-256color", 30, 100, NULL);
     screen_wait(s, "1 over");
     for (char view = '1'; view <= '8'; view++) {
         for (size_t i = 0; i < MEM_COUNT(keys); i++) {
@@ -324,13 +222,13 @@ static void every_key_of_every_view_leaves_it_alive(void **state)
     screen_wait(s, "/nosuchnode");
     screen_type(s, "\rq");
     assert_int_equal(screen_wait_exit(s), 0);
-    assert_restored(s);
+    top_bed_check_restored(s);
 }
 
 static void an_action_asks_once_and_is_done(void **state)
 {
-    struct world *w = *state;
-    struct screen *s = open_top(w);
+    struct top_bed *w = *state;
+    struct screen *s = top_bed_open_usual(w);
     screen_type(s, "2");
     screen_wait(s, "heartbeats");
     screen_type(s, "gD");
@@ -346,9 +244,9 @@ static void an_action_asks_once_and_is_done(void **state)
 
 static void read_only_changes_nothing(void **state)
 {
-    struct world *w = *state;
-    begin(w, 3, 0, false);
-    struct screen *s = open_sized(w, "xterm-256color", 40, 120, "--readonly");
+    struct top_bed *w = *state;
+    top_bed_begin(w, 3, 0, false);
+    struct screen *s = top_bed_open(w, "xterm-256color", 40, 120, "--readonly");
     screen_wait(s, "read only");
     screen_type(s, "2D");
     screen_wait(s, "not with --readonly");
@@ -360,8 +258,8 @@ static void read_only_changes_nothing(void **state)
 
 static void pasted_text_and_unknown_keys_do_nothing(void **state)
 {
-    struct world *w = *state;
-    struct screen *s = open_top(w);
+    struct top_bed *w = *state;
+    struct screen *s = top_bed_open_usual(w);
     screen_type(s, "2");
     screen_wait(s, "heartbeats");
     screen_type(s, "\033[200~Dy\rq[[[\033[201~");
@@ -377,8 +275,8 @@ static void pasted_text_and_unknown_keys_do_nothing(void **state)
 
 static void input_that_is_no_utf8_is_survived(void **state)
 {
-    struct world *w = *state;
-    struct screen *s = open_top(w);
+    struct top_bed *w = *state;
+    struct screen *s = top_bed_open_usual(w);
     screen_type(s, "\xff\xfe\xc3\xe2\x82\xf0\x9f\x98");
     screen_type(s, "/\xff\xe2\x82\xac\xc3");
     screen_type(s, "\033");
@@ -388,17 +286,17 @@ static void input_that_is_no_utf8_is_survived(void **state)
 
 static void the_mouse_reaches_what_it_clicks(void **state)
 {
-    struct world *w = *state;
-    struct screen *s = open_top(w);
+    struct top_bed *w = *state;
+    struct screen *s = top_bed_open_usual(w);
     screen_type(s, "\033[<0;16;1M\033[<0;16;1m");
     screen_wait(s, "heartbeats");
 }
 
 static void what_is_copied_goes_to_the_clipboard(void **state)
 {
-    struct world *w = *state;
+    struct top_bed *w = *state;
     size_t len;
-    struct screen *s = open_top(w);
+    struct screen *s = top_bed_open_usual(w);
     screen_type(s, "2");
     screen_wait(s, "heartbeats");
     screen_type(s, "gy");
@@ -407,7 +305,7 @@ static void what_is_copied_goes_to_the_clipboard(void **state)
     char *text = mem_strndup(raw, len);
     assert_non_null(strstr(text, "\033]52;c;bjE=\033\\"));
     free(text);
-    s = open_sized(w, "vt100", 24, 80, NULL);
+    s = top_bed_open(w, "vt100", 24, 80, NULL);
     screen_type(s, "2");
     screen_wait(s, "n3 ");
     screen_type(s, "y");
@@ -420,9 +318,9 @@ static void what_is_copied_goes_to_the_clipboard(void **state)
 
 static void columns_order_and_theme_are_found_again(void **state)
 {
-    struct world *w = *state;
+    struct top_bed *w = *state;
     size_t len;
-    struct screen *s = open_top(w);
+    struct screen *s = top_bed_open_usual(w);
     screen_type(s, "2");
     screen_wait(s, "heartbeats");
     screen_type(s, "C");
@@ -436,7 +334,7 @@ static void columns_order_and_theme_are_found_again(void **state)
     screen_type(s, ":sort load\r:theme mono\r");
     screen_type(s, "q");
     assert_int_equal(screen_wait_exit(s), 0);
-    s = open_sized(w, "xterm-256color", 40, 120, "--view=nodes");
+    s = top_bed_open(w, "xterm-256color", 40, 120, "--view=nodes");
     screen_wait(s, "load \xe2\x96");
     assert_null(strstr(screen_text(s), "heartbeats"));
     const char *raw = screen_raw(s, &len);
@@ -445,211 +343,11 @@ static void columns_order_and_theme_are_found_again(void **state)
     free(text);
     screen_type(s, "q");
     assert_int_equal(screen_wait_exit(s), 0);
-    s = open_sized(w, "xterm-256color", 40, 120, "--theme=light");
+    s = top_bed_open(w, "xterm-256color", 40, 120, "--theme=light");
     screen_wait_color(s, "3 nodes", 236);
 }
 
-/* The cluster */
-
-static void a_burst_of_events_slows_nobody_down(void **state)
-{
-    struct world *w = *state;
-    struct screen *s = open_top(w);
-    screen_type(s, "8");
-    screen_wait(s, "Logs");
-    for (int i = 0; i < 5; i++) {
-        fake_top_burst(w->top, 10000);
-        screen_type(s, i % 2 == 0 ? "2" : "8");
-        screen_wait(s, i % 2 == 0 ? "heartbeats" : "Logs");
-    }
-    fake_top_emit(w->top, 1, "log.record", "after the storm", "");
-    screen_type(s, "8");
-    screen_wait(s, "after the storm");
-    screen_type(s, "/after the st");
-    screen_wait(s, "1 of ");
-}
-
-static void while_events_never_cease_each_key_is_answered(void **state)
-{
-    static const char *const shows[][2] = {
-        {"2", "heartbeats"}, {"4", "render-0"}, {"8", "Logs"}, {"1", "Nodes"}};
-    struct world *w = *state;
-    begin(w, 3, 20000, false);
-    struct screen *s = open_sized(w, "xterm-256color", 40, 120, NULL);
-    screen_wait(s, "3 nodes");
-    for (size_t i = 0; i < 3 * MEM_COUNT(shows); i++) {
-        screen_type(s, shows[i % MEM_COUNT(shows)][0]);
-        screen_wait(s, shows[i % MEM_COUNT(shows)][1]);
-    }
-    fake_top_set_rate(w->top, 0);
-    fake_top_emit(w->top, 1, "log.record", "after the storm", "");
-    screen_type(s, "8");
-    screen_wait(s, "after the storm");
-}
-
-static void when_the_server_goes_it_says_so_and_keeps_what_it_had(void **state)
-{
-    struct world *w = *state;
-    struct screen *s = open_top(w);
-    screen_type(s, "2");
-    screen_wait(s, "heartbeats");
-    fake_top_stop(w->top);
-    screen_wait(s, "NOT CONNECTED");
-    screen_wait(s, "n3");
-    screen_type(s, "D");
-    screen_wait(s, "there is no connection");
-    fake_top_start(w->top);
-    screen_wait_gone(s, "NOT CONNECTED");
-    fake_top_emit(w->top, 1, "log.record", "back again", "");
-    screen_type(s, "8");
-    screen_wait(s, "back again");
-}
-
-static void without_a_server_it_waits_and_can_be_left(void **state)
-{
-    struct world *w = *state;
-    struct screen *s = open_sized(w, "xterm-256color", 24, 80, NULL);
-    screen_wait(s, "connecting");
-    screen_type(s, "2?");
-    screen_wait(s, "Nodes: who");
-    screen_type(s, "\033q");
-    assert_int_equal(screen_wait_exit(s), 0);
-    assert_restored(s);
-}
-
-static void nothing_hostile_reaches_the_terminal(void **state)
-{
-    struct world *w = *state;
-    begin(w, 12, 300, true);
-    struct screen *s = open_sized(w, "xterm-256color", 40, 120, NULL);
-    static const char *const views[] = {"2", "3", "4", "4\r", "5", "6", "7", "8", "1"};
-    for (size_t i = 0; i < MEM_COUNT(views); i++) {
-        screen_type(s, views[i]);
-        fake_top_burst(w->top, 200);
-        screen_wait(s, "12 nodes");
-    }
-    screen_type(s, "q");
-    assert_int_equal(screen_wait_exit(s), 0);
-    size_t len;
-    const char *raw = screen_raw(s, &len);
-    char *text = mem_strndup(raw, len);
-    assert_null(strstr(text, "\033]"));        /* titles, clipboard */
-    assert_null(strstr(text, "\xe2\x80\xae")); /* direction */
-    assert_null(strstr(text, "\xc2\x9b"));     /* C1 */
-    assert_null(strchr(text, '\a'));
-    free(text);
-}
-
-/* The past */
-
-static void a_report_is_shown_without_a_cluster_and_changes_nothing(void **state)
-{
-    struct world *w = *state;
-    char path[128];
-    begin(w, 3, 0, false);
-    fake_top_burst(w->top, 500);
-    fake_top_emit(w->top, 2, "log.record", "the last words", "");
-    (void)snprintf(path, sizeof path, "%s/report.tar.zst", w->dir);
-    assert_int_equal(fake_top_report(w->top, path, 2), 0);
-    fake_top_free(w->top);
-    w->top = NULL;
-    char *option = mem_printf("--replay=%s", path);
-    struct screen *s = open_sized(w, "xterm-256color", 40, 120, option);
-    free(option);
-    screen_wait(s, "3 nodes");
-    screen_type(s, "8");
-    screen_wait(s, "the last words");
-    screen_type(s, "2D");
-    screen_wait(s, "not with --readonly");
-    screen_type(s, "q");
-    assert_int_equal(screen_wait_exit(s), 0);
-    assert_int_equal(unlink(path), 0);
-}
-
-static void one_goes_back_in_time_and_returns(void **state)
-{
-    struct world *w = *state;
-    struct screen *s = open_top(w);
-    fake_top_burst(w->top, 2000);
-    fake_top_emit(w->top, 1, "log.record", "this is now", "");
-    screen_type(s, "8");
-    screen_wait(s, "this is now");
-    screen_type(s, "Z");
-    screen_wait(s, "FROZEN");
-    fake_top_emit(w->top, 1, "log.record", "nobody sees this yet", "");
-    screen_type(s, "2");
-    screen_wait(s, "heartbeats");
-    screen_type(s, "8");
-    screen_wait(s, "this is now");
-    assert_null(strstr(screen_text(s), "nobody sees this yet"));
-    screen_type(s, "\033[F");
-    screen_wait(s, "nobody sees this yet");
-    screen_wait_gone(s, "FROZEN");
-}
-
-/* Signals */
-
-static void every_signal_leaves_the_terminal_as_it_was(void **state)
-{
-    static const int numbers[] = {SIGTERM, SIGHUP, SIGQUIT, SIGINT};
-    struct world *w = *state;
-    for (size_t i = 0; i < MEM_COUNT(numbers); i++) {
-        struct screen *s = open_top(w);
-        screen_signal(s, numbers[i]);
-        assert_int_equal(screen_wait_exit(s), numbers[i] == SIGINT ? 0 : 128 + numbers[i]);
-        assert_restored(s);
-    }
-}
-
-static void a_crash_leaves_the_terminal_as_it_was(void **state)
-{
-    struct world *w = *state;
-    struct screen *s = open_top(w);
-    screen_signal(s, SIGABRT);
-    (void)screen_wait_exit(s);
-    assert_restored(s);
-}
-
-static void stopped_and_continued_it_draws_itself_anew(void **state)
-{
-    struct world *w = *state;
-    struct screen *s = open_top(w);
-    screen_signal(s, SIGSTOP);
-    fake_top_emit(w->top, 1, "log.record", "while it slept", "");
-    screen_type(s, "8");
-    screen_signal(s, SIGCONT);
-    screen_wait(s, "while it slept");
-    screen_signal(s, SIGTSTP);
-    screen_signal(s, SIGCONT);
-    screen_type(s, "2");
-    screen_wait(s, "heartbeats");
-}
-
-static void ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_it_back(void **state)
-{
-    static const char script[] =
-        "set -m; \"$0\"; echo \"the shell has$(stty -a | grep -o ' -*icanon')\"; "
-        "read -r x; fg >/dev/null";
-    struct world *w = *state;
-    const char *const argv[] = {"/bin/bash", "-c", script, w->program, NULL};
-    begin(w, 3, 0, false);
-    w->screen = screen_open(&(struct screen_options){argv, "xterm-256color", 40, 120});
-    struct screen *s = w->screen;
-    screen_type(s, "2");
-    screen_wait(s, "heartbeats");
-    screen_type(s, "\x1a");
-    screen_wait(s, "the shell has icanon");
-    screen_type(s, "\n");
-    screen_wait(s, "heartbeats");
-    screen_wait(s, "n3 ");
-    fake_top_emit(w->top, 1, "log.record", "while it slept", "");
-    screen_type(s, "8");
-    screen_wait(s, "while it slept");
-    screen_type(s, "q");
-    assert_int_equal(screen_wait_exit(s), 0);
-}
-
-#define PTY_TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define PTY_TEST(name) cmocka_unit_test_setup_teardown(name, top_bed_set_up, top_bed_tear_down)
 
 int main(void)
 {
@@ -671,17 +369,6 @@ int main(void)
         PTY_TEST(the_mouse_reaches_what_it_clicks),
         PTY_TEST(what_is_copied_goes_to_the_clipboard),
         PTY_TEST(columns_order_and_theme_are_found_again),
-        PTY_TEST(a_burst_of_events_slows_nobody_down),
-        PTY_TEST(while_events_never_cease_each_key_is_answered),
-        PTY_TEST(when_the_server_goes_it_says_so_and_keeps_what_it_had),
-        PTY_TEST(without_a_server_it_waits_and_can_be_left),
-        PTY_TEST(nothing_hostile_reaches_the_terminal),
-        PTY_TEST(a_report_is_shown_without_a_cluster_and_changes_nothing),
-        PTY_TEST(one_goes_back_in_time_and_returns),
-        PTY_TEST(every_signal_leaves_the_terminal_as_it_was),
-        PTY_TEST(a_crash_leaves_the_terminal_as_it_was),
-        PTY_TEST(stopped_and_continued_it_draws_itself_anew),
-        PTY_TEST(ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_it_back),
     };
     (void)setlocale(LC_ALL, "C.UTF-8");
     (void)signal(SIGPIPE, SIG_IGN);

@@ -445,6 +445,45 @@ static void columns_go_by_their_priority_when_it_gets_narrow(void **state)
     assert_row(w->grid, 0, " name \xe2\x96\xb2");
 }
 
+static const struct list_column wide_columns[] = {
+    {"name", 4, 8, 0, false, false, false},
+    {"size", 4, 8, 1, true, true, false},
+    {"what", 6, 0, 0, false, false, false},
+    {NULL, 0, 0, 0, false, false, false},
+};
+
+static void wide_cell(void *arg, const void *row, int column, struct list_cell *cell)
+{
+    if (column < 2)
+        item_cell(arg, row, column, cell);
+    else
+        (void)snprintf(cell->text, sizeof cell->text, "all about it");
+}
+
+static void what_is_wide_enough_cuts_nothing_and_what_is_narrow_is_shared(void **state)
+{
+    struct world *w = *state;
+    struct list_source source = item_source;
+    struct list list;
+    struct grid *grid = grid_new(60, 3, true);
+    source.columns = wide_columns;
+    source.cell = wide_cell;
+    w->n = 0;
+    world_add(w, "a-long-name", 5);
+    list_init(&list, &source, w);
+    list_update(&list);
+    list_draw(&list, grid, (struct rect){0, 0, 60, 3});
+    assert_row(grid, 1, "  a-long-name     5  all about it");
+    grid_clear(grid);
+    list_draw(&list, grid, (struct rect){0, 0, 31, 3}); /* room for nothing but the last */
+    assert_row(grid, 1, "  a-long-~     5  all about it");
+    grid_clear(grid);
+    list_draw(&list, grid, (struct rect){0, 0, 18, 3});
+    assert_row(grid, 1, " a-lon~  all abo~");
+    list_done(&list);
+    grid_free(grid);
+}
+
 static void clicks_select_rows_and_sort_by_heads(void **state)
 {
     struct world *w = *state;
@@ -666,6 +705,7 @@ int main(void)
         LIST_TEST(a_filter_shows_what_matches_and_says_how_many_there_are),
         LIST_TEST(marks_stay_with_their_rows),
         LIST_TEST(columns_go_by_their_priority_when_it_gets_narrow),
+        LIST_TEST(what_is_wide_enough_cuts_nothing_and_what_is_narrow_is_shared),
         LIST_TEST(clicks_select_rows_and_sort_by_heads),
         LIST_TEST(a_list_that_follows_keeps_its_row_on_the_same_line),
         cmocka_unit_test(a_log_follows_until_one_looks_back),
