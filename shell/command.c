@@ -10,6 +10,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "shell/statement.h"
 
 enum { COMMAND_ROWS_MAX = 128 };
 
@@ -149,14 +150,18 @@ static const struct command *command_nearest(const struct command_match *match, 
 {
     const struct command *best = NULL;
     unsigned best_distance = 0;
+    bool is_meta = given[0] == '\\';
     for (size_t i = 0; i < match->n; i++) {
+        if (command_is_meta(match->rows[i]) != is_meta)
+            continue;
         unsigned distance = str_distance(given, match->rows[i]->name);
         if (best == NULL || distance < best_distance) {
             best = match->rows[i];
             best_distance = distance;
         }
     }
-    bool is_like = best != NULL && best_distance <= 1 + strlen(given) / 3;
+    bool is_like = best != NULL && best_distance <= 1 + strlen(given) / 3 &&
+                   best_distance + is_meta < strlen(given);
     return is_like ? best : NULL;
 }
 
@@ -166,8 +171,11 @@ static int command_unknown(const struct command_match *group, const char *const 
     char given[160];
     command_join(words, n, given, sizeof given);
     const struct command *nearest = command_nearest(group, given);
+    const char *sql = n == 1 ? statement_like_sql(words[0]) : NULL;
     if (nearest != NULL)
         (void)snprintf(hint, COMMAND_HINT_MAX, "did you mean \"%s\"?", nearest->name);
+    else if (sql != NULL)
+        (void)snprintf(hint, COMMAND_HINT_MAX, "did you mean SQL's \"%s\"?", sql);
     else if (n > 1)
         (void)snprintf(hint, COMMAND_HINT_MAX, "help %s lists its commands", words[0]);
     else

@@ -129,22 +129,39 @@ bool statement_end_is_open(enum statement_end end)
 }
 
 /* The first word of SQL statements; no command has such a name. */
+static const char *const statement_sql_words[] = {
+    "select",  "with",      "from",      "values", "table",   "pivot",    "unpivot",  "summarize",
+    "create",  "drop",      "insert",    "copy",   "delete",  "update",   "optimize", "vacuum",
+    "explain", "describe",  "desc",      "show",   "alter",   "attach",   "detach",   "set",
+    "pragma",  "install",   "load",      "begin",  "commit",  "rollback", "truncate", "merge",
+    "use",     "call",      "analyze",   "reset",  "prepare", "execute",  "grant",    "revoke",
+    "start",   "savepoint", "deallocate"};
+
 bool statement_begins_sql(const char *text, size_t len)
 {
-    static const char *const words[] = {
-        "select",  "with",     "from",   "values", "table",    "pivot",    "unpivot",  "summarize",
-        "create",  "drop",     "insert", "copy",   "delete",   "update",   "optimize", "vacuum",
-        "explain", "describe", "desc",   "show",   "alter",    "attach",   "set",      "pragma",
-        "install", "load",     "begin",  "commit", "rollback", "truncate", "merge"};
     struct sql_token token = sql_lex_next(text, len, 0);
     struct sql_token next = sql_lex_next(text, len, token.at + token.len);
     if (sql_token_is_op(text, &token, "("))
         return true;
-    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
-        if (sql_token_is(text, &token, words[i]))
+    for (size_t i = 0; i < MEM_COUNT(statement_sql_words); i++) {
+        if (sql_token_is(text, &token, statement_sql_words[i]))
             return !sql_token_is_op(text, &next, "=");
     }
     return false;
+}
+
+const char *statement_like_sql(const char *word)
+{
+    const char *best = NULL;
+    unsigned best_distance = 0;
+    for (size_t i = 0; i < MEM_COUNT(statement_sql_words); i++) {
+        unsigned distance = str_distance(word, statement_sql_words[i]);
+        if (best == NULL || distance < best_distance) {
+            best = statement_sql_words[i];
+            best_distance = distance;
+        }
+    }
+    return best_distance <= 1 + strlen(word) / 4 && best_distance < strlen(word) - 1 ? best : NULL;
 }
 
 bool statement_is_sql(const char *text, size_t len, size_t *from, size_t *sql_len)

@@ -51,6 +51,8 @@ bool statement_is_meta(const char *text, size_t len);
 size_t statement_skip_space(const char *text, size_t len);
 /* Whether the text begins with a word of SQL. */
 bool statement_begins_sql(const char *text, size_t len);
+/* The word that a statement of SQL may begin with and that is most like this one; NULL: none is. */
+const char *statement_like_sql(const char *word);
 
 /* Whether the text is a statement of SQL; then where it begins, and how long it is without its ';'.
  */

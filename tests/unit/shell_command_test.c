@@ -112,7 +112,13 @@ static void an_unknown_command_proposes_the_nearest(void **state)
     assert_string_equal(hint, "did you mean \"status\"?");
     assert_string_equal(find("job lsit"), "unknown command: job lsit");
     assert_string_equal(hint, "did you mean \"job list\"?");
-    assert_string_equal(find("SELECT 1"), "unknown command: SELECT");
+    assert_string_equal(find("selct 1"), "unknown command: selct");
+    assert_string_equal(hint, "did you mean SQL's \"select\"?");
+    assert_string_equal(find("job abcdefghijkl"), "unknown command: job abcdefghijkl");
+    assert_string_equal(hint, "help job lists its commands");
+    assert_string_equal(find("foo"), "unknown command: foo"); /* not \o */
+    assert_string_equal(hint, "help lists the commands");
+    assert_string_equal(find("xyzzy 1"), "unknown command: xyzzy");
     assert_string_equal(hint, "help lists the commands");
     assert_string_equal(find("'\033[31m'"), "unknown command: \\x1b[31m");
 }
