@@ -29,7 +29,7 @@ void order_config_default(struct order_config *config)
         .waiting_max = 65536,
         .chunk_bytes = 256 << 10,
         .window_bytes = 4 << 20,
-        .catchup_bytes_s = 52 << 20,
+        .catchup_bytes_s = 80 << 20,
         .payload_max = 64 << 10,
         .clients_max = 4000000,
         .behind_max = 10000,
@@ -232,8 +232,9 @@ static void order_meet_term(struct order *order, uint64_t term)
 }
 
 static int order_dispatch(struct order *order, struct order_peer *peer,
-                          const Wire__ChatMessage *message)
+                          const struct order_event *event)
 {
+    const Wire__ChatMessage *message = event->message;
     uint64_t term = message->term;
     switch (message->kind_case) {
     case WIRE__CHAT_MESSAGE__KIND_POLL:
@@ -252,7 +253,7 @@ static int order_dispatch(struct order *order, struct order_peer *peer,
         order_on_refuse(order, peer, term, message->refuse);
         return 0;
     case WIRE__CHAT_MESSAGE__KIND_APPEND:
-        return order_on_append(order, peer, term, message->append);
+        return order_on_append(order, peer, event);
     case WIRE__CHAT_MESSAGE__KIND_APPEND_REPLY:
         order_meet_term(order, term);
         order_on_append_reply(order, peer, term, message->append_reply);
@@ -298,7 +299,7 @@ static int order_message(struct order *order, const struct order_event *event)
     if (event->message->term > INT64_MAX)
         return ERR_PROTOCOL;
     int err = order_check_group(order, event->message);
-    return err < 0 ? err : order_dispatch(order, peer, event->message);
+    return err < 0 ? err : order_dispatch(order, peer, event);
 }
 
 static int order_join(struct order *order)

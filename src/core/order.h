@@ -58,7 +58,9 @@
  * ---- Memory. Entries that are not delivered, the last `cache_bytes` of the others, a term for
  * each change of leader, 48 bytes or so for each client that ever spoke (core/order_marks.h). A
  * follower further behind is served from the role's disk (READ), one read at a time, or from a
- * snapshot when the entries were given up.
+ * snapshot when the entries were given up. What it lacks is on a majority's disks since long: where
+ * both roles take lumps, it goes from disk to disk as a lump, bytes that only roles read. Of its
+ * entries the machine gets all but the strings, and keeps their keys until they are delivered.
  *
  * ---- State: see order_state_print(). */
 #ifndef CORE_ORDER_H
@@ -108,12 +110,13 @@ struct order_config {
     uint32_t waiting_max;       /* submissions without an answer, on each node: 65536 */
     uint32_t chunk_bytes;       /* of entries in one message, unless one is larger: 256 KiB */
     uint32_t window_bytes;      /* sent to a follower and not acknowledged: 4 MiB */
-    uint64_t catchup_bytes_s;   /* of entries read from disk for others, a second: 52 MiB */
+    uint64_t catchup_bytes_s;   /* of lumps for others, a second, or half of entries: 80 MiB */
     uint32_t payload_max;       /* 64 KiB, at most ORDER_PAYLOAD_MAX */
     uint32_t clients_max;       /* remembered: 4,000,000; further ones are refused */
     uint32_t behind_max;        /* entries, see 4. above: 10,000 */
     uint32_t close_max;         /* entries: who is no further behind may vote, and lead: 1,000 */
     uint64_t hash_seed;         /* any number that clients cannot guess */
+    bool lumps;                 /* the role gives and takes entries as its disk has them: false */
 };
 
 /* ---- what goes in ---------------------------------------------------------------------------- */
@@ -163,7 +166,8 @@ enum order_event_type {
 
     /* peer (as the link's handshake proved), message. Anything may be in it. ERR_PROTOCOL,
      * ERR_WRONG_CLUSTER (another group), ERR_CORRUPT (a checksum): nothing has changed; close the
-     * link. */
+     * link. When it is an append with a lump: entries, what the role read in it, in their order,
+     * and lump_ends. Only the payloads of MEMBERS count among the strings. */
     ORDER_EVENT_MESSAGE,
 
     /* record: this and all before are durable. */
@@ -177,7 +181,7 @@ enum order_event_type {
 
     /* read: what an order_read asked for. code 0 and entries, from `first` on, at least one, no gap
      * (fewer than asked is fine); or ERR_NOT_FOUND: given up; or any other code. The entries are
-     * copied. */
+     * copied. For a lump: bytes and how many entries are in them (`lump_n`), or entries. */
     ORDER_EVENT_READ,
     /* read: bytes of the snapshot that a read of kind SNAPSHOT asked for; snapshot_seq,
      * snapshot_size; or a code. */
@@ -232,7 +236,9 @@ struct order_event {
     int code;
     const struct order_entry *entries;
     size_t entries_n;
-    const void *bytes;
+    const size_t *lump_ends; /* MESSAGE: where each of the entries ends in the lump */
+    size_t lump_n;
+    const void *bytes; /* READ, SNAPSHOT */
     size_t bytes_len;
     uint64_t snapshot_seq;
     uint64_t snapshot_size;
@@ -268,6 +274,9 @@ struct order_record {
     struct order_meta meta;
     const struct order_entry *const *entries;
     size_t entries_n;
+    const void *lump; /* APPEND: not NULL: in place of the entries, lump_n from seq on */
+    size_t lump_len;
+    size_t lump_n;
     uint64_t seq;
     const void *snapshot;
     size_t snapshot_len;
@@ -307,6 +316,7 @@ struct order_read {
     uint64_t peer; /* for whom */
     uint64_t first;
     uint64_t last;
+    bool lump; /* may be answered with one */
     uint64_t snapshot_seq;
     uint64_t offset;
     size_t bytes_max;
@@ -339,8 +349,9 @@ struct order_update {
     size_t changes_n, changes_cap;
 
     /* Delivered since the last clear: deliver_first to deliver_last, 0 and 0 for none. They are
-     * durable here; order_entry() gives them until the next step. After a load it begins behind
-     * what START called committed, after an INSTALL behind what the snapshot covers. */
+     * durable here; order_entry() gives them until the next step, but those of lumps. After a load
+     * it begins behind what START called committed, after an INSTALL behind what the snapshot
+     * covers. */
     uint64_t deliver_first;
     uint64_t deliver_last;
 
@@ -384,7 +395,8 @@ void order_update_done(struct order_update *update);
 
 /* ---- questions ------------------------------------------------------------------------------- */
 
-/* The entry, while it is in memory: what was delivered in the last step is. NULL otherwise. */
+/* The entry, while it is in memory: what was delivered in the last step is, unless it came in a
+ * lump. NULL otherwise. */
 const struct order_entry *order_entry(const struct order *order, uint64_t seq);
 
 uint64_t order_delivered(const struct order *order);

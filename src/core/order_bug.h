@@ -37,7 +37,9 @@
     X(FULL_LEADER, "a leader with a full disk stays")                                              \
     X(NO_TAKEOVER, "a returning higher id is never given the lead")                                \
     X(LOWER_IGNORES_HIGHER, "a lower id claims without waiting for a higher one's answer")         \
-    X(NO_CHECK_QUORUM, "a leader without a majority stays")
+    X(NO_CHECK_QUORUM, "a leader without a majority stays")                                        \
+    X(LUMPS_FROM_THE_START, "of a lump that overlaps the log, what is there is written again")     \
+    X(LUMPS_WITHOUT_MARKS, "numbers of clients that come in lumps are not remembered")
 
 enum order_bug {
 #define ORDER_BUG_ENUM(symbol, text) ORDER_BUG_##symbol,

@@ -297,14 +297,11 @@ void order_on_forward_reply(struct order *order, const Wire__ChatForwardReply *r
 
 /* ---- answers --------------------------------------------------------------------------------- */
 
-void order_client_delivered(struct order *order, const struct order_entry *entry)
+void order_client_delivered(struct order *order, const struct order_key *key, uint64_t seq)
 {
-    if (order->waits_n == 0)
-        return;
-    const struct order_key key = {entry->client, entry->number};
-    struct order_wait *wait = order_wait_find(order, &key);
+    struct order_wait *wait = order->waits_n > 0 ? order_wait_find(order, key) : NULL;
     if (wait != NULL)
-        order_wait_answer(order, wait, entry->seq, 0);
+        order_wait_answer(order, wait, seq, 0);
 }
 
 void order_client_recheck(struct order *order)

@@ -75,8 +75,11 @@ static void order_copy_serve(struct order *order, struct order_peer *peer,
     }
     struct order_entry entries[256];
     size_t n = 0;
-    for (uint64_t seq = first; seq <= last && n < MEM_COUNT(entries); seq++)
-        entries[n++] = order_log_item(&order->log, seq)->entry;
+    const struct order_item *item;
+    for (uint64_t seq = first;
+         seq <= last && n < MEM_COUNT(entries) && (item = order_log_item(&order->log, seq)) != NULL;
+         seq++)
+        entries[n++] = item->entry;
     order_copy_send(order, peer, fetch->after_seq, entries, n, 0, fetch->mend);
 }
 

@@ -112,7 +112,7 @@ uint64_t order_entry_check(const struct order_entry *entry)
     return XXH3_64bits_digest(&state);
 }
 
-static bool order_entry_is_right(const struct order_entry *entry)
+bool order_entry_is_right(const struct order_entry *entry)
 {
     switch (entry->type) {
     case ORDER_ENTRY_MESSAGE:

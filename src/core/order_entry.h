@@ -12,6 +12,7 @@
 #ifndef CORE_ORDER_ENTRY_H
 #define CORE_ORDER_ENTRY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -57,6 +58,10 @@ int order_entry_encode(const struct order_entry *entry, struct buf *out);
  * ERR_PROTOCOL: cut off, a length over its limit, no such type, a client or number that its type
  * must not have or lacks; ERR_CORRUPT: the checksum is another. */
 int order_entry_decode(const void *data, size_t len, struct order_entry *out);
+
+/* Whether it has the client and the number, or has none, and the payload that its type must have.
+ */
+bool order_entry_is_right(const struct order_entry *entry);
 
 /* The checksum of the form, for those who keep entries in another one. */
 uint64_t order_entry_check(const struct order_entry *entry);

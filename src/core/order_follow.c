@@ -9,10 +9,39 @@
 
 void order_batch_done(struct order_batch *batch)
 {
-    for (size_t i = 0; i < batch->n; i++)
+    for (size_t i = 0; batch->items != NULL && i < batch->n; i++)
         order_item_unref(batch->items[i]);
     free(batch->items);
     *batch = (struct order_batch){0};
+}
+
+static const struct order_entry *order_batch_entry(const struct order_batch *batch, size_t i)
+{
+    return batch->lump != NULL ? &batch->lump[i] : &batch->items[i]->entry;
+}
+
+/* The lump of an append, as the role read it. None of it may be news: what contradicts it cannot
+ * be in the log of a leader. */
+static int order_batch_of_lump(const struct order *order, const struct order_event *event,
+                               struct order_batch *batch)
+{
+    const Wire__ChatAppend *append = event->message->append;
+    *batch = (struct order_batch){.lump = event->entries,
+                                  .n = event->entries_n,
+                                  .bytes = append->lump.data,
+                                  .ends = event->lump_ends};
+    uint64_t term = append->prev_term;
+    if (!order->config.lumps || append->entries.len > 0 || append->count == 0 ||
+        event->entries_n != append->count || append->prev_seq + append->count > append->commit_seq)
+        return ERR_PROTOCOL;
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct order_entry *entry = &event->entries[i];
+        if (entry->seq != append->prev_seq + 1 + i || entry->term == 0 || entry->term < term ||
+            !order_entry_is_right(entry))
+            return ERR_PROTOCOL;
+        term = entry->term;
+    }
+    return 0;
 }
 
 int order_batch_decode(const ProtobufCBinaryData *bytes, uint32_t count, uint64_t first_seq,
@@ -53,7 +82,7 @@ static int order_batch_check(const struct order_batch *batch)
 {
     struct order_conf conf;
     for (size_t i = 0; i < batch->n; i++) {
-        const struct order_entry *entry = &batch->items[i]->entry;
+        const struct order_entry *entry = order_batch_entry(batch, i);
         int err = entry->type == ORDER_ENTRY_MEMBERS ? order_conf_decode(entry, &conf) : 0;
         if (err < 0)
             return err;
@@ -69,6 +98,28 @@ static void order_log_cut(struct order *order, uint64_t seq)
     order_record_add(order, ORDER_RECORD_TRUNCATE)->seq = seq;
 }
 
+/* Puts what is at `from` and behind it at the end of the log. */
+static void order_batch_push(struct order *order, const struct order_batch *batch, size_t from)
+{
+    uint64_t first = order->log.last_seq + 1;
+    bool is_part = batch->lump != NULL && from > 0 && !ORDER_BUG(LUMPS_FROM_THE_START);
+    size_t at = is_part ? batch->ends[from - 1] : 0;
+    if (batch->lump != NULL)
+        order_log_push_lump(&order->log, batch->lump + from, batch->n - from);
+    for (size_t i = from; i < batch->n; i++) {
+        struct order_conf conf;
+        const struct order_entry *entry = order_batch_entry(batch, i);
+        if (batch->lump == NULL)
+            order_log_push(&order->log, order_item_ref(batch->items[i]), order->config.hash_seed);
+        if (entry->type == ORDER_ENTRY_MEMBERS && order_conf_decode(entry, &conf) == 0)
+            order_conf_push(order, &conf);
+    }
+    if (batch->lump != NULL)
+        order_record_lump(order, first, batch->bytes + at, batch->ends[batch->n - 1] - at);
+    else
+        order_record_append(order, first);
+}
+
 int order_batch_store(struct order *order, struct order_batch *batch)
 {
     int err = order_batch_check(batch);
@@ -76,7 +127,7 @@ int order_batch_store(struct order *order, struct order_batch *batch)
         return err;
     size_t from = 0;
     while (from < batch->n) {
-        const struct order_entry *entry = &batch->items[from]->entry;
+        const struct order_entry *entry = order_batch_entry(batch, from);
         bool holds = order_log_holds(&order->log, entry->seq, entry->term);
         if (ORDER_BUG(NO_TRUNCATE))
             holds = entry->seq <= order->log.last_seq;
@@ -86,19 +137,20 @@ int order_batch_store(struct order *order, struct order_batch *batch)
     }
     if (from == batch->n && !(ORDER_BUG(TRUNCATE_ALWAYS) && batch->n > 0))
         return 0;
-    uint64_t first = from < batch->n ? batch->items[from]->entry.seq : order->log.last_seq + 1;
+    uint64_t first =
+        from < batch->n ? order_batch_entry(batch, from)->seq : order->log.last_seq + 1;
     uint64_t before = 0;
     (void)order_log_term(&order->log, first - 1, &before);
-    if (from < batch->n && (batch->items[from]->entry.term < before ||
-                            batch->items[batch->n - 1]->entry.term > order->meta.term))
+    if (from < batch->n && (order_batch_entry(batch, from)->term < before ||
+                            order_batch_entry(batch, batch->n - 1)->term > order->meta.term))
         return ERR_PROTOCOL;
     if (ORDER_BUG(TRUNCATE_ALWAYS) && from == batch->n) {
-        uint64_t keep = batch->items[batch->n - 1]->entry.seq;
+        uint64_t keep = order_batch_entry(batch, batch->n - 1)->seq;
         if (keep < order->log.last_seq && keep >= order->delivered_seq)
             order_log_cut(order, keep);
         return 0;
     }
-    if (first <= order->delivered_seq) {
+    if (first <= order->delivered_seq || first <= order->log.lumps_last) {
         order_trouble(order, "entry %llu contradicts what this node delivered",
                       (unsigned long long)first);
         return ERR_CONFLICT;
@@ -106,14 +158,7 @@ int order_batch_store(struct order *order, struct order_batch *batch)
     if (first <= order->log.last_seq)
         order_log_cut(order, first - 1);
     assert(first == order->log.last_seq + 1);
-    for (size_t i = from; i < batch->n; i++) {
-        struct order_conf conf;
-        const struct order_entry *entry = &batch->items[i]->entry;
-        order_log_push(&order->log, order_item_ref(batch->items[i]), order->config.hash_seed);
-        if (entry->type == ORDER_ENTRY_MEMBERS && order_conf_decode(entry, &conf) == 0)
-            order_conf_push(order, &conf);
-    }
-    order_record_append(order, first);
+    order_batch_push(order, batch, from);
     return 0;
 }
 
@@ -150,6 +195,7 @@ static Wire__ChatAppendReply *order_follow_reply(struct order *order, uint64_t t
     reply->damaged = order->meta.damaged && !ORDER_BUG(DAMAGED_COUNTS);
     reply->full = order->disk_code < 0;
     reply->delivered_seq = order->delivered_seq;
+    reply->takes_lumps = order->config.lumps;
     return reply;
 }
 
@@ -170,9 +216,10 @@ static bool order_follow_shares(const struct order *order, uint64_t seq, uint64_
            (ORDER_BUG(NO_PREV_CHECK) && seq <= order->log.last_seq);
 }
 
-int order_on_append(struct order *order, struct order_peer *peer, uint64_t term,
-                    const Wire__ChatAppend *append)
+int order_on_append(struct order *order, struct order_peer *peer, const struct order_event *event)
 {
+    const Wire__ChatAppend *append = event->message->append;
+    uint64_t term = event->message->term;
     if (append->prev_seq > UINT64_MAX - append->count - 1)
         return ERR_PROTOCOL;
     if (term < order->meta.term && !(ORDER_BUG(STALE_TERM_APPEND) && order->leader != peer->id &&
@@ -185,7 +232,9 @@ int order_on_append(struct order *order, struct order_peer *peer, uint64_t term,
         return ERR_PROTOCOL;
     }
     struct order_batch batch;
-    int err = order_batch_decode(&append->entries, append->count, append->prev_seq + 1, &batch);
+    int err = append->lump.len > 0 ? order_batch_of_lump(order, event, &batch)
+                                   : order_batch_decode(&append->entries, append->count,
+                                                        append->prev_seq + 1, &batch);
     if (err < 0)
         return err;
     if (term >= order->meta.term)

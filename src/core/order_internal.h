@@ -43,13 +43,16 @@ struct order_log {
     size_t runs_n, runs_cap;
     uint64_t last_seq;
     uint64_t durable_seq;
-    /* Those in memory: item_first to last_seq, seq at ring[seq & (ring_cap - 1)]. */
+    /* Those in memory: item_first to last_seq, seq at ring[seq & (ring_cap - 1)]; NULL: came in a
+     * lump. */
     struct order_item **ring;
     size_t ring_cap; /* power of two */
     uint64_t item_first;
     uint64_t item_bytes;
-    uint64_t open_bytes;       /* of those not delivered */
-    struct order_item *by_key; /* messages among them */
+    uint64_t open_bytes;             /* of those not delivered */
+    struct order_item *by_key;       /* messages among them */
+    STAILQ_HEAD(, order_lump) lumps; /* oldest first */
+    uint64_t lumps_last;             /* the last entry that came in one */
 };
 
 /* Records that are not durable yet: what the log's last durable entry is once they are. */
@@ -57,6 +60,16 @@ struct order_pending {
     uint64_t record;
     uint64_t upto_seq;
     int64_t at_ms;
+};
+
+/* Entries that came in a lump and are not delivered yet: their keys. What is no message has a nil
+ * client and its type as the number. A leader has none: its promise came behind them to the disk.
+ */
+struct order_lump {
+    uint64_t first;
+    size_t n;
+    STAILQ_ENTRY(order_lump) entry;
+    struct order_key keys[];
 };
 
 struct order_conf {
@@ -94,6 +107,7 @@ struct order_peer {
     uint64_t commit_sent;
     int64_t notice_ms;    /* when it is told of commit_seq if nothing else is sent; 0: it knows */
     uint64_t awaited_seq; /* its clients wait for entries up to this one */
+    bool takes_lumps;
     uint64_t delivered_seq;
     bool damaged;
     bool full;
@@ -250,6 +264,8 @@ struct order_record *order_record_add(struct order *order, enum order_record_typ
 void order_record_meta(struct order *order);
 /* Takes over what the log was given from `first_seq` to its end. */
 void order_record_append(struct order *order, uint64_t first_seq);
+/* The same of what came in a lump, whose bytes are copied. */
+void order_record_lump(struct order *order, uint64_t first_seq, const void *bytes, size_t len);
 void order_record_mend(struct order *order, struct order_item **items, size_t n);
 void order_record_persisted(struct order *order, uint64_t record);
 /* How long the oldest has been waiting. */
@@ -281,6 +297,12 @@ bool order_log_holds(const struct order_log *log, uint64_t seq, uint64_t term);
 struct order_item *order_log_item(const struct order_log *log, uint64_t seq);
 /* The item with the number last_seq + 1; takes the reference. */
 void order_log_push(struct order_log *log, struct order_item *item, uint64_t seed);
+/* Entries from last_seq + 1 on, of which only the keys are kept. */
+void order_log_push_lump(struct order_log *log, const struct order_entry *entries, size_t n);
+/* The key of an entry that is not delivered and came in a lump. */
+const struct order_key *order_log_lumped(const struct order_log *log, uint64_t seq);
+/* Forgets lumps that end at or before `seq`. */
+void order_log_drop_lumps(struct order_log *log, uint64_t seq);
 void order_log_truncate(struct order_log *log, uint64_t seq);
 /* Forgets items up to seq until they are no more than bytes_max. */
 void order_log_evict(struct order_log *log, uint64_t seq, uint64_t bytes_max);
@@ -346,9 +368,13 @@ int order_mend(struct order *order, uint64_t first, uint64_t last);
 
 /* ---- order_follow.c ---- */
 
+/* Entries that arrived: items of its own, or those of a lump, borrowed. */
 struct order_batch {
     struct order_item **items;
     size_t n;
+    const struct order_entry *lump;
+    const uint8_t *bytes;
+    const size_t *ends;
 };
 
 /* Decodes `count` entries; the first has the number first_seq (0: none has one), and they follow
@@ -361,8 +387,7 @@ void order_batch_done(struct order_batch *batch);
  * over this node's; members that are none. */
 int order_batch_store(struct order *order, struct order_batch *batch);
 
-int order_on_append(struct order *order, struct order_peer *peer, uint64_t term,
-                    const Wire__ChatAppend *append);
+int order_on_append(struct order *order, struct order_peer *peer, const struct order_event *event);
 void order_on_resign(struct order *order, struct order_peer *peer, uint64_t term,
                      const Wire__ChatResign *resign);
 void order_on_take_over(struct order *order, struct order_peer *peer, uint64_t term);
@@ -400,7 +425,7 @@ int order_on_forward(struct order *order, struct order_peer *peer,
                      const Wire__ChatForward *forward);
 void order_on_forward_reply(struct order *order, const Wire__ChatForwardReply *reply);
 void order_client_work(struct order *order);
-void order_client_delivered(struct order *order, const struct order_entry *entry);
+void order_client_delivered(struct order *order, const struct order_key *key, uint64_t seq);
 /* All submissions that are in the log by now, after a snapshot. */
 void order_client_recheck(struct order *order);
 /* They are all given to the next leader again. */

@@ -22,6 +22,7 @@ static void order_lead_reset_peer(struct order *order, struct order_peer *peer)
     peer->commit_sent = 0;
     peer->notice_ms = 0;
     peer->awaited_seq = 0;
+    peer->takes_lumps = false;
     peer->delivered_seq = 0;
     peer->damaged = peer->full = peer->can_lead = false;
     peer->heard_ms = order->now_ms;
@@ -163,11 +164,11 @@ static void order_lead_send_items(struct order *order, struct order_peer *peer)
     uint64_t first = peer->next_seq;
     uint64_t upto = first - 1;
     size_t bytes = 0;
-    while (upto < order->log.last_seq) {
-        size_t len = order_log_item(&order->log, upto + 1)->form_len;
-        if (bytes > 0 && bytes + len > order->config.chunk_bytes)
+    const struct order_item *item;
+    while (upto < order->log.last_seq && (item = order_log_item(&order->log, upto + 1)) != NULL) {
+        if (bytes > 0 && bytes + item->form_len > order->config.chunk_bytes)
             break;
-        bytes += len;
+        bytes += item->form_len;
         upto++;
     }
     Wire__ChatAppend *append = order_lead_append_message(order, peer);
@@ -178,7 +179,7 @@ static void order_lead_send_items(struct order *order, struct order_peer *peer)
     append->entries.data = mem_alloc(bytes);
     uint8_t *at = append->entries.data;
     for (uint64_t seq = first; seq <= upto; seq++) {
-        const struct order_item *item = order_log_item(&order->log, seq);
+        item = order_log_item(&order->log, seq);
         memcpy(at, item->form, item->form_len);
         at += item->form_len;
     }
@@ -214,6 +215,19 @@ static bool order_lead_may_read(struct order *order)
     return order->catchup_tokens >= 0;
 }
 
+/* From the disk, as a lump where that is possible: what is read has been delivered somewhere. */
+static void order_lead_read(struct order *order, struct order_peer *peer)
+{
+    if (peer->reading != 0 || order->now_ms < peer->read_ms || !order_lead_may_read(order))
+        return;
+    uint64_t last = order->log.item_first - 1;
+    if (last < peer->next_seq)
+        last = order->log.lumps_last;
+    bool lump = order->config.lumps && peer->takes_lumps && last <= order->commit_seq;
+    order_read_ask(order, peer, peer->next_seq, last);
+    order->update->reads[order->update->reads_n - 1].lump = lump;
+}
+
 static void order_lead_replicate(struct order *order, struct order_peer *peer)
 {
     if (peer->installing_ms != 0 && peer->linked && peer->member)
@@ -223,13 +237,35 @@ static void order_lead_replicate(struct order *order, struct order_peer *peer)
             order_snapshot_begin(order, peer);
             return;
         }
-        if (peer->next_seq < order->log.item_first) {
-            if (peer->reading == 0 && order->now_ms >= peer->read_ms && order_lead_may_read(order))
-                order_read_ask(order, peer, peer->next_seq, order->log.item_first - 1);
+        if (order_log_item(&order->log, peer->next_seq) == NULL) {
+            order_lead_read(order, peer);
             return;
         }
         order_lead_send_items(order, peer);
     }
+}
+
+static void order_lead_send_read(struct order *order, struct order_peer *peer,
+                                 const struct order_event *event)
+{
+    struct buf bytes;
+    buf_init(&bytes, SIZE_MAX / 4);
+    size_t n = event->lump_n;
+    bool is_lump = n > 0;
+    if (is_lump)
+        (void)buf_append(&bytes, event->bytes, event->bytes_len);
+    while (!is_lump && n < event->entries_n && bytes.len < order->config.chunk_bytes &&
+           order_entry_encode(&event->entries[n], &bytes) == 0)
+        n++;
+    Wire__ChatAppend *append = n > 0 ? order_lead_append_message(order, peer) : NULL;
+    if (append != NULL) {
+        ProtobufCBinaryData *out = is_lump ? &append->lump : &append->entries;
+        append->count = (uint32_t)n;
+        out->data = (uint8_t *)buf_steal(&bytes, &out->len);
+        order->catchup_tokens -= (is_lump ? 1 : 2) * (double)out->len;
+        order_lead_sent(order, peer, peer->next_seq + n - 1, out->len);
+    }
+    buf_done(&bytes);
 }
 
 /* Entries that the role read: an append for a follower, or a copy. */
@@ -251,9 +287,13 @@ int order_read_event(struct order *order, const struct order_event *event)
         if (event->entries[i].seq != first + i)
             return ERR_INVALID;
     }
-    if (code == 0 && event->entries_n == 0)
+    bool is_copy = peer->reading_copy || peer->reading_mend;
+    bool is_lump = event->lump_n > 0;
+    if (code == 0 && (event->entries_n > 0) == is_lump)
         return ERR_INVALID;
-    if (peer->reading_copy || peer->reading_mend) {
+    if (is_lump && (is_copy || !peer->takes_lumps))
+        return ERR_INVALID;
+    if (is_copy) {
         order_copy_send(order, peer, first - 1, event->entries, event->entries_n, code,
                         peer->reading_mend);
         return 0;
@@ -261,20 +301,7 @@ int order_read_event(struct order *order, const struct order_event *event)
     if (order->state != ORDER_STATE_LEADING || peer->next_seq != first || code < 0 ||
         !order_lead_may_send(order, peer))
         return 0;
-    struct buf bytes;
-    buf_init(&bytes, 2 * (size_t)order->config.chunk_bytes + 2 * ORDER_PAYLOAD_MAX);
-    size_t n = 0;
-    while (n < event->entries_n && bytes.len < order->config.chunk_bytes &&
-           order_entry_encode(&event->entries[n], &bytes) == 0)
-        n++;
-    Wire__ChatAppend *append = n > 0 ? order_lead_append_message(order, peer) : NULL;
-    if (append != NULL) {
-        append->count = (uint32_t)n;
-        append->entries.data = (uint8_t *)buf_steal(&bytes, &append->entries.len);
-        order->catchup_tokens -= (double)append->entries.len;
-        order_lead_sent(order, peer, first + n - 1, append->entries.len);
-    }
-    buf_done(&bytes);
+    order_lead_send_read(order, peer, event);
     return 0;
 }
 
@@ -365,6 +392,7 @@ void order_on_append_reply(struct order *order, struct order_peer *peer, uint64_
     peer->heard_ms = order->now_ms;
     peer->can_lead = reply->able;
     peer->full = reply->full;
+    peer->takes_lumps = reply->takes_lumps;
     peer->delivered_seq = reply->delivered_seq;
     if (reply->damaged && (!peer->damaged || reply->durable_seq < peer->match_seq)) {
         peer->match_seq = 0; /* what it acknowledged before may be lost */

@@ -60,6 +60,7 @@ void order_item_unref(struct order_item *item)
 void order_log_init(struct order_log *log)
 {
     *log = (struct order_log){.item_first = 1};
+    STAILQ_INIT(&log->lumps);
 }
 
 static struct order_item **order_log_place(const struct order_log *log, uint64_t seq)
@@ -74,6 +75,8 @@ unsigned order_key_hash(const struct order_key *key, uint64_t seed)
 
 static void order_log_forget(struct order_log *log, struct order_item *item)
 {
+    if (item == NULL)
+        return;
     log->item_bytes -= item->form_len;
     if (item->hh.tbl != NULL) {
         HASH_DEL(log->by_key, item);
@@ -91,6 +94,8 @@ void order_log_reset(struct order_log *log, uint64_t seq, uint64_t term)
     log->base_term = term;
     log->runs_n = 0;
     log->open_bytes = 0;
+    order_log_drop_lumps(log, UINT64_MAX);
+    log->lumps_last = 0;
 }
 
 void order_log_done(struct order_log *log)
@@ -168,18 +173,24 @@ struct order_item *order_log_find(const struct order_log *log, const struct orde
     return item;
 }
 
-void order_log_push(struct order_log *log, struct order_item *item, uint64_t seed)
+static void order_log_extend(struct order_log *log, const struct order_entry *entry,
+                             struct order_item *item)
 {
-    assert(item->entry.seq == log->last_seq + 1);
-    assert(item->entry.term >= order_log_last_term(log));
+    uint64_t last_term = order_log_last_term(log);
+    assert(entry->seq == log->last_seq + 1);
+    assert(entry->term >= last_term);
     order_log_grow(log);
-    if (item->entry.term != order_log_last_term(log) || log->runs_n == 0) {
+    if (entry->term != last_term || log->runs_n == 0) {
         MEM_GROW(log->runs, log->runs_cap, log->runs_n + 1);
-        log->runs[log->runs_n++] =
-            (struct order_run){.first_seq = item->entry.seq, .term = item->entry.term};
+        log->runs[log->runs_n++] = (struct order_run){.first_seq = entry->seq, .term = entry->term};
     }
     log->last_seq++;
     *order_log_place(log, log->last_seq) = item;
+}
+
+void order_log_push(struct order_log *log, struct order_item *item, uint64_t seed)
+{
+    order_log_extend(log, &item->entry, item);
     log->item_bytes += item->form_len;
     log->open_bytes += item->form_len;
     if (item->entry.type != ORDER_ENTRY_MESSAGE)
@@ -189,12 +200,51 @@ void order_log_push(struct order_log *log, struct order_item *item, uint64_t see
     HASH_ADD_KEYPTR_BYHASHVALUE(hh, log->by_key, &item->entry.client, sizeof key, hash, item);
 }
 
+/* ---- lumps ----------------------------------------------------------------------------------- */
+
+void order_log_push_lump(struct order_log *log, const struct order_entry *entries, size_t n)
+{
+    struct order_lump *lump = mem_alloc(sizeof *lump + n * sizeof lump->keys[0]);
+    lump->first = log->last_seq + 1;
+    lump->n = n;
+    for (size_t i = 0; i < n; i++) {
+        const struct order_entry *entry = &entries[i];
+        bool is_message = entry->type == ORDER_ENTRY_MESSAGE;
+        lump->keys[i] = (struct order_key){.client = entry->client,
+                                           .number = is_message ? entry->number : entry->type};
+        order_log_extend(log, entry, NULL);
+    }
+    log->lumps_last = log->last_seq;
+    STAILQ_INSERT_TAIL(&log->lumps, lump, entry);
+}
+
+const struct order_key *order_log_lumped(const struct order_log *log, uint64_t seq)
+{
+    const struct order_lump *lump;
+    STAILQ_FOREACH (lump, &log->lumps, entry) {
+        if (seq >= lump->first && seq - lump->first < lump->n)
+            return &lump->keys[seq - lump->first];
+    }
+    return NULL;
+}
+
+void order_log_drop_lumps(struct order_log *log, uint64_t seq)
+{
+    struct order_lump *lump;
+    while ((lump = STAILQ_FIRST(&log->lumps)) != NULL && lump->first + lump->n - 1 <= seq) {
+        STAILQ_REMOVE_HEAD(&log->lumps, entry);
+        free(lump);
+    }
+}
+
+/* ---- its ends -------------------------------------------------------------------------------- */
+
 void order_log_truncate(struct order_log *log, uint64_t seq)
 {
     assert(seq >= log->base_seq && seq + 1 >= log->item_first);
     for (; log->last_seq > seq; log->last_seq--) {
         struct order_item *item = *order_log_place(log, log->last_seq);
-        log->open_bytes -= item->form_len;
+        log->open_bytes -= item != NULL ? item->form_len : 0;
         order_log_forget(log, item);
     }
     while (log->runs_n > 0 && log->runs[log->runs_n - 1].first_seq > seq)
@@ -206,7 +256,7 @@ void order_log_truncate(struct order_log *log, uint64_t seq)
 void order_log_evict(struct order_log *log, uint64_t seq, uint64_t bytes_max)
 {
     while (log->item_first <= log->last_seq && log->item_first <= seq &&
-           log->item_bytes > bytes_max + log->open_bytes) {
+           (log->item_bytes > bytes_max + log->open_bytes || log->item_first <= log->lumps_last)) {
         order_log_forget(log, *order_log_place(log, log->item_first));
         log->item_first++;
     }

@@ -137,6 +137,17 @@ void order_record_append(struct order *order, uint64_t first_seq)
     record->entries_n = n;
 }
 
+void order_record_lump(struct order *order, uint64_t first_seq, const void *bytes, size_t len)
+{
+    void *copy = mem_dup(bytes, len);
+    order_update_own(order->update, copy);
+    struct order_record *record = order_record_add(order, ORDER_RECORD_APPEND);
+    record->seq = first_seq;
+    record->lump = copy;
+    record->lump_len = len;
+    record->lump_n = (size_t)(order->log.last_seq + 1 - first_seq);
+}
+
 void order_record_mend(struct order *order, struct order_item **items, size_t n)
 {
     const struct order_entry **entries = mem_calloc(n, sizeof *entries);

@@ -109,12 +109,17 @@ static void order_check_log(const struct order *order)
     assert((log->runs_n > 0) == (log->last_seq > log->base_seq));
     for (uint64_t seq = log->item_first; seq <= log->last_seq; seq++) {
         const struct order_item *item = order_log_item(log, seq);
+        if (item == NULL) {
+            assert(seq <= order->delivered_seq || order_log_lumped(log, seq) != NULL);
+            continue;
+        }
         assert(item->entry.seq == seq && item->refs > 0);
         assert(order_log_holds(log, seq, item->entry.term));
         bytes += item->form_len;
         open += seq > order->delivered_seq ? item->form_len : 0;
     }
     assert(bytes == log->item_bytes && open == log->open_bytes);
+    assert(log->lumps_last <= log->last_seq && log->lumps_last <= order->commit_seq);
     assert(order->meta.term >= term);
 }
 

@@ -248,6 +248,19 @@ static void take_members(struct chat *chat)
     }
 }
 
+/* An append with a lump: what is in it. */
+static int take_lump(struct chat *chat, const Wire__ChatMessage *message, struct order_event *event)
+{
+    if (message->kind_case != WIRE__CHAT_MESSAGE__KIND_APPEND || message->append->lump.len == 0)
+        return 0;
+    int rc =
+        chat_disk_lump_take(&chat->lump, message->append->lump.data, message->append->lump.len);
+    event->entries = chat->lump.batch.entries;
+    event->entries_n = chat->lump.batch.n;
+    event->lump_ends = chat->lump.ends;
+    return rc;
+}
+
 static void chat_on_message(void *self, uint64_t from, const ProtobufCMessage *base)
 {
     struct chat *chat = self;
@@ -262,7 +275,9 @@ static void chat_on_message(void *self, uint64_t from, const ProtobufCMessage *b
     }
     rename_peer(chat, peer, message->sender);
     struct order_event event = {.type = ORDER_EVENT_MESSAGE, .peer = peer->id, .message = message};
-    int rc = chat_step(chat, &event);
+    int rc = take_lump(chat, message, &event);
+    if (rc == 0)
+        rc = chat_step(chat, &event);
     if (rc < 0 && rc != ERR_UNAVAILABLE)
         log_warn(LOG_ABOUT(.role = "chat", .peer = node_member_name(chat->node, from), .code = rc),
                  "a message was refused: %s", err_text(rc));
@@ -337,6 +352,7 @@ static void configure(const struct chat *chat, struct order_config *config)
     config->heartbeat_ms = (uint32_t)options->chat.heartbeat_ms;
     config->leader_timeout_ms = (uint32_t)options->chat.leader_timeout_ms;
     config->payload_max = (uint32_t)options->chat.message_bytes_max;
+    config->lumps = true;
     random_bytes(&config->hash_seed, sizeof config->hash_seed);
 }
 
@@ -461,22 +477,29 @@ static struct wanted *want(struct chat *chat, const struct order_read *read)
     return wanted;
 }
 
-static void on_entries(void *arg, int code, const struct order_entry *entries, size_t n)
+static void give_read(struct wanted *wanted, struct order_event *event)
 {
-    struct wanted *wanted = arg;
-    struct order_event event = {.type = ORDER_EVENT_READ,
-                                .read = wanted->read,
-                                .code = code,
-                                .entries = entries,
-                                .entries_n = n};
+    event->type = ORDER_EVENT_READ;
+    event->read = wanted->read;
     if (wanted->incarnation == wanted->chat->incarnation)
-        (void)chat_step(wanted->chat, &event);
-    if (code == ERR_CORRUPT)
-        log_error(LOG_ABOUT(.role = "chat", .code = code),
+        (void)chat_step(wanted->chat, event);
+    if (event->code == ERR_CORRUPT)
+        log_error(LOG_ABOUT(.role = "chat", .code = event->code),
                   "the log in %s was damaged while the node ran: restart it to repair the log from "
                   "the other nodes",
                   wanted->chat->dir);
     free(wanted);
+}
+
+static void on_entries(void *arg, int code, const struct order_entry *entries, size_t n)
+{
+    give_read(arg, &(struct order_event){.code = code, .entries = entries, .entries_n = n});
+}
+
+static void on_lump(void *arg, int code, const void *bytes, size_t len, size_t n)
+{
+    give_read(arg,
+              &(struct order_event){.code = code, .bytes = bytes, .bytes_len = len, .lump_n = n});
 }
 
 static void on_piece(void *arg, int code, uint64_t seq, uint64_t size, const void *data, size_t len)
@@ -503,8 +526,11 @@ static void start_read(struct chat *chat, const struct order_read *read)
         return;
     }
     uint64_t entries = read->last - read->first + 1;
-    (void)chat_disk_read(chat->disk, read->first, entries < 65536 ? (unsigned)entries : 65536,
-                         bytes, on_entries, want(chat, read));
+    unsigned max = entries < 65536 ? (unsigned)entries : 65536;
+    if (read->lump)
+        (void)chat_disk_read_lump(chat->disk, read->first, max, bytes, on_lump, want(chat, read));
+    else
+        (void)chat_disk_read(chat->disk, read->first, max, bytes, on_entries, want(chat, read));
 }
 
 /* ---- the end of a turn ----------------------------------------------------------------------- */
@@ -698,6 +724,7 @@ static void chat_free(void *self)
     chat_group_free(chat->group);
     order_free(chat->order);
     order_update_done(&chat->update);
+    chat_disk_lump_done(&chat->lump);
     struct chat_peer *peer;
     struct chat_peer *next;
     HASH_ITER (hh, chat->peers, peer, next) {
@@ -720,6 +747,7 @@ static int chat_start(struct node *node, void **self, struct error *e)
     STAILQ_INIT(&chat->staged);
     TAILQ_INIT(&chat->submits);
     uuid_generate(&chat->own_client);
+    chat_disk_lump_init(&chat->lump);
     loop_hook_init(&chat->hook, chat->loop, LOOP_PHASE_COMMIT, on_turn_end, chat);
     loop_timer_init(&chat->timer, chat->loop, on_timer, chat);
     loop_timer_init(&chat->housekeeping, chat->loop, on_housekeeping, chat);

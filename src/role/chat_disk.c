@@ -221,6 +221,11 @@ static int append_objects(struct chat_disk *disk, const struct buf *objects)
     return rc;
 }
 
+static void append_lump(struct chat_disk *disk, const void *bytes, size_t len)
+{
+    (void)journal_append_lines(disk->journal, bytes, len);
+}
+
 static void repair(struct chat_disk *disk, const struct chat_disk_record *record)
 {
     int rc = journal_repair(disk->journal, record->first, record->last, &record->bytes);
@@ -233,7 +238,10 @@ static void execute(struct chat_disk *disk, const struct chat_disk_record *recor
 {
     switch (record->type) {
     case ORDER_RECORD_APPEND:
-        (void)append_objects(disk, &record->bytes);
+        if (record->is_lump)
+            append_lump(disk, record->bytes.data, record->bytes.len);
+        else
+            (void)append_objects(disk, &record->bytes);
         break;
     case ORDER_RECORD_TRUNCATE:
         if (record->seq < journal_last(disk->journal))
@@ -294,9 +302,28 @@ static void queue_record(struct chat_disk *disk, uint64_t id, const struct order
         copy->last = record->entries[record->entries_n - 1]->seq;
         put_entries(disk, record, &copy->bytes);
     }
+    copy->is_lump = record->lump != NULL;
+    if (copy->is_lump)
+        (void)buf_append(&copy->bytes, record->lump, record->lump_len);
     if (record->snapshot_len > 0)
         (void)buf_append(&copy->bytes, record->snapshot, record->snapshot_len);
     STAILQ_INSERT_TAIL(&disk->waiting, copy, entry);
+}
+
+static void append_record(struct chat_disk *disk, const struct order_record *record)
+{
+    uint64_t next = journal_last(disk->journal) + 1;
+    if (record->lump != NULL) {
+        assert(record->seq == next);
+        append_lump(disk, record->lump, record->lump_len);
+    }
+    assert(record->entries_n == 0 || record->entries[0]->seq == next);
+    (void)next;
+    for (size_t i = 0; i < record->entries_n; i++) {
+        buf_clear(&disk->scratch);
+        chat_line_put(&disk->scratch, &disk->clock, record->entries[i]);
+        (void)journal_append(disk->journal, (const char *)disk->scratch.data, disk->scratch.len);
+    }
 }
 
 void chat_disk_write(struct chat_disk *disk, uint64_t id, const struct order_record *records,
@@ -306,16 +333,8 @@ void chat_disk_write(struct chat_disk *disk, uint64_t id, const struct order_rec
         return;
     size_t at = 0;
     bool is_idle = disk->slow == NULL && STAILQ_EMPTY(&disk->waiting);
-    for (; is_idle && at < n && records[at].type == ORDER_RECORD_APPEND; at++) {
-        assert(records[at].entries_n == 0 ||
-               records[at].entries[0]->seq == journal_last(disk->journal) + 1);
-        for (size_t i = 0; i < records[at].entries_n; i++) {
-            buf_clear(&disk->scratch);
-            chat_line_put(&disk->scratch, &disk->clock, records[at].entries[i]);
-            (void)journal_append(disk->journal, (const char *)disk->scratch.data,
-                                 disk->scratch.len);
-        }
-    }
+    for (; is_idle && at < n && records[at].type == ORDER_RECORD_APPEND; at++)
+        append_record(disk, &records[at]);
     if (at > 0 && at == n)
         sync_journal(disk, records[n - 1].record);
     for (; at < n; at++)

@@ -91,6 +91,25 @@ struct chat_disk_read *chat_disk_read(struct chat_disk *disk, uint64_t first, un
                                       size_t bytes_max, chat_disk_read_fn fn, void *arg);
 void chat_disk_read_cancel(struct chat_disk_read *read); /* NULL allowed */
 
+/* The same as a lump: `n` lines of the journal as they are, each with its checksum. */
+typedef void (*chat_disk_lump_fn)(void *arg, int code, const void *bytes, size_t len, size_t n);
+struct chat_disk_read *chat_disk_read_lump(struct chat_disk *disk, uint64_t first,
+                                           unsigned entries_max, size_t bytes_max,
+                                           chat_disk_lump_fn fn, void *arg);
+
+/* What is in a lump. */
+struct chat_disk_lump {
+    struct chat_line_batch batch; /* the entries */
+    size_t *ends;                 /* where each ends in the bytes */
+    size_t ends_cap;
+};
+
+void chat_disk_lump_init(struct chat_disk_lump *lump);
+void chat_disk_lump_done(struct chat_disk_lump *lump);
+/* Reads a lump that came from elsewhere; what `lump` held before goes. ERR_CORRUPT: a sum is wrong,
+ * or these are no lines that chat_disk_write() could have written. */
+int chat_disk_lump_take(struct chat_disk_lump *lump, const void *bytes, size_t len);
+
 /* A piece of the kept snapshot; `seq` 0: the latest. `fn` as above. */
 typedef void (*chat_disk_piece_fn)(void *arg, int code, uint64_t seq, uint64_t size,
                                    const void *data, size_t len);

@@ -16,7 +16,8 @@ struct chat_disk_record {
     uint64_t seq;   /* TRUNCATE, INSTALL */
     uint64_t first; /* MEND */
     uint64_t last;
-    struct buf bytes; /* objects with newlines, or the snapshot */
+    bool is_lump;
+    struct buf bytes; /* objects with newlines, a lump, or the snapshot */
     STAILQ_ENTRY(chat_disk_record) entry;
 };
 
@@ -24,6 +25,7 @@ struct chat_disk_read {
     struct journal_read read;
     struct chat_disk *disk;
     chat_disk_read_fn fn;
+    chat_disk_lump_fn lump_fn; /* one of the two */
     void *arg;
     TAILQ_ENTRY(chat_disk_read) entry;
 };

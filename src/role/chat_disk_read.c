@@ -2,10 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "role/chat_disk_internal.h"
 
 static void free_read(struct chat_disk_read *read)
@@ -14,6 +16,72 @@ static void free_read(struct chat_disk_read *read)
     journal_read_done(&read->read);
     free(read);
 }
+
+/* ---- lumps ----------------------------------------------------------------------------------- */
+
+void chat_disk_lump_init(struct chat_disk_lump *lump)
+{
+    *lump = (struct chat_disk_lump){0};
+    chat_line_batch_init(&lump->batch);
+}
+
+void chat_disk_lump_done(struct chat_disk_lump *lump)
+{
+    chat_line_batch_done(&lump->batch);
+    free(lump->ends);
+    chat_disk_lump_init(lump);
+}
+
+/* What is written here has no control characters and is UTF-8: JSON, for whoever reads it. */
+static bool is_clean(const char *text, size_t len)
+{
+    const uint64_t highs = 0x8080808080808080U;
+    const uint64_t spaces = 0x2020202020202020U;
+    uint64_t all = 0;
+    uint64_t low = 0;
+    size_t at = 0;
+    for (uint64_t eight; at + sizeof eight <= len; at += sizeof eight) {
+        memcpy(&eight, text + at, sizeof eight);
+        all |= eight;
+        low |=
+            ~((eight | highs) - spaces) & ~eight; /* a byte under a space has its high bit here */
+    }
+    for (; at < len; at++) {
+        all |= (unsigned char)text[at];
+        low |= (unsigned char)text[at] < ' ' ? highs : 0;
+    }
+    return (low & highs) == 0 && ((all & highs) == 0 || str_is_utf8(text, len));
+}
+
+int chat_disk_lump_take(struct chat_disk_lump *lump, const void *bytes, size_t len)
+{
+    const struct buf lines = {.data = (uint8_t *)bytes, .len = len};
+    struct chat_line_batch *batch = &lump->batch;
+    struct journal_line line;
+    size_t at = 0;
+    int rc = 0;
+    chat_line_batch_clear(batch);
+    while (rc == 0 && journal_next_line(&lines, &at, &line)) {
+        if (!is_clean(line.text, line.len))
+            return ERR_CORRUPT;
+        MEM_GROW(lump->ends, lump->ends_cap, batch->n + 1);
+        lump->ends[batch->n] = at;
+        rc = chat_line_batch_add(batch, line.seq, line.members, line.members_len);
+    }
+    chat_line_batch_finish(batch);
+    return rc == 0 && at < len ? ERR_CORRUPT : rc;
+}
+
+static void on_read_lump(struct journal_read *journal_read, int status)
+{
+    struct chat_disk_read *read = journal_read->data;
+    size_t n = (size_t)(journal_read->next - journal_read->from);
+    read->lump_fn(read->arg, status, journal_read->lines.data, journal_read->lines.len,
+                  status == 0 ? n : 0);
+    free_read(read);
+}
+
+/* ---- entries --------------------------------------------------------------------------------- */
 
 static int take_lines(struct chat_line_batch *batch, const struct buf *lines)
 {
@@ -39,20 +107,34 @@ static void on_read(struct journal_read *journal_read, int status)
     fn(arg, status, batch->entries, status == 0 ? batch->n : 0);
 }
 
-struct chat_disk_read *chat_disk_read(struct chat_disk *disk, uint64_t first, unsigned entries_max,
-                                      size_t bytes_max, chat_disk_read_fn fn, void *arg)
+static struct chat_disk_read *start_read(struct chat_disk *disk, uint64_t first,
+                                         unsigned entries_max, size_t bytes_max,
+                                         const struct chat_disk_read *how)
 {
-    struct chat_disk_read *read = mem_zalloc(sizeof *read);
+    struct chat_disk_read *read = mem_dup(how, sizeof *how);
     read->disk = disk;
-    read->fn = fn;
-    read->arg = arg;
     read->read.from = first;
     read->read.lines_max = entries_max;
     read->read.bytes_max = bytes_max < JOURNAL_READ_BYTES_MAX ? bytes_max : JOURNAL_READ_BYTES_MAX;
     read->read.data = read;
     TAILQ_INSERT_TAIL(&disk->reads, read, entry);
-    journal_read(disk->journal, &read->read, on_read);
+    journal_read(disk->journal, &read->read, read->fn != NULL ? on_read : on_read_lump);
     return read;
+}
+
+struct chat_disk_read *chat_disk_read(struct chat_disk *disk, uint64_t first, unsigned entries_max,
+                                      size_t bytes_max, chat_disk_read_fn fn, void *arg)
+{
+    const struct chat_disk_read how = {.fn = fn, .arg = arg};
+    return start_read(disk, first, entries_max, bytes_max, &how);
+}
+
+struct chat_disk_read *chat_disk_read_lump(struct chat_disk *disk, uint64_t first,
+                                           unsigned entries_max, size_t bytes_max,
+                                           chat_disk_lump_fn fn, void *arg)
+{
+    const struct chat_disk_read how = {.lump_fn = fn, .arg = arg};
+    return start_read(disk, first, entries_max, bytes_max, &how);
 }
 
 void chat_disk_read_cancel(struct chat_disk_read *read)

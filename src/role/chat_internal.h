@@ -56,8 +56,9 @@ struct chat {
     struct order *order; /* NULL while there is no disk */
     struct order_update update;
     struct chat_disk *disk;
-    bool disk_away;       /* it failed and is being opened again */
-    uint64_t incarnation; /* of order and disk */
+    struct chat_disk_lump lump; /* of the message that is being read */
+    bool disk_away;             /* it failed and is being opened again */
+    uint64_t incarnation;       /* of order and disk */
     struct loop_hook hook;
     struct loop_timer timer; /* the machine's deadline */
     struct loop_timer housekeeping;

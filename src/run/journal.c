@@ -267,12 +267,12 @@ static struct journal_op *last_staged(struct journal *journal)
     return TAILQ_LAST(&journal->order, journal_op_order);
 }
 
-int journal_append(struct journal *journal, const char *object, size_t len)
+/* An object without its first brace. */
+static int append_members(struct journal *journal, const char *members, size_t len)
 {
-    assert(journal_format_is_object(object, len));
     if (journal->status != 0)
         return journal->status;
-    if (len > JOURNAL_LINE_BYTES_MAX)
+    if (len >= JOURNAL_LINE_BYTES_MAX)
         return ERR_TOO_LARGE;
     uint64_t bytes = JOURNAL_PREFIX_BYTES_MAX + len;
     if (journal->in_flight_bytes > 0 &&
@@ -285,10 +285,30 @@ int journal_append(struct journal *journal, const char *object, size_t len)
     if (op->text.len == 0)
         op->first = journal->next;
     size_t before = op->text.len;
-    journal_format_put_line(&op->text, journal->next, op->first, object, len);
+    journal_format_put_members(&op->text, journal->next, op->first, members, len);
     journal->in_flight_bytes += op->text.len - before;
     op->last = op->durable = journal->next++;
     return 0;
+}
+
+int journal_append(struct journal *journal, const char *object, size_t len)
+{
+    assert(journal_format_is_object(object, len));
+    return append_members(journal, object + 1, len - 1);
+}
+
+int journal_append_lines(struct journal *journal, const char *lines, size_t len)
+{
+    const char *end = lines + len;
+    int rc = 0;
+    while (rc == 0 && lines < end) {
+        const char *newline = memchr(lines, '\n', (size_t)(end - lines));
+        size_t line_len = (size_t)((newline != NULL ? newline : end) - lines);
+        size_t members = journal_format_members(lines, line_len);
+        rc = append_members(journal, lines + members, line_len - members);
+        lines += line_len + 1;
+    }
+    return rc;
 }
 
 void journal_sync(struct journal *journal, struct journal_req *req, journal_fn cb)

@@ -113,6 +113,11 @@ uint64_t journal_durable(const struct journal *journal);
  * appended and not synced may be there. */
 int journal_append(struct journal *journal, const char *object, size_t len);
 
+/* Appends what the lines of another journal hold, a result of journal_read() there; they get the
+ * numbers from journal_last() + 1 on. The owner has seen that they are whole. As journal_append();
+ * an error leaves those before it appended. */
+int journal_append_lines(struct journal *journal, const char *lines, size_t len);
+
 struct journal_req;
 typedef void (*journal_fn)(struct journal_req *req, int status);
 

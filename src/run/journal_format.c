@@ -28,6 +28,13 @@ static void put_hex(char *at, uint64_t value)
         at[i] = digits[value & 15];
 }
 
+static bool is_hex(const char *at, uint64_t value)
+{
+    char digits[SUM_DIGITS];
+    put_hex(digits, value);
+    return memcmp(at, digits, SUM_DIGITS) == 0;
+}
+
 static bool get_hex(const char *at, uint64_t *out)
 {
     uint64_t value = 0;
@@ -82,15 +89,21 @@ static char *begin(struct buf *b, size_t len)
 }
 
 /* Puts the owner's members behind `at`, which ends the prefix of `line`. */
-static void put_members(struct buf *b, char *line, char *at, const char *object, size_t len)
+static void put_members(struct buf *b, char *line, char *at, const char *members, size_t len)
 {
-    assert(journal_format_is_object(object, len));
-    memcpy(at, object + 1, len - 1);
-    finish(b, line, (size_t)(at - line) + len - 1);
+    memcpy(at, members, len);
+    finish(b, line, (size_t)(at - line) + len);
 }
 
 void journal_format_put_line(struct buf *b, uint64_t seq, uint64_t batch, const char *object,
                              size_t len)
+{
+    assert(journal_format_is_object(object, len));
+    journal_format_put_members(b, seq, batch, object + 1, len - 1);
+}
+
+void journal_format_put_members(struct buf *b, uint64_t seq, uint64_t batch, const char *members,
+                                size_t len)
 {
     char *line = begin(b, len);
     char *at = put_text(line + SUMMED_OFFSET, "\"seq\":");
@@ -98,13 +111,14 @@ void journal_format_put_line(struct buf *b, uint64_t seq, uint64_t batch, const 
     at = put_text(at, ",\"batch\":");
     at = put_number(at, batch);
     *at++ = ',';
-    put_members(b, line, at, object, len);
+    put_members(b, line, at, members, len);
 }
 
 void journal_format_put_carried(struct buf *b, const char *object, size_t len)
 {
+    assert(journal_format_is_object(object, len));
     char *line = begin(b, len);
-    put_members(b, line, put_text(line + SUMMED_OFFSET, "\"carried\":1,"), object, len);
+    put_members(b, line, put_text(line + SUMMED_OFFSET, "\"carried\":1,"), object + 1, len - 1);
 }
 
 void journal_format_put_head(struct buf *b, const struct journal_head *head)
@@ -160,13 +174,11 @@ static bool get_head(struct cursor c, struct journal_head *head)
 
 int journal_format_get(const char *line, size_t len, struct journal_mark *mark)
 {
-    uint64_t sum;
     if (len < SUMMED_OFFSET + 2 || memcmp(line, sum_begin, SUM_OFFSET) != 0 ||
-        memcmp(line + SUM_OFFSET + SUM_DIGITS, sum_end, 2) != 0 ||
-        !get_hex(line + SUM_OFFSET, &sum) || line[len - 1] != '}')
+        memcmp(line + SUM_OFFSET + SUM_DIGITS, sum_end, 2) != 0 || line[len - 1] != '}')
         return ERR_CORRUPT;
     struct cursor c = {.at = line + SUMMED_OFFSET, .end = line + len};
-    bool whole = XXH3_64bits(c.at, len - SUMMED_OFFSET) == sum;
+    bool whole = is_hex(line + SUM_OFFSET, XXH3_64bits(c.at, len - SUMMED_OFFSET));
     uint64_t format;
     if (skip(&c, "\"journal\":")) {
         if (!number(&c, &format))
@@ -192,6 +204,17 @@ int journal_format_get(const char *line, size_t len, struct journal_mark *mark)
         return ERR_CORRUPT;
     mark->members = (size_t)(c.at - 1 - line);
     return 0;
+}
+
+size_t journal_format_members(const char *line, size_t len)
+{
+    uint64_t number_of;
+    struct cursor c = {.at = line + SUMMED_OFFSET, .end = line + len};
+    bool is_line = len > SUMMED_OFFSET && skip(&c, "\"seq\":") && number(&c, &number_of) &&
+                   skip(&c, ",\"batch\":") && number(&c, &number_of) && skip(&c, ",");
+    assert(is_line);
+    (void)is_line;
+    return (size_t)(c.at - line);
 }
 
 /* The line at `at`, if one is there. */

@@ -48,10 +48,17 @@ void journal_format_put_head(struct buf *b, const struct journal_head *head);
 void journal_format_put_carried(struct buf *b, const char *object, size_t len);
 void journal_format_put_line(struct buf *b, uint64_t seq, uint64_t batch, const char *object,
                              size_t len);
+/* The same of an object without its first brace. */
+void journal_format_put_members(struct buf *b, uint64_t seq, uint64_t batch, const char *members,
+                                size_t len);
 
 /* Reads a line without its newline. ERR_CORRUPT: not a line of ours, or damaged; ERR_VERSION: the
  * head of a newer format. */
 int journal_format_get(const char *line, size_t len, struct journal_mark *mark);
+
+/* Where the owner's members begin in a JOURNAL_LINE that was found whole before; the sum is not
+ * looked at. */
+size_t journal_format_members(const char *line, size_t len);
 
 /* Goes through the bytes of a segment. */
 struct journal_scan {

@@ -81,6 +81,12 @@ static void order_bed_write(struct order_bed_node *node, const struct order_reco
         order_bed_forget(node, record->seq);
     for (size_t i = 0; i < record->entries_n && record->type == ORDER_RECORD_APPEND; i++)
         order_bed_keep(node, record->entries[i]);
+    struct order_entry entry;
+    for (size_t at = 0; at < record->lump_len;) {
+        at += (size_t)order_entry_decode((const uint8_t *)record->lump + at, record->lump_len - at,
+                                         &entry);
+        order_bed_keep(node, &entry);
+    }
     if (record->type == ORDER_RECORD_INSTALL) {
         free(node->snapshot);
         node->snapshot = mem_dup(record->snapshot, record->snapshot_len);
@@ -91,20 +97,33 @@ static void order_bed_write(struct order_bed_node *node, const struct order_reco
 static void order_bed_read(struct order_bed *bed, unsigned id, const struct order_read *read)
 {
     struct order_bed_node *node = &bed->nodes[id];
-    struct order_entry *entries = mem_calloc(256, sizeof *entries);
+    struct order_entry *entries = mem_calloc(ORDER_BED_LUMP_MAX, sizeof *entries);
     struct order_event event = {.type = ORDER_EVENT_READ, .read = read->read, .entries = entries};
     node->reads++;
     assert(read->type == ORDER_READ_ENTRIES && node->keeps);
     size_t bytes = 0;
     for (uint64_t seq = read->first; seq <= read->last && seq <= node->forms_n; seq++) {
-        if (event.entries_n == 256 || bytes > read->bytes_max)
+        if (event.entries_n == ORDER_BED_LUMP_MAX || bytes > read->bytes_max)
             break;
         int len = order_entry_decode(node->forms[seq - 1], node->lens[seq - 1],
                                      &entries[event.entries_n++]);
         assert(len > 0);
         bytes += (size_t)len;
     }
+    struct buf lump;
+    buf_init(&lump, SIZE_MAX / 4);
+    for (size_t i = 0; read->lump && i < event.entries_n; i++) {
+        size_t at = (size_t)entries[i].seq - 1;
+        (void)buf_append(&lump, node->forms[at], node->lens[at]);
+    }
+    if (read->lump) {
+        event.lump_n = event.entries_n;
+        event.entries_n = 0;
+        event.bytes = lump.data;
+        event.bytes_len = lump.len;
+    }
     order_bed_step(bed, id, event);
+    buf_done(&lump);
     free(entries);
 }
 
@@ -117,7 +136,12 @@ static void order_bed_obey(struct order_bed *bed, unsigned id)
     for (uint64_t seq = update->deliver_first; seq != 0 && seq <= update->deliver_last; seq++) {
         assert(seq == node->delivered + 1);
         node->delivered = seq;
-        node->messages += order_entry(node->order, seq)->type == ORDER_ENTRY_MESSAGE;
+        const struct order_entry *entry = order_entry(node->order, seq);
+        struct order_entry kept;
+        if (entry == NULL &&
+            order_entry_decode(node->forms[seq - 1], node->lens[seq - 1], &kept) > 0)
+            entry = &kept;
+        node->messages += entry->type == ORDER_ENTRY_MESSAGE;
     }
     for (size_t i = 0; i < update->replies_n; i++) {
         node->reply = update->replies[i];
@@ -158,10 +182,31 @@ int order_bed_step(struct order_bed *bed, unsigned id, struct order_event event)
 
 /* ---- messages and time ----------------------------------------------------------------------- */
 
+size_t order_bed_read_lump(const Wire__ChatAppend *append, struct order_entry *entries,
+                           size_t *ends)
+{
+    size_t n = 0;
+    for (size_t at = 0; at < append->lump.len; n++) {
+        assert(n < ORDER_BED_LUMP_MAX);
+        int len = order_entry_decode(append->lump.data + at, append->lump.len - at, &entries[n]);
+        assert(len > 0);
+        at += (size_t)len;
+        ends[n] = at;
+    }
+    return n;
+}
+
 static void order_bed_carry(struct order_bed *bed, const struct order_bed_letter *letter)
 {
     struct order_event event = {
         .type = ORDER_EVENT_MESSAGE, .peer = letter->from, .message = letter->message};
+    struct order_entry entries[ORDER_BED_LUMP_MAX];
+    size_t ends[ORDER_BED_LUMP_MAX];
+    if (letter->message->kind_case == WIRE__CHAT_MESSAGE__KIND_APPEND) {
+        event.entries = entries;
+        event.lump_ends = ends;
+        event.entries_n = order_bed_read_lump(letter->message->append, entries, ends);
+    }
     if (bed->nodes[letter->to].order != NULL && bed->nodes[letter->from].order != NULL &&
         !bed->cut[letter->from][letter->to])
         (void)order_bed_step(bed, letter->to, event);

@@ -5,7 +5,7 @@
 
 #include "core/order.h"
 
-enum { ORDER_BED_NODES_MAX = 5, ORDER_BED_GROUP = 77 };
+enum { ORDER_BED_NODES_MAX = 5, ORDER_BED_GROUP = 77, ORDER_BED_LUMP_MAX = 256 };
 
 struct order_bed_letter {
     unsigned from, to; /* ids */
@@ -67,6 +67,12 @@ void order_bed_settle(struct order_bed *bed);
 void order_bed_wait(struct order_bed *bed, int64_t ms);
 /* Waits until some node leads and returns its id; 0 when none does within `ms`. */
 unsigned order_bed_leader(struct order_bed *bed, int64_t ms);
+
+/* What is in a lump: on these disks entries are in the form of core/order_entry.h. Returns how
+ * many.
+ */
+size_t order_bed_read_lump(const Wire__ChatAppend *append, struct order_entry *entries,
+                           size_t *ends);
 
 /* Submits one message of client `client` with `number`; the outcome is in the node's `reply`. */
 void order_bed_submit(struct order_bed *bed, unsigned id, unsigned client, uint64_t number);

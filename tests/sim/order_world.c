@@ -276,6 +276,7 @@ void ow_init(struct ow *w, uint64_t seed, unsigned bug)
         node->clock_ms = ow_ms(w, 0, 1000000);
         node->clock_permille = ow_ms(w, 980, 1020);
         node->disk.first = 1;
+        node->lumps = ow_chance(w, 90);
     }
     for (unsigned i = 0; i < w->nodes_n; i++)
         ow_node_start(w, i);

@@ -38,6 +38,7 @@ enum {
     OW_NUMBERS_MAX = 64, /* messages of each client */
     OW_TRUTH_MAX = 4096,
     OW_HOLES_MAX = 4,
+    OW_LUMP_MAX = 64, /* entries; on these disks they are in the form of core/order_entry.h */
     OW_HEAL_MS = 60000,    /* all must be well so long after the trouble, */
     OW_PROGRESS_MS = 3000, /* and as long as clients wait something be delivered so often */
 };
@@ -107,6 +108,7 @@ struct ow_node {
     bool up;
     bool dead; /* never comes back */
     bool joins;
+    bool lumps; /* it gives and takes them; an older one does not */
     uint64_t boot;
     struct order *order;
     struct order_update update;
@@ -217,6 +219,8 @@ void ow_disk_trim_wanted(struct ow *w, unsigned node, uint64_t upto);
 /* Loses something of a node that is down. */
 void ow_disk_damage(struct ow *w, unsigned node);
 bool ow_disk_holds(const struct ow_disk *disk, uint64_t seq, uint64_t check);
+/* The entry as it is on the disk; false when it is not. */
+bool ow_disk_entry(const struct ow_disk *disk, uint64_t seq, struct order_entry *entry);
 void ow_disk_done(struct ow_disk *disk);
 
 /* ---- order_world_net.c ---- */

@@ -63,7 +63,36 @@ bool ow_disk_holds(const struct ow_disk *disk, uint64_t seq, uint64_t check)
            order_entry_check(&entry) == check;
 }
 
+bool ow_disk_entry(const struct ow_disk *disk, uint64_t seq, struct order_entry *entry)
+{
+    if (seq < disk->first || seq > ow_disk_last(disk))
+        return false;
+    const struct ow_form *form = &disk->forms[seq - disk->first];
+    return form->bytes != NULL && order_entry_decode(form->bytes, form->len, entry) > 0;
+}
+
 /* ---- writing --------------------------------------------------------------------------------- */
+
+static void ow_write_lump(struct ow *w, struct ow_write *write, const struct order_record *record)
+{
+    const uint8_t *at = record->lump;
+    write->n = record->lump_n;
+    write->forms = mem_calloc(write->n, sizeof *write->forms);
+    write->seqs = mem_calloc(write->n, sizeof *write->seqs);
+    for (size_t i = 0; i < write->n; i++) {
+        struct order_entry entry;
+        size_t left = record->lump_len - (size_t)(at - (const uint8_t *)record->lump);
+        int len = order_entry_decode(at, left, &entry);
+        if (len <= 0 || entry.seq != record->seq + i)
+            ow_wrong(w, "a lump from entry %llu on begins with another",
+                     (unsigned long long)record->seq);
+        write->forms[i] = (struct ow_form){mem_dup(at, (size_t)len), (size_t)len};
+        write->seqs[i] = entry.seq;
+        at += len;
+    }
+    if (at != (const uint8_t *)record->lump + record->lump_len)
+        ow_wrong(w, "a lump has more than its entries");
+}
 
 void ow_disk_record(struct ow *w, unsigned node, const struct order_record *record)
 {
@@ -76,6 +105,8 @@ void ow_disk_record(struct ow *w, unsigned node, const struct order_record *reco
                                .n = record->entries_n,
                                .seq = record->seq,
                                .at_ms = w->time.now_ms};
+    if (record->lump != NULL)
+        ow_write_lump(w, write, record);
     if (record->entries_n > 0) {
         write->forms = mem_calloc(record->entries_n, sizeof *write->forms);
         write->seqs = mem_calloc(record->entries_n, sizeof *write->seqs);
@@ -327,12 +358,31 @@ static void ow_disk_answer_snapshot(struct ow *w, const struct ow_event *event)
     ow_node_step(w, event->node, answer);
 }
 
+/* What was read, as a lump. */
+static void ow_disk_answer_lump(struct ow *w, const struct ow_event *event,
+                                struct order_event *answer)
+{
+    const struct ow_disk *disk = &w->nodes[event->node].disk;
+    struct buf bytes;
+    buf_init(&bytes, SIZE_MAX / 4);
+    for (size_t i = 0; i < answer->entries_n; i++) {
+        const struct ow_form *form = &disk->forms[answer->entries[i].seq - disk->first];
+        (void)buf_append(&bytes, form->bytes, form->len);
+    }
+    answer->lump_n = answer->entries_n;
+    answer->entries_n = 0;
+    answer->bytes = bytes.data;
+    answer->bytes_len = bytes.len;
+    ow_node_step(w, event->node, *answer);
+    buf_done(&bytes);
+}
+
 static void ow_disk_answer(struct ow *w, struct ow_event *event)
 {
     const struct ow_node *node = &w->nodes[event->node];
     const struct ow_disk *disk = &node->disk;
     const struct order_read *read = &event->read;
-    struct order_entry entries[64];
+    struct order_entry entries[OW_LUMP_MAX];
     struct order_event answer = {.type = ORDER_EVENT_READ, .read = read->read, .entries = entries};
     if (!node->up || node->boot != event->boot || ow_node_defer(w, event))
         return;
@@ -342,7 +392,7 @@ static void ow_disk_answer(struct ow *w, struct ow_event *event)
     }
     size_t bytes = 0;
     for (uint64_t seq = read->first; seq <= read->last; seq++) {
-        if (seq < disk->first || seq > ow_disk_last(disk) || answer.entries_n == 64)
+        if (seq < disk->first || seq > ow_disk_last(disk) || answer.entries_n == OW_LUMP_MAX)
             break;
         const struct ow_form *form = &disk->forms[seq - disk->first];
         if (form->bytes == NULL || (bytes > 0 && bytes + form->len > read->bytes_max))
@@ -352,7 +402,10 @@ static void ow_disk_answer(struct ow *w, struct ow_event *event)
         bytes += (size_t)len;
     }
     answer.code = answer.entries_n > 0 ? 0 : ERR_NOT_FOUND;
-    ow_node_step(w, event->node, answer);
+    if (read->lump && answer.code == 0)
+        ow_disk_answer_lump(w, event, &answer);
+    else
+        ow_node_step(w, event->node, answer);
 }
 
 void ow_disk_read(struct ow *w, unsigned node, const struct order_read *read)

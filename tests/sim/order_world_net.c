@@ -84,6 +84,31 @@ void ow_net_cut(struct ow *w, unsigned from, unsigned to, bool cut)
         ow_net_break(w, from, to, 1000);
 }
 
+/* The entries of a lump, sometimes after a bit of it has changed; false: that was found. */
+static bool ow_net_read_lump(struct ow *w, const Wire__ChatAppend *append,
+                             struct order_event *event, struct order_entry *entries, size_t *ends)
+{
+    size_t at = 0;
+    bool flips = ow_chance(w, 2);
+    uint8_t *bytes = append->lump.data;
+    uint8_t *flipped = &bytes[prng_below(&w->time.prng, append->lump.len)];
+    *flipped ^= flips ? 1 : 0;
+    int len = 1;
+    while (at < append->lump.len && event->entries_n < OW_LUMP_MAX && len > 0) {
+        len = order_entry_decode(bytes + at, append->lump.len - at, &entries[event->entries_n]);
+        at += len > 0 ? (size_t)len : 0;
+        ends[event->entries_n] = at;
+        event->entries_n += len > 0;
+    }
+    if (flips == (len > 0))
+        ow_wrong(w, "a lump with%s a flipped bit is %s", flips ? "" : "out",
+                 len > 0 ? "taken" : "refused");
+    *flipped ^= flips ? 1 : 0;
+    event->entries = entries;
+    event->lump_ends = ends;
+    return !flips;
+}
+
 static void ow_net_arrive(struct ow *w, struct ow_event *event)
 {
     const struct ow_link *link = ow_link(w, event->node, event->peer);
@@ -91,11 +116,16 @@ static void ow_net_arrive(struct ow *w, struct ow_event *event)
     bool same = link->epoch == event->epoch && link->up;
     if (!node->up || !same || ow_node_defer(w, event))
         return;
+    const Wire__ChatMessage *message = event->letter->message;
+    struct order_entry entries[OW_LUMP_MAX];
+    size_t ends[OW_LUMP_MAX];
+    struct order_event step = {
+        .type = ORDER_EVENT_MESSAGE, .peer = w->nodes[event->peer].id, .message = message};
+    if (message->kind_case == WIRE__CHAT_MESSAGE__KIND_APPEND && message->append->lump.len > 0 &&
+        !ow_net_read_lump(w, message->append, &step, entries, ends))
+        return;
     node->heard_ms[event->peer] = w->time.now_ms;
-    int err = ow_node_step(w, event->node,
-                           (struct order_event){.type = ORDER_EVENT_MESSAGE,
-                                                .peer = w->nodes[event->peer].id,
-                                                .message = event->letter->message});
+    int err = ow_node_step(w, event->node, step);
     if (err < 0)
         ow_wrong(w, "node %u refuses a message of node %u: %s", (unsigned)node->id,
                  (unsigned)w->nodes[event->peer].id, err_text(err));

@@ -143,6 +143,7 @@ void ow_node_start(struct ow *w, unsigned i)
     config.id = node->id;
     config.uuid = node->uuid;
     config.address = address;
+    config.lumps = node->lumps;
     order_free(node->order);
     node->order = order_new(&config);
     node->up = true;

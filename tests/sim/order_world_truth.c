@@ -52,7 +52,10 @@ void ow_truth_delivered(struct ow *w, unsigned i, uint64_t first, uint64_t last)
         ow_wrong(w, "node %u delivers entry %llu after entry %llu", i + 1,
                  (unsigned long long)first, (unsigned long long)node->delivered);
     for (uint64_t seq = first; seq <= last; seq++) {
+        struct order_entry lumped;
         const struct order_entry *entry = order_entry(node->order, seq);
+        if (entry == NULL && node->lumps && ow_disk_entry(&node->disk, seq, &lumped))
+            entry = &lumped;
         if (entry == NULL || entry->seq != seq || seq > OW_TRUTH_MAX)
             ow_wrong(w, "node %u delivers entry %llu and does not give it", i + 1,
                      (unsigned long long)seq);

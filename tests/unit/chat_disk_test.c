@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "run/journal_format.h"
 #include "tests/unit/generated.h"
 #include "tests/unit/wal_fixture.h"
 
@@ -264,6 +265,150 @@ static void entries_are_read_back(void **state)
     assert_int_equal(r.calls, 2);
 }
 
+/* ---- lumps ----------------------------------------------------------------------------------- */
+
+struct lump_reading {
+    unsigned calls;
+    int code;
+    size_t n;
+    struct buf bytes;
+};
+
+static void on_lump(void *arg, int code, const void *bytes, size_t len, size_t n)
+{
+    struct lump_reading *r = arg;
+    r->calls++;
+    r->code = code;
+    r->n = n;
+    buf_init(&r->bytes, 1 << 20);
+    if (code == 0)
+        (void)buf_append(&r->bytes, bytes, len);
+}
+
+/* What the disk gives of entries `first` to first + n - 1. */
+static void read_lump(struct fixture *f, uint64_t first, unsigned n, struct lump_reading *r)
+{
+    *r = (struct lump_reading){0};
+    (void)chat_disk_read_lump(f->disk, first, n, 1 << 20, on_lump, r);
+    while (r->calls == 0)
+        loop_turn(f->loop);
+}
+
+static void a_lump_of_one_disk_is_read_by_another(void **state)
+{
+    (void)state;
+    struct fixture from;
+    struct fixture to;
+    struct lump_reading r;
+    init(&from);
+    init(&to);
+    for (int i = 0; i < 10; i++) { /* ten writes there, one here */
+        append(&from, 10);
+        wait_for_all(&from);
+    }
+    append(&to, 30);
+    read_lump(&from, 31, 60, &r);
+    assert_int_equal(r.code, 0);
+    assert_int_equal(r.n, 60);
+    struct chat_disk_lump lump;
+    chat_disk_lump_init(&lump);
+    assert_int_equal(chat_disk_lump_take(&lump, r.bytes.data, r.bytes.len), 0);
+    assert_int_equal(lump.batch.n, 60);
+    assert_int_equal(lump.ends[59], r.bytes.len);
+    for (size_t i = 0; i < 60; i++) {
+        assert_int_equal(lump.batch.entries[i].seq, 31 + i);
+        assert_int_equal(lump.batch.entries[i].number, 32 + i);
+    }
+    struct order_record record = {.record = ++to.record,
+                                  .type = ORDER_RECORD_APPEND,
+                                  .seq = 31,
+                                  .lump = r.bytes.data,
+                                  .lump_len = r.bytes.len,
+                                  .lump_n = 60};
+    write_meta(&to, 2); /* what follows waits for it */
+    record.record = ++to.record;
+    chat_disk_write(to.disk, 3, &record, 1);
+    to.next = 91;
+    append(&to, 1);
+    wait_for_all(&to);
+    close_disk(&to);
+    must_open(&to);
+    assert_int_equal(chat_disk_last(to.disk), 91);
+    assert_false(to.found.meta.damaged);
+    struct reading entries = {0};
+    (void)chat_disk_read(to.disk, 31, 61, 1 << 20, on_read, &entries);
+    while (entries.calls == 0)
+        loop_turn(to.loop);
+    assert_int_equal(entries.n, 61);
+    chat_disk_lump_done(&lump);
+    buf_done(&r.bytes);
+    done(&from);
+    done(&to);
+}
+
+static void a_lump_with_any_bit_changed_is_refused(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct lump_reading r;
+    init(&f);
+    append(&f, 3);
+    wait_for_all(&f);
+    read_lump(&f, 1, 3, &r);
+    struct chat_disk_lump lump;
+    chat_disk_lump_init(&lump);
+    for (size_t bit = 0; bit < 8 * r.bytes.len; bit++) {
+        r.bytes.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
+        assert_int_equal(chat_disk_lump_take(&lump, r.bytes.data, r.bytes.len), ERR_CORRUPT);
+        r.bytes.data[bit / 8] ^= (uint8_t)(1U << (bit % 8));
+    }
+    for (size_t len = 1; len < r.bytes.len; len++) {
+        bool whole = r.bytes.data[len - 1] == '\n';
+        assert_int_equal(chat_disk_lump_take(&lump, r.bytes.data, len), whole ? 0 : ERR_CORRUPT);
+    }
+    chat_disk_lump_done(&lump);
+    buf_done(&r.bytes);
+    done(&f);
+}
+
+/* Its sums are right. */
+static void a_lump_that_no_disk_could_hold_is_refused(void **state)
+{
+    (void)state;
+#define MESSAGE(client, number, text)                                                              \
+    "{\"term\":1,\"at\":\"2025-11-28T13:45:00.000Z\",\"kind\":\"message\",\"client\":\"" client    \
+    "\",\"number\":" number ",\"channel\":\"general\",\"from\":\"me\",\"text\":\"" text "\"}"
+#define CLIENT "01000000-0000-0000-0000-000000000000"
+    static const struct {
+        const char *object;
+        int code;
+    } cases[] = {
+        {MESSAGE(CLIENT, "7", "hello"), 0},
+        {MESSAGE(CLIENT, "7", "gr\xc3\xbc\xc3\x9f dich, \\u001b"), 0},
+        {MESSAGE(CLIENT, "7", "\x1b[2J"), ERR_CORRUPT},
+        {MESSAGE(CLIENT, "7", "eight\tbytes and more"), ERR_CORRUPT},
+        {MESSAGE(CLIENT, "7", "\xff"), ERR_CORRUPT},
+        {MESSAGE(CLIENT, "7", "open\\"), ERR_CORRUPT},
+        {MESSAGE("nobody", "7", "hello"), ERR_CORRUPT},
+        {MESSAGE(CLIENT, "x", "hello"), ERR_CORRUPT},
+        {MESSAGE(CLIENT, "99999999999999999999", "hello"), ERR_CORRUPT},
+        {"{\"term\":1}", ERR_CORRUPT},
+    };
+    struct chat_disk_lump lump;
+    chat_disk_lump_init(&lump);
+    for (size_t i = 0; i < MEM_COUNT(cases); i++) {
+        struct buf line;
+        buf_init(&line, 1 << 16);
+        journal_format_put_line(&line, 1, 1, cases[i].object, strlen(cases[i].object));
+        if (chat_disk_lump_take(&lump, line.data, line.len) != cases[i].code)
+            fail_msg("not as expected: %s", cases[i].object);
+        buf_done(&line);
+    }
+    chat_disk_lump_done(&lump);
+#undef CLIENT
+#undef MESSAGE
+}
+
 static void a_log_that_lost_its_middle_says_so_durably_before_it_is_cut(void **state)
 {
     (void)state;
@@ -301,6 +446,9 @@ int main(void)
         cmocka_unit_test(what_was_persisted_is_found_again),
         cmocka_unit_test(records_of_all_kinds_keep_their_order),
         cmocka_unit_test(entries_are_read_back),
+        cmocka_unit_test(a_lump_of_one_disk_is_read_by_another),
+        cmocka_unit_test(a_lump_with_any_bit_changed_is_refused),
+        cmocka_unit_test(a_lump_that_no_disk_could_hold_is_refused),
         cmocka_unit_test(a_log_that_lost_its_middle_says_so_durably_before_it_is_cut),
     };
     return cmocka_run_group_tests_name("the chat's disk", tests, NULL, NULL);

@@ -535,6 +535,187 @@ static void memory_stays_flat_and_old_entries_are_read_in_pieces(void **state)
     order_bed_done(&bed);
 }
 
+struct lumps {
+    unsigned seen;
+    Wire__ChatMessage *last; /* with a lump */
+};
+
+static void count_lumps(struct order_bed *bed, unsigned from, const struct order_send *send)
+{
+    struct lumps *lumps = bed->arg;
+    if (send->message->kind_case != WIRE__CHAT_MESSAGE__KIND_APPEND ||
+        send->message->append->lump.len == 0)
+        return;
+    assert_int_equal(from, 3);
+    assert_int_equal(send->message->append->entries.len, 0);
+    lumps->seen++;
+    if (lumps->last != NULL)
+        wire__chat_message__free_unpacked(lumps->last, NULL);
+    size_t len = wire__chat_message__get_packed_size(send->message);
+    uint8_t *bytes = mem_alloc(len);
+    (void)wire__chat_message__pack(send->message, bytes);
+    lumps->last = wire__chat_message__unpack(NULL, len, bytes);
+    free(bytes);
+}
+
+/* Nodes 3 and 2 have 1,000 messages of five clients, node 1 missed them. */
+static void init_far_behind(struct order_bed *bed, struct lumps *lumps)
+{
+    order_bed_init(bed, 3);
+    bed->config.cache_bytes = 1 << 10;
+    bed->config.chunk_bytes = 8 << 10;
+    bed->config.lumps = true;
+    *lumps = (struct lumps){0};
+    bed->on_send = count_lumps;
+    bed->arg = lumps;
+    order_bed_form(bed);
+    order_bed_kill(bed, 1);
+    for (uint64_t number = 1; number <= 1000; number++) {
+        order_bed_submit(bed, 3, (unsigned)(number % 5), number / 5 + 1);
+        if (number % 50 == 0)
+            order_bed_settle(bed);
+    }
+}
+
+static void done_far_behind(struct order_bed *bed, struct lumps *lumps)
+{
+    if (lumps->last != NULL)
+        wire__chat_message__free_unpacked(lumps->last, NULL);
+    order_bed_done(bed);
+}
+
+static void a_node_far_behind_gets_lumps_where_both_take_them(void **state)
+{
+    (void)state;
+    for (int taken = 0; taken < 3; taken++) {
+        struct order_bed bed;
+        struct lumps lumps;
+        init_far_behind(&bed, &lumps);
+        if (taken == 1) /* an older leader */
+            order_bed_kill(&bed, 3);
+        bed.config.lumps = taken == 2;
+        if (taken == 1)
+            order_bed_start(&bed, 3);
+        bed.config.lumps = taken > 0;
+        order_bed_start(&bed, 1);
+        order_bed_wait(&bed, 3000);
+        assert_int_equal(bed.nodes[1].messages, 1000);
+        assert_true((lumps.seen > 5) == (taken == 2));
+        assert_int_equal(bed.nodes[1].forms_n, bed.nodes[2].forms_n);
+        for (size_t i = 0; i < bed.nodes[1].forms_n; i++)
+            assert_memory_equal(bed.nodes[1].forms[i], bed.nodes[2].forms[i], bed.nodes[2].lens[i]);
+        for (unsigned client = 0; client < 5; client++) {
+            struct uuid id = order_bed_client(client);
+            assert_true(order_knows(bed.nodes[1].order, &id, 100));
+        }
+        done_far_behind(&bed, &lumps);
+    }
+}
+
+static void a_lump_waits_for_the_disk_and_what_follows_it_too(void **state)
+{
+    (void)state;
+    struct order_bed bed;
+    struct lumps lumps;
+    init_far_behind(&bed, &lumps);
+    order_bed_start(&bed, 1);
+    bed.nodes[1].disk_hangs = true;
+    order_bed_wait(&bed, 150);
+    assert_true(lumps.seen > 0);
+    assert_int_equal(bed.nodes[1].messages, 0);
+    bed.nodes[1].disk_hangs = false;
+    order_bed_submit(&bed, 3, 7, 1);
+    order_bed_wait(&bed, 2000);
+    assert_int_equal(bed.nodes[1].messages, 1001);
+    done_far_behind(&bed, &lumps);
+}
+
+static void a_lump_that_lies_is_refused(void **state)
+{
+    (void)state;
+    struct order_bed bed;
+    struct lumps lumps;
+    init_far_behind(&bed, &lumps);
+    order_bed_start(&bed, 1);
+    order_bed_wait(&bed, 100);
+    assert_non_null(lumps.last);
+    Wire__ChatMessage *message = lumps.last;
+    Wire__ChatAppend *append = message->append;
+    const Wire__ChatAppend good = *append;
+    struct order_entry entries[ORDER_BED_LUMP_MAX];
+    size_t ends[ORDER_BED_LUMP_MAX];
+    for (int lie = 0; lie < 10; lie++) {
+        *append = good;
+        struct order_event event = {.type = ORDER_EVENT_MESSAGE,
+                                    .peer = 3,
+                                    .message = message,
+                                    .entries = entries,
+                                    .lump_ends = ends,
+                                    .entries_n = order_bed_read_lump(append, entries, ends)};
+        uint64_t last_seq = order_bed_view(&bed, 1).last_seq;
+        switch (lie) {
+        case 0:
+            append->count++;
+            break;
+        case 1:
+            append->count = 0;
+            break;
+        case 2: /* news */
+            append->commit_seq = append->prev_seq + append->count - 1;
+            break;
+        case 3:
+            entries[3].seq++;
+            break;
+        case 4:
+            entries[3].term = 0;
+            break;
+        case 5: /* terms that fall */
+            entries[2].term = 9;
+            break;
+        case 6:
+            entries[4].client = (struct uuid){0};
+            break;
+        case 7:
+            entries[4].number = 0;
+            break;
+        case 8:
+            append->entries = append->lump;
+            break;
+        case 9:
+            append->prev_seq = UINT64_MAX - 2;
+            break;
+        }
+        assert_int_equal(order_bed_step(&bed, 1, event), ERR_PROTOCOL);
+        assert_int_equal(order_bed_view(&bed, 1).last_seq, last_seq);
+    }
+    *append = good;
+    done_far_behind(&bed, &lumps);
+}
+
+static void a_lump_is_refused_by_who_takes_none(void **state)
+{
+    (void)state;
+    struct order_bed bed;
+    struct lumps lumps;
+    init_far_behind(&bed, &lumps);
+    order_bed_start(&bed, 1);
+    order_bed_wait(&bed, 100);
+    order_bed_kill(&bed, 1);
+    bed.config.lumps = false;
+    order_bed_start(&bed, 1);
+    struct order_entry entries[ORDER_BED_LUMP_MAX];
+    size_t ends[ORDER_BED_LUMP_MAX];
+    struct order_event event = {.type = ORDER_EVENT_MESSAGE,
+                                .peer = 3,
+                                .message = lumps.last,
+                                .entries = entries,
+                                .lump_ends = ends,
+                                .entries_n =
+                                    order_bed_read_lump(lumps.last->append, entries, ends)};
+    assert_int_equal(order_bed_step(&bed, 1, event), ERR_PROTOCOL);
+    done_far_behind(&bed, &lumps);
+}
+
 static void a_snapshot_holds_what_is_remembered_and_nothing_damaged_is_taken(void **state)
 {
     (void)state;
@@ -754,6 +935,10 @@ int main(void)
         cmocka_unit_test(a_log_is_formed_once_and_of_itself),
         cmocka_unit_test(leadership_goes_where_it_is_told_and_back_to_the_highest),
         cmocka_unit_test(memory_stays_flat_and_old_entries_are_read_in_pieces),
+        cmocka_unit_test(a_node_far_behind_gets_lumps_where_both_take_them),
+        cmocka_unit_test(a_lump_waits_for_the_disk_and_what_follows_it_too),
+        cmocka_unit_test(a_lump_that_lies_is_refused),
+        cmocka_unit_test(a_lump_is_refused_by_who_takes_none),
         cmocka_unit_test(a_snapshot_holds_what_is_remembered_and_nothing_damaged_is_taken),
         cmocka_unit_test(a_log_that_contradicts_itself_is_refused),
         cmocka_unit_test(what_no_client_may_say_is_refused),
