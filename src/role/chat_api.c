@@ -304,6 +304,7 @@ struct chat_batch {
     size_t n;
     size_t told; /* answers that are on their way */
     size_t waiting;
+    bool full; /* the client has to read first */
     TAILQ_ENTRY(chat_batch) entry;
     struct chat_batch_item items[];
 };
@@ -325,18 +326,17 @@ static void tell_batch(void *arg)
     struct chat_batch *batch = arg;
     struct buf out;
     buf_init(&out, HTTP_STREAM_WRITE_MAX);
-    int rc = 0;
-    while (rc == 0 && batch->told < batch->n && batch->items[batch->told].done) {
+    while (!batch->full && batch->told < batch->n && batch->items[batch->told].done) {
         const struct buf *line = &batch->items[batch->told].line;
         if (buf_append(&out, line->data, line->len) == 0) {
             batch->told++;
             continue;
         }
-        rc = http_stream_write(batch->req, out.data, out.len);
+        batch->full = http_stream_write(batch->req, out.data, out.len) != 0;
         buf_clear(&out);
     }
     if (out.len > 0)
-        (void)http_stream_write(batch->req, out.data, out.len);
+        batch->full = http_stream_write(batch->req, out.data, out.len) != 0;
     buf_done(&out);
     if (batch->told < batch->n)
         return;
@@ -350,6 +350,7 @@ static void on_batch_drain(struct http_request *req, void *arg)
 {
     struct chat_batch *batch = arg;
     (void)req;
+    batch->full = false;
     loop_hook_arm(&batch->hook);
 }
 

@@ -39,6 +39,7 @@ struct chat_tail {
     int64_t at_ms;
 
     struct buf out;
+    size_t written; /* of it */
     struct loop_hook hook;
     TAILQ_ENTRY(chat_tail) entry;
 };
@@ -79,16 +80,19 @@ static void on_drain(struct http_request *req, void *arg)
 
 /* ---- lines ----------------------------------------------------------------------------------- */
 
+/* What the client has no room for yet stays. */
 static void flush(struct chat_tail *tail)
 {
-    size_t at = 0;
-    while (at < tail->out.len) {
-        size_t n = tail->out.len - at;
+    while (tail->written < tail->out.len && !tail->full) {
+        size_t n = tail->out.len - tail->written;
         n = n < HTTP_STREAM_WRITE_MAX ? n : HTTP_STREAM_WRITE_MAX;
-        tail->full = http_stream_write(tail->req, tail->out.data + at, n) != 0 || tail->full;
-        at += n;
+        tail->full = http_stream_write(tail->req, tail->out.data + tail->written, n) != 0;
+        tail->written += n;
     }
-    buf_clear(&tail->out);
+    if (tail->written == tail->out.len) {
+        buf_clear(&tail->out);
+        tail->written = 0;
+    }
 }
 
 void chat_api_put_message(struct chat_api *api, struct buf *out, const struct order_entry *entry)
@@ -199,6 +203,8 @@ static bool search(struct chat_tail *tail)
 static void pump(struct chat_tail *tail)
 {
     struct chat *chat = tail->api->chat;
+    if (tail->out.len > 0 && !tail->full)
+        flush(tail);
     if (chat->order == NULL || chat->disk == NULL || tail->read != NULL || tail->full ||
         !search(tail))
         return;
@@ -215,7 +221,7 @@ static void pump(struct chat_tail *tail)
         (void)take(tail, entry);
     }
     flush(tail);
-    if (tail->left == 0 || (!tail->follow && tail->next > delivered))
+    if (tail->out.len == 0 && (tail->left == 0 || (!tail->follow && tail->next > delivered)))
         end_tail(tail);
 }
 
