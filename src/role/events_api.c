@@ -10,7 +10,8 @@
 #include "role/events_internal.h"
 
 enum {
-    EVENTS_WINDOW_BYTES = 128 << 10, /* that the collector may send ahead of the client */
+    /* That the collector may send ahead of the client. */
+    EVENTS_WINDOW_BYTES = HTTP_STREAM_OVER_MAX,
 };
 
 /* A client of this node. */

@@ -245,11 +245,13 @@ static int http_answer_stream_write(struct http_request *req, const void *data, 
     if (conn == NULL)
         return ERR_CLOSED;
     struct http_stream *stream = conn->stream;
-    assert(!stream->waiting_writer);
+    assert(!stream->waiting_writer ||
+           stream->bytes + len <= HTTP_STREAM_BYTES_MAX + HTTP_STREAM_OVER_MAX);
     if (len > 0)
         http_stream_append(stream, data, len);
     http_conn_wake(conn);
-    stream->waiting_writer = stream->bytes + HTTP_STREAM_WRITE_MAX > HTTP_STREAM_BYTES_MAX;
+    stream->waiting_writer =
+        stream->waiting_writer || stream->bytes + HTTP_STREAM_WRITE_MAX > HTTP_STREAM_BYTES_MAX;
     return stream->waiting_writer ? 1 : 0;
 }
 

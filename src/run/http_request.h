@@ -86,7 +86,8 @@ void http_reply_file(struct http_request *req, unsigned status, const char *type
 
 enum {
     HTTP_STREAM_BYTES_MAX = 256 * 1024, /* held for a client that reads slowly */
-    HTTP_STREAM_WRITE_MAX = 64 * 1024   /* in one http_stream_write() */
+    HTTP_STREAM_WRITE_MAX = 64 * 1024,  /* in one http_stream_write() */
+    HTTP_STREAM_OVER_MAX = 128 * 1024   /* on its way to the writer when the buffer was full */
 };
 #define HTTP_STREAM_CHUNKED UINT64_MAX
 
@@ -94,7 +95,7 @@ enum {
 void http_stream_begin(struct http_request *req, unsigned status, const char *type, uint64_t len);
 /* Takes all of `len` <= HTTP_STREAM_WRITE_MAX bytes (copied). Returns 0; 1 when the buffer is full
  * and the next write must wait for on_drain; ERR_CLOSED when the client is gone (nothing is kept).
- */
+ * Who cannot hold back what others send at once may write HTTP_STREAM_OVER_MAX before on_drain. */
 int http_stream_write(struct http_request *req, const void *data, size_t len);
 /* Ends the request; what is buffered still goes out. */
 void http_stream_end(struct http_request *req);

@@ -548,6 +548,11 @@ static void a_slow_reader_holds_the_writer_back(void **state)
     } while (w->was_drained);
     assert_true(w->was_full);
     assert_true(w->written < 8U << 20);
+    for (size_t over = 0; over < HTTP_STREAM_OVER_MAX; over += 1024) { /* was on its way */
+        static char block[1024];
+        assert_int_equal(http_stream_write(w->held, block, sizeof block), 1);
+        w->written += sizeof block;
+    }
 
     (void)uv_poll_start(&raw->poll, UV_READABLE, raw->poll.poll_cb);
     http_fixture_wait(&w->f, &w->was_drained);
