@@ -38,7 +38,7 @@ enum {
     OW_NUMBERS_MAX = 64, /* messages of each client */
     OW_TRUTH_MAX = 4096,
     OW_HOLES_MAX = 4,
-    OW_LUMP_MAX = 64, /* entries; on these disks they are in the form of core/order_entry.h */
+    OW_LUMP_MAX = 64,      /* entries; on these disks they are in the form of core/order_entry.h */
     OW_HEAL_MS = 60000,    /* all must be well so long after the trouble, */
     OW_PROGRESS_MS = 3000, /* and as long as clients wait something be delivered so often */
 };
