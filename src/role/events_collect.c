@@ -112,13 +112,8 @@ bool events_is_line(const Wire__Event *row)
            events_is_json((const char *)row->json.data, row->json.len);
 }
 
-/* Of jobs and nodes the leader tells, which is the collector. What another node has told of them is
- * of the time when that one led, and may be behind what was told since. */
-static bool events_is_of_before(const struct event *event)
-{
-    return strcmp(event->table, "jobs") == 0 || strcmp(event->table, "nodes") == 0;
-}
-
+/* What only the leader tells is, from another node than this one, of the time when that one led: it
+ * may be behind what was told since. */
 static void events_take(struct events *events, uint64_t from, const Wire__Event *row)
 {
     if (!events_is_line(row))
@@ -126,8 +121,9 @@ static void events_take(struct events *events, uint64_t from, const Wire__Event 
     struct event event = events_from_wire(row);
     event.node = from;
     event.position = 0;
-    struct event *taken =
-        events_is_of_before(&event) ? event_new_without_patch(&event) : event_new(&event);
+    struct event *taken = event_kind_is_leaders(event.kind, event.table)
+                              ? event_new_without_patch(&event)
+                              : event_new(&event);
     if (taken != NULL)
         events_collect(events, taken);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/str.h"
@@ -245,10 +246,12 @@ static void output_api_wait(struct output_api_request *r, enum lookup_state stat
     case LOOKUP_FAILED:
     case LOOKUP_CANCELLED:
     case LOOKUP_LOST:
-        if (r->over)
+        if (r->over) {
             output_api_finish(r);
-        else
-            r->lookup = lookup_over(r->api->node, &spec, output_api_on_over, r);
+            break;
+        }
+        failpoint_pause("output.over");
+        r->lookup = lookup_over(r->api->node, &spec, output_api_on_over, r);
         break;
     default:
         output_api_ask_later(r, r->poll_ms);

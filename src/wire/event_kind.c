@@ -8,8 +8,8 @@
 #include "base/str.h"
 
 static const struct event_kind_row event_kind_rows[EVENT_KINDS] = {
-#define EVENT_KIND_ROW(symbol, name, level, table, help)                                           \
-    [symbol] = {name, LOG_LEVEL_##level, table, help},
+#define EVENT_KIND_ROW(symbol, name, level, table, teller, help)                                   \
+    [symbol] = {name, LOG_LEVEL_##level, table, EVENT_BY_##teller, help},
     EVENT_KIND_LIST(EVENT_KIND_ROW)
 #undef EVENT_KIND_ROW
 };
@@ -26,6 +26,20 @@ enum event_kind event_kind_find(const char *name)
         if (strcmp(event_kind_rows[i].name, name) == 0)
             return (enum event_kind)i;
     return EVENT_NONE;
+}
+
+bool event_kind_is_leaders(const char *name, const char *table)
+{
+    enum event_kind kind = event_kind_find(name);
+    bool is = false;
+    if (*table == '\0')
+        return false;
+    if (kind != EVENT_NONE && event_kind_rows[kind].table[0] != '\0')
+        return event_kind_rows[kind].teller == EVENT_BY_LEADER;
+    for (unsigned i = EVENT_NONE + 1; i < EVENT_KINDS && !is; i++)
+        is = event_kind_rows[i].teller == EVENT_BY_LEADER &&
+             strcmp(event_kind_rows[i].table, table) == 0;
+    return is;
 }
 
 static bool event_kind_matches_one(const char *pattern, size_t len, const char *name)
@@ -67,11 +81,12 @@ int event_kind_check_patterns(const char *patterns, struct error *e)
 
 int event_kind_print(struct buf *out)
 {
-    int err = buf_append_str(out, "| kind | level | table | |\n|---|---|---|---|\n");
+    int err = buf_append_str(out, "| kind | level | table | told by | |\n|---|---|---|---|---|\n");
     for (unsigned i = EVENT_NONE + 1; i < EVENT_KINDS && err == 0; i++) {
         const struct event_kind_row *row = &event_kind_rows[i];
-        err = buf_printf(out, "| `%s` | %s | %s | %s |\n", row->name, log_level_name(row->level),
-                         row->table, row->help);
+        err =
+            buf_printf(out, "| `%s` | %s | %s | %s | %s |\n", row->name, log_level_name(row->level),
+                       row->table, row->teller == EVENT_BY_LEADER ? "leader" : "", row->help);
     }
     return err;
 }

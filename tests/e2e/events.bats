@@ -462,6 +462,32 @@ mirrored() {
     at=$(api -n "$new" '/api/events?since=1h' | jq -r --arg id "$id" 'select(.kind == "job.state" and .key == $id and .row.state == "completed") | .at')
     [ "$(api -n "$new" "/api/frame?at=$at" | jq -r --arg id "$id" '.jobs[] | select(.id == $id) | .name')" = "before the end" ]
 }
+
+@test "what a leader told of the others when it was cut off changes nothing when it comes late" {
+    start_cluster 3 -o jobs.suspect_after=300ms -o worker.heartbeat_interval=100ms -o raft.election_timeout=5s
+    wait_until 30 ready_frame
+    old=$(leader)
+    others=($(printf '%s\n' n1 n2 n3 | grep -v "$old"))
+    follow "$old" 'kind=node.suspect'
+    pids=
+    for node in "${others[@]}"; do pids="$pids $(node_pid "$node")"; done
+    kill -STOP $pids
+    told=0
+    wait_until 60 stream_has ".kind == \"node.suspect\" and .node == \"${others[0]}\" and .table == \"nodes\"" || told=1
+    id=$(jq -rs --arg n "${others[0]}" 'map(select(.kind == "node.suspect" and .node == $n))[-1].id' "$CLUSTER_DIR/stream")
+    on_disk() { sqlite3 -readonly "$CLUSTER_DIR/$old/data/events.db" 'SELECT max(last) FROM own' | jq -e ". >= ${id#*:}"; }
+    wait_until 20 on_disk || told=1
+    kill_node "$old"
+    kill -CONT $pids
+    [ "$told" = 0 ]
+    leads() { [ "$(leader)" != "$old" ] && ready_frame "$(up_node)"; }
+    wait_until 60 leads
+    start_node "$old"
+    came() { api -n "$(leader)" '/api/events?since=1h&kind=node.suspect' | jq -c --arg id "$id" 'select(.id == $id)' | grep .; }
+    wait_until 60 came
+    came | jq -e --arg n "${others[0]}" '.node == $n and .text != "" and (has("table") or has("row") | not)'
+}
+
 # vitals_of ASKED NODE: how many seconds of NODE are known
 vitals_of() { api -n "$1" '/api/vitals?since=1h' | jq -s --arg n "$2" 'map(select(.nodes[$n] != null)) | length'; }
 

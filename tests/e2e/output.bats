@@ -187,6 +187,30 @@ rss_max_kb() {
     [ "$(cat "$CLUSTER_DIR/seen" | tr '\n' ' ')" = "one two " ]
 }
 
+@test "an attempt that comes and ends while the leader is asked about the one before is given too" {
+    export CLUSTERD_FAILPOINTS=$BATS_TEST_TMPDIR/failpoints
+    mkdir "$CLUSTERD_FAILPOINTS"
+    start_cluster 3
+    lead=$(leader)
+    others=($(printf '%s\n' n1 n2 n3 | grep -v "$lead"))
+    job=$(submit "{\"commands\":[\"until [ -e $CLUSTER_DIR/go ]; do sleep 0.01; done; [ \$CLUSTERD_ATTEMPT = 2 ] && echo second\"],\"selector\":\"name=${others[0]}\",\"retries\":1}")
+    wait_until 20 task_state_is "$job" running
+    follow "$CLUSTER_DIR/seen" "${others[1]}" "/api/jobs/$job/output?follow=true"
+    touch "$CLUSTERD_FAILPOINTS/output.over"
+    # the first fails, and there is no place for a second
+    api -n "$lead" -f -X POST -d '{}' "/api/nodes/${others[0]}/drain" >/dev/null
+    touch "$CLUSTER_DIR/go"
+    wait_until 60 test -e "$CLUSTERD_FAILPOINTS/output.over.held"
+    # the node that follows stands still between two questions: what ends now it has not heard of
+    api -n "$lead" -f -X POST "/api/nodes/${others[0]}/resume" >/dev/null
+    ended() { api -n "$lead" -f "/api/jobs/$job" | jq -e '.state == "completed"'; }
+    wait_until 100 ended
+    rm "$CLUSTERD_FAILPOINTS/output.over"
+    follow_end "$CLUSTER_DIR/seen"
+    [ "$FOLLOWED" = 0 ]
+    [ "$(cat "$CLUSTER_DIR/seen")" = second ]
+}
+
 @test "each attempt's output can be asked for" {
     start_cluster 1
     job=$(submit '{"commands":["echo attempt $CLUSTERD_ATTEMPT; [ $CLUSTERD_ATTEMPT = 3 ]"],"retries":5}')

@@ -24,6 +24,32 @@ static void test_every_kind_is_found_by_its_name(void **state)
     assert_int_equal(event_kind_find("node.nothing"), EVENT_NONE);
 }
 
+/* What an earlier leader told of them comes late, and must not undo what was told since. */
+static void test_patches_of_the_leaders_tables_are_told_by_nobody_else(void **state)
+{
+    static const char *const leaders[] = {"nodes", "jobs", "tasks", "raft", "rollouts"};
+    static const char *const anybodys[] = {"queries", "stages", "routing", "transactions"};
+    (void)state;
+    for (unsigned i = EVENT_NONE + 1; i < EVENT_KINDS; i++) {
+        const struct event_kind_row *row = event_kind_row((enum event_kind)i);
+        for (size_t k = 0; k < MEM_COUNT(leaders); k++)
+            if (strcmp(row->table, leaders[k]) == 0)
+                assert_true(event_kind_is_leaders(row->name, row->table));
+        for (size_t k = 0; k < MEM_COUNT(anybodys); k++)
+            if (strcmp(row->table, anybodys[k]) == 0)
+                assert_false(event_kind_is_leaders(row->name, row->table));
+        assert_false(event_kind_is_leaders(row->name, "")); /* no patch */
+    }
+    for (size_t k = 0; k < MEM_COUNT(leaders); k++) {
+        assert_true(event_kind_is_leaders("state.row", leaders[k]));
+        assert_true(event_kind_is_leaders("kind.to_come", leaders[k]));
+    }
+    for (size_t k = 0; k < MEM_COUNT(anybodys); k++)
+        assert_false(event_kind_is_leaders("state.row", anybodys[k]));
+    assert_true(event_kind_is_leaders("raft.lead", "elections"));
+    assert_false(event_kind_is_leaders("chat.lead", "elections"));
+}
+
 static void test_patterns_match_names_and_areas(void **state)
 {
     (void)state;
@@ -252,6 +278,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_every_kind_is_found_by_its_name),
+        cmocka_unit_test(test_patches_of_the_leaders_tables_are_told_by_nobody_else),
         cmocka_unit_test(test_patterns_match_names_and_areas),
         cmocka_unit_test(test_patterns_of_no_kind_are_refused),
         cmocka_unit_test(test_the_documentation_lists_the_kinds),
