@@ -8,6 +8,7 @@
 #include <xxhash.h>
 
 #include "base/mem.h"
+#include "run/sqlite_use.h"
 
 static const char state_tables_schema[] =
     "CREATE TABLE IF NOT EXISTS tables(id BLOB PRIMARY KEY, name TEXT NOT NULL UNIQUE COLLATE "
@@ -83,12 +84,7 @@ struct state_tables {
 
 static int state_tables_error(const struct state_tables *tables, struct error *e)
 {
-    int rc = sqlite3_errcode(tables->db);
-    int code = rc == SQLITE_FULL      ? -ENOSPC
-               : rc == SQLITE_CORRUPT ? ERR_CORRUPT
-               : rc == SQLITE_IOERR   ? -EIO
-                                      : ERR_INTERNAL;
-    return error_set(e, code, "%s: tables: %s", tables->path, sqlite3_errmsg(tables->db));
+    return sqlite_use_error(tables->db, tables->path, "tables", e);
 }
 
 int state_tables_open(struct state_tables **out, sqlite3 *db, const char *path, struct error *e)
@@ -129,16 +125,6 @@ static sqlite3_stmt *state_tables_bind_id(struct state_tables *tables,
     (void)sqlite3_bind_blob64(stmt, 1, id.data != NULL ? id.data : (const void *)"", id.len,
                               SQLITE_STATIC);
     return stmt;
-}
-
-static void state_tables_bind_u64(sqlite3_stmt *stmt, int column, uint64_t value)
-{
-    (void)sqlite3_bind_int64(stmt, column, (sqlite3_int64)value);
-}
-
-static void state_tables_bind_text(sqlite3_stmt *stmt, int column, const char *text)
-{
-    (void)sqlite3_bind_text(stmt, column, text, -1, SQLITE_STATIC);
 }
 
 /* Without rows. */
@@ -184,15 +170,15 @@ static int state_tables_put_entry(struct state_tables *tables,
                                   const struct state_tables_entry *entry, struct error *e)
 {
     sqlite3_stmt *stmt = state_tables_bind_id(tables, STATE_TABLES_ENTRY_PUT, entry->id);
-    state_tables_bind_u64(stmt, 2, entry->version);
-    state_tables_bind_u64(stmt, 3, entry->at_ms);
-    state_tables_bind_text(stmt, 4, entry->txn_id);
-    state_tables_bind_text(stmt, 5, entry->operation);
-    state_tables_bind_text(stmt, 6, entry->user);
-    state_tables_bind_u64(stmt, 7, entry->files_added);
-    state_tables_bind_u64(stmt, 8, entry->files_removed);
-    state_tables_bind_u64(stmt, 9, entry->rows_added);
-    state_tables_bind_u64(stmt, 10, entry->bytes_added);
+    sqlite_use_bind_u64(stmt, 2, entry->version);
+    sqlite_use_bind_u64(stmt, 3, entry->at_ms);
+    sqlite_use_bind_text(stmt, 4, entry->txn_id);
+    sqlite_use_bind_text(stmt, 5, entry->operation);
+    sqlite_use_bind_text(stmt, 6, entry->user);
+    sqlite_use_bind_u64(stmt, 7, entry->files_added);
+    sqlite_use_bind_u64(stmt, 8, entry->files_removed);
+    sqlite_use_bind_u64(stmt, 9, entry->rows_added);
+    sqlite_use_bind_u64(stmt, 10, entry->bytes_added);
     (void)sqlite3_bind_blob64(stmt, 11,
                               entry->lines.data != NULL ? entry->lines.data : (const void *)"",
                               entry->lines.len, SQLITE_STATIC);
@@ -200,8 +186,8 @@ static int state_tables_put_entry(struct state_tables *tables,
     if (err < 0)
         return err;
     stmt = state_tables_bind_id(tables, STATE_TABLES_TXN_PUT, entry->id);
-    state_tables_bind_text(stmt, 2, entry->txn_id);
-    state_tables_bind_u64(stmt, 3, entry->version);
+    sqlite_use_bind_text(stmt, 2, entry->txn_id);
+    sqlite_use_bind_u64(stmt, 3, entry->version);
     return state_tables_run(tables, stmt, e);
 }
 
@@ -210,7 +196,7 @@ static int state_tables_is_taken(struct state_tables *tables, const Wire__TableC
                                  struct state_result *result, struct error *e)
 {
     sqlite3_stmt *stmt = tables->statements[STATE_TABLES_NAMED];
-    state_tables_bind_text(stmt, 1, create->name);
+    sqlite_use_bind_text(stmt, 1, create->name);
     int rc = sqlite3_step(stmt);
     if (rc == SQLITE_ROW) {
         const char *txn_id = (const char *)sqlite3_column_text(stmt, 1);
@@ -223,7 +209,7 @@ static int state_tables_is_taken(struct state_tables *tables, const Wire__TableC
     if (taken != 0)
         return taken;
     stmt = tables->statements[STATE_TABLES_PLACED];
-    state_tables_bind_text(stmt, 1, create->place);
+    sqlite_use_bind_text(stmt, 1, create->place);
     taken = state_tables_step(tables, stmt, NULL, e);
     if (taken == 1)
         result->code = ERR_CONFLICT;
@@ -242,15 +228,15 @@ int state_tables_create(struct state_tables *tables, const Wire__TableCreate *cr
     }
     result->version = create->registered ? create->version : 0;
     sqlite3_stmt *stmt = state_tables_bind_id(tables, STATE_TABLES_INSERT, create->id);
-    state_tables_bind_text(stmt, 2, create->name);
-    state_tables_bind_text(stmt, 3, create->place);
-    state_tables_bind_text(stmt, 4, create->metadata);
-    state_tables_bind_u64(stmt, 5, create->owned);
-    state_tables_bind_u64(stmt, 6, create->registered);
-    state_tables_bind_u64(stmt, 7, result->version);
+    sqlite_use_bind_text(stmt, 2, create->name);
+    sqlite_use_bind_text(stmt, 3, create->place);
+    sqlite_use_bind_text(stmt, 4, create->metadata);
+    sqlite_use_bind_u64(stmt, 5, create->owned);
+    sqlite_use_bind_u64(stmt, 6, create->registered);
+    sqlite_use_bind_u64(stmt, 7, result->version);
     (void)sqlite3_bind_int64(stmt, 8, create->registered ? (sqlite3_int64)create->version : -1);
-    state_tables_bind_u64(stmt, 9, at_ms);
-    state_tables_bind_text(stmt, 10, create->txn_id);
+    sqlite_use_bind_u64(stmt, 9, at_ms);
+    sqlite_use_bind_text(stmt, 10, create->txn_id);
     int err = state_tables_run(tables, stmt, e);
     if (err < 0 || create->registered)
         return err;
@@ -317,13 +303,13 @@ static int state_tables_remember(struct state_tables *tables, const Wire__TableC
         sqlite3_stmt *stmt = state_tables_bind_id(tables, STATE_TABLES_REMOVED_PUT, commit->id);
         (void)sqlite3_bind_blob64(stmt, 2, commit->removed.data + i * STATE_TABLES_HASH_BYTES,
                                   STATE_TABLES_HASH_BYTES, SQLITE_STATIC);
-        state_tables_bind_u64(stmt, 3, version);
+        sqlite_use_bind_u64(stmt, 3, version);
         err = state_tables_run(tables, stmt, e);
     }
     if (err < 0 || version < STATE_TABLES_MEMORY)
         return err;
     sqlite3_stmt *stmt = state_tables_bind_id(tables, STATE_TABLES_REMOVED_TRIM, commit->id);
-    state_tables_bind_u64(stmt, 2, version - STATE_TABLES_MEMORY);
+    sqlite_use_bind_u64(stmt, 2, version - STATE_TABLES_MEMORY);
     return state_tables_run(tables, stmt, e);
 }
 
@@ -347,12 +333,12 @@ static int state_tables_advance(struct state_tables *tables, const Wire__TableCo
     if (err < 0)
         return err;
     sqlite3_stmt *stmt = state_tables_bind_id(tables, STATE_TABLES_ADVANCE, commit->id);
-    state_tables_bind_u64(stmt, 2, version);
-    state_tables_bind_u64(stmt, 3, at_ms);
+    sqlite_use_bind_u64(stmt, 2, version);
+    sqlite_use_bind_u64(stmt, 3, at_ms);
     if (commit->metadata[0] != '\0')
-        state_tables_bind_text(stmt, 4, commit->metadata);
+        sqlite_use_bind_text(stmt, 4, commit->metadata);
     if (commit->whole)
-        state_tables_bind_u64(stmt, 5, version);
+        sqlite_use_bind_u64(stmt, 5, version);
     return state_tables_run(tables, stmt, e);
 }
 
@@ -372,7 +358,7 @@ int state_tables_commit(struct state_tables *tables, const Wire__TableCommit *co
         return rc == SQLITE_DONE ? 0 : state_tables_error(tables, e);
     }
     stmt = state_tables_bind_id(tables, STATE_TABLES_TXN_GET, commit->id);
-    state_tables_bind_text(stmt, 2, commit->txn_id);
+    sqlite_use_bind_text(stmt, 2, commit->txn_id);
     int seen = state_tables_step(tables, stmt, &result->version, e);
     if (seen != 0) {
         result->repeated = true;
@@ -405,8 +391,8 @@ int state_tables_published(struct state_tables *tables, const Wire__TablePublish
 {
     uint64_t trim = STATE_TABLES_KEEP;
     sqlite3_stmt *stmt = state_tables_bind_id(tables, STATE_TABLES_PUBLISHED, published->id);
-    state_tables_bind_u64(stmt, 2, published->version);
-    state_tables_bind_text(stmt, 3, published->broken);
+    sqlite_use_bind_u64(stmt, 2, published->version);
+    sqlite_use_bind_text(stmt, 3, published->broken);
     int err = state_tables_run(tables, stmt, e);
     if (err < 0 || published->version < trim)
         return err;
@@ -414,7 +400,7 @@ int state_tables_published(struct state_tables *tables, const Wire__TablePublish
      */
     trim = published->version - trim;
     stmt = state_tables_bind_id(tables, STATE_TABLES_ENTRY_TRIM, published->id);
-    state_tables_bind_u64(stmt, 2, trim);
+    sqlite_use_bind_u64(stmt, 2, trim);
     (void)sqlite3_bind_int64(stmt, 3, (sqlite3_int64)trim - 4 * STATE_TABLES_KEEP);
     return state_tables_run(tables, stmt, e);
 }
