@@ -143,6 +143,7 @@ const struct http_route coordinator_job_routes[] = {
     {.method = "GET", .path = "/api/jobs/status", .handler = coordinator_status},
     {.method = "GET", .path = "/api/jobs/{job}", .handler = coordinator_show},
     {.method = "GET", .path = "/api/jobs/{job}/tasks", .handler = coordinator_tasks},
+    {.method = "GET", .path = "/api/tasks", .handler = coordinator_all_tasks},
     {.method = "POST", .path = "/api/jobs/{job}/cancel", .handler = coordinator_cancel},
     {.method = "POST", .path = "/api/jobs/{job}/retry", .handler = coordinator_retry},
     {.method = "GET", .path = "/api/jobs/{job}/wait", .handler = coordinator_wait_job},

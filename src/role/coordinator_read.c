@@ -8,19 +8,33 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-struct coordinator_read *coordinator_read_new(struct coordinator *c, struct http_request *req,
-                                              void (*finish)(struct coordinator_read *read))
+static struct coordinator_read *coordinator_read_make(struct coordinator *c)
 {
     struct coordinator_read *read = mem_zalloc(sizeof *read);
     read->coordinator = c;
-    read->activation = c->activation;
-    read->req = req;
-    read->finish = finish;
     read->element = -1;
-    read->user = mem_strdup(http_request_user(req));
     rangeset_init(&read->elements);
     rangeset_init(&read->cancelled);
     rangeset_init(&read->waiting);
+    return read;
+}
+
+struct coordinator_read *coordinator_read_new(struct coordinator *c, struct http_request *req,
+                                              void (*finish)(struct coordinator_read *read))
+{
+    struct coordinator_read *read = coordinator_read_make(c);
+    read->activation = c->activation;
+    read->req = req;
+    read->finish = finish;
+    read->user = mem_strdup(http_request_user(req));
+    return read;
+}
+
+struct coordinator_read *coordinator_read_new_job(const struct coordinator_read *of,
+                                                  Wire__JobRow *row)
+{
+    struct coordinator_read *read = coordinator_read_make(of->coordinator);
+    read->row = row;
     return read;
 }
 

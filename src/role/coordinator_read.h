@@ -51,6 +51,9 @@ struct coordinator_read {
  * answered here. */
 struct coordinator_read *coordinator_read_new(struct coordinator *c, struct http_request *req,
                                               void (*finish)(struct coordinator_read *read));
+/* One of a job (taken), for what `of` asks of several; it answers nothing. Any thread. */
+struct coordinator_read *coordinator_read_new_job(const struct coordinator_read *of,
+                                                  Wire__JobRow *row);
 void coordinator_read_free(struct coordinator_read *read);
 /* "UUID_7" names element 7. */
 void coordinator_read_name(struct coordinator_read *read, const char *name);
@@ -72,6 +75,10 @@ bool coordinator_read_is_late(struct coordinator_read *read);
 int coordinator_read_tasks(sqlite3 *db, struct coordinator_read *read);
 json_t *coordinator_tasks_json(const struct coordinator_read *read);
 void coordinator_tasks(struct http_request *req, void *arg);
+
+/* ---- coordinator_all_tasks.c ----------------------------------------------------------------- */
+
+void coordinator_all_tasks(struct http_request *req, void *arg);
 
 /* ---- coordinator_usage.c --------------------------------------------------------------------- */
 

@@ -32,6 +32,7 @@ librole_a_SOURCES += src/role/chat_tail.c
 librole_a_SOURCES += src/role/coordinator.c
 librole_a_SOURCES += src/role/coordinator.h
 librole_a_SOURCES += src/role/coordinator_agents.c
+librole_a_SOURCES += src/role/coordinator_all_tasks.c
 librole_a_SOURCES += src/role/coordinator_change.c
 librole_a_SOURCES += src/role/coordinator_events.c
 librole_a_SOURCES += src/role/coordinator_internal.h

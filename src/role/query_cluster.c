@@ -1,7 +1,7 @@
 /* Happy path: pages of a list are asked of the leader one after the other; their objects become
- * lines with the table's columns. Rows that belong to an item (tasks to a job, commits to a table)
- * come from a request for each item of the list. Messages of the chat come as lines from a node
- * that takes part in it. Many rows are handed over in pieces. */
+ * lines with the table's columns. Rows that belong to an item (commits to a table)
+ * come with the list or from a request for each item of it. Messages of the chat come as lines from
+ * a node that takes part in it. Many rows are handed over in pieces. */
 #include "role/query_cluster.h"
 
 #include <inttypes.h>
@@ -19,11 +19,6 @@
 
 /* ---- loading --------------------------------------------------------------------------------- */
 
-struct query_cluster_item {
-    char *name;
-    uint64_t last; /* of tasks: no index is larger */
-};
-
 struct query_cluster {
     struct query *q;
     const struct query_cluster_table *table;
@@ -36,13 +31,14 @@ struct query_cluster {
     struct loop_timer timer;   /* for what needs no request, or goes on */
     struct buf lines;
     size_t rows, piece_rows; /* of all; of what was not handed over */
-    struct query_cluster_item *items;
+    char **items;
     size_t items_n, items_cap;
     size_t item;            /* that is asked for */
     bool at_end;            /* of the list or the item */
     bool in_items;          /* the list is done */
     bool has_cursor;        /* a page was read */
     uint64_t cursor;        /* of the last row */
+    char *next;             /* parameters of the next page, as the last one gave them; or NULL */
     struct sql_range range; /* that the statement can see */
 };
 
@@ -56,8 +52,9 @@ static void query_cluster_free(struct query_cluster *load)
         chat_request_cancel(load->chat);
     loop_timer_stop(&load->timer);
     for (size_t i = 0; i < load->items_n; i++)
-        free(load->items[i].name);
+        free(load->items[i]);
     free(load->items);
+    free(load->next);
     buf_done(&load->lines);
     free(load);
 }
@@ -140,37 +137,20 @@ static bool query_cluster_add(struct query_cluster *load, const json_t *object, 
     return err == 0;
 }
 
-/* The largest number in "0-99,200-300:2%4". */
-static uint64_t query_cluster_last_index(const char *array)
-{
-    uint64_t last = 0;
-    while (array != NULL && *array != '\0' && *array != '%') {
-        char *end;
-        uint64_t number = strtoull(array, &end, 10);
-        last = number > last ? number : last;
-        array = end > array ? end : array + 1;
-        if (*array == '-')
-            array++;
-    }
-    return last;
-}
-
 static void query_cluster_add_item(struct query_cluster *load, const json_t *object)
 {
     const char *name = json_string_value(json_object_get(object, load->table->item));
     if (name == NULL)
         return;
     MEM_GROW(load->items, load->items_cap, load->items_n + 1);
-    load->items[load->items_n++] = (struct query_cluster_item){
-        mem_strdup(name),
-        query_cluster_last_index(json_string_value(json_object_get(object, "array")))};
+    load->items[load->items_n++] = mem_strdup(name);
 }
 
 /* Takes a page; whether there may be another one. */
 static bool query_cluster_page(struct query_cluster *load, const json_t *page, bool *failed)
 {
     const struct query_cluster_list *list = load->in_items ? load->table->each : load->table->list;
-    const char *item = load->in_items ? load->items[load->item].name : NULL;
+    const char *item = load->in_items ? load->items[load->item] : NULL;
     bool has_items = load->table->item != NULL && !load->in_items;
     size_t n = json_array_size(page);
     for (size_t i = 0; i < n && !*failed; i++) {
@@ -183,17 +163,19 @@ static bool query_cluster_page(struct query_cluster *load, const json_t *page, b
     if (*failed || list->parameter == NULL || query_cluster_has_enough(load))
         return false;
     const json_t *last = n > 0 ? json_object_get(json_array_get(page, n - 1), list->cursor) : NULL;
-    uint64_t cursor = (uint64_t)json_integer_value(last);
-    if (list != &query_list_tasks) {
-        load->cursor = cursor;
-        load->has_cursor = true;
-        return n >= list->limit && cursor > 0;
-    }
-    /* Elements without attempts are left out: a page may be short, and isn't the last one. */
-    uint64_t seen = load->has_cursor ? load->cursor + list->limit : list->limit - 1;
-    load->cursor = n > 0 && (n >= list->limit || cursor > seen) ? cursor : seen;
+    load->cursor = (uint64_t)json_integer_value(last);
     load->has_cursor = true;
-    return load->cursor < load->items[load->item].last;
+    return n >= list->limit && load->cursor > 0;
+}
+
+/* A page that says itself what comes behind it; whether something does. */
+static bool query_cluster_page_next(struct query_cluster *load, const json_t *json, bool *failed)
+{
+    const char *next = json_string_value(json_object_get(json, "next"));
+    (void)query_cluster_page(load, json_object_get(json, "tasks"), failed);
+    free(load->next);
+    load->next = next != NULL ? mem_strdup(next) : NULL;
+    return !*failed && next != NULL && !query_cluster_has_enough(load);
 }
 
 static void query_cluster_advance(struct query_cluster *load)
@@ -230,7 +212,8 @@ static void query_cluster_on_page(void *arg, json_t *json, const struct error *e
         query_cluster_fail(load, e->code, "repeat the statement", e->text);
         return;
     }
-    load->at_end = !query_cluster_page(load, json, &failed);
+    load->at_end = json_is_object(json) ? !query_cluster_page_next(load, json, &failed)
+                                        : !query_cluster_page(load, json, &failed);
     if (!failed && !query_cluster_hand_over(load))
         query_cluster_go_on(load);
 }
@@ -326,12 +309,14 @@ static void query_cluster_next(struct query_cluster *load)
     (void)buf_append_str(&path, load->table->list->path);
     if (load->in_items) {
         (void)buf_append_byte(&path, '/');
-        query_cluster_encode(&path, load->items[load->item].name);
+        query_cluster_encode(&path, load->items[load->item]);
         (void)buf_append_str(&path, list->path);
     }
     char mark = strchr(list->path, '?') != NULL ? '&' : '?';
-    if (list->parameter != NULL)
+    if (list->limit > 0)
         (void)buf_printf(&path, "%climit=%u", mark, list->limit);
+    if (load->next != NULL)
+        (void)buf_printf(&path, "&%s", load->next);
     if (list->parameter != NULL && load->has_cursor)
         (void)buf_printf(&path, "&%s=%" PRIu64, list->parameter, load->cursor);
     if (load->table->ranged != NULL)

@@ -13,10 +13,11 @@ enum query_cluster_from {
     QUERY_CLUSTER_SELF,   /* the settings */
 };
 
-/* GET path; `cursor` of the last row is the next page's parameter. */
+/* GET path; `cursor` of the last row is the next page's parameter, unless the answer is an object
+ * that says what its parameters are. */
 struct query_cluster_list {
     const char *path;
-    const char *parameter; /* NULL: one page is all */
+    const char *parameter; /* NULL: one page is all, or says what comes behind it */
     const char *cursor;
     unsigned limit;
 };
@@ -32,8 +33,5 @@ struct query_cluster_table {
     /* Of these only what the statement can see is asked for; NULL: all of it is. */
     const struct sql_range_columns *ranged;
 };
-
-/* Its rows without attempts are left out of a page. */
-extern const struct query_cluster_list query_list_tasks;
 
 #endif

@@ -30,7 +30,7 @@ static const struct query_cluster_list query_list_elections = {"/api/elections",
 static const struct query_cluster_list query_list_rollouts = {"/api/rollouts", NULL, NULL, 0};
 static const struct query_cluster_list query_list_nodes = {"/api/nodes", NULL, NULL, 0};
 static const struct query_cluster_list query_list_jobs = {"/api/jobs", "after", "seq", 500};
-const struct query_cluster_list query_list_tasks = {"/tasks?attempts=all", "after", "index", 2000};
+static const struct query_cluster_list query_list_tasks = {"/api/tasks", NULL, NULL, 2000};
 static const struct query_cluster_list query_list_tables = {"/api/tables", NULL, NULL, 0};
 static const struct query_cluster_list query_list_metrics = {"/api/metrics?nodes=all", NULL, NULL,
                                                              0};
@@ -44,8 +44,7 @@ static const struct sql_range_columns query_range_messages = {"time", "seq", "ch
 static const struct query_cluster_table query_cluster_tables[] = {
     {"nodes", QUERY_CLUSTER_LEADER, &query_list_nodes, NULL, NULL, COLUMNS(query_nodes_columns)},
     {"jobs", QUERY_CLUSTER_LEADER, &query_list_jobs, NULL, NULL, COLUMNS(query_jobs_columns)},
-    {"tasks", QUERY_CLUSTER_LEADER, &query_list_jobs, "id", &query_list_tasks,
-     COLUMNS(query_tasks_columns)},
+    {"tasks", QUERY_CLUSTER_LEADER, &query_list_tasks, NULL, NULL, COLUMNS(query_tasks_columns)},
     {"tables", QUERY_CLUSTER_LEADER, &query_list_tables, NULL, NULL, COLUMNS(query_tables_columns)},
     {"commits", QUERY_CLUSTER_LEADER, &query_list_tables, "name", &query_list_history,
      COLUMNS(query_commits_columns)},

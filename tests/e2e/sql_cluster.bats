@@ -64,6 +64,28 @@ sql() {
     wait_until 10 eval '[ -z "$(find "$CLUSTER_DIR" -path "*shuffle*" -name "*.parquet")" ]'
 }
 
+@test "the tasks of many jobs come in pages, whichever way the pages end" {
+    start_cluster 1
+    clustersh -c 'job submit --array 0-5 --select nowhere=1 -- true'
+    for i in $(seq 40); do
+        printf '{"argv":["true"],"selector":"nowhere=1","name":"j%s"}\n' "$i" | api -f --data-binary @- /api/jobs >"$CLUSTER_DIR/out"
+    done
+    clustersh -c "job submit --wait --array 0-2 -r 1 -- 'exit 1'" || true
+    for limit in 1 2 3 4 7 10 45 49 50; do
+        next=
+        : >"$CLUSTER_DIR/tasks"
+        while [ "$next" != null ]; do
+            api -f "/api/tasks?limit=$limit&$next" >"$CLUSTER_DIR/page"
+            jq -r '.tasks[] | "\(.job) \(.index) \(.attempt)"' "$CLUSTER_DIR/page" >>"$CLUSTER_DIR/tasks"
+            next=$(jq -r .next "$CLUSTER_DIR/page")
+        done
+        [ "$(wc -l <"$CLUSTER_DIR/tasks")" = 52 ] # 40 + 6 that wait, 3 with two attempts
+        [ "$(sort -u "$CLUSTER_DIR/tasks" | wc -l)" = 52 ]
+    done
+    [ "$(sql "select count(*), count(distinct job), count(distinct (job, index)) from cluster.tasks")" = 52,42,49 ]
+    [ "$(api -o "$CLUSTER_DIR/out" -w '%{http_code}' '/api/tasks?limit=0')" = 400 ]
+}
+
 @test "attempts of elements far apart are all there" {
     start_cluster 1
     clustersh -c "job submit --wait --array 0-20000:5000,7 -r 2 -- 'exit 1'" || true
