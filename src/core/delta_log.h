@@ -56,6 +56,8 @@ const char *delta_metadata_property(const struct delta_metadata *metadata, const
 /* Position of a schema column among the partition columns, SIZE_MAX if it is none. */
 size_t delta_metadata_partition(const struct delta_metadata *metadata, size_t column);
 
+#define DELTA_APPEND_ONLY "delta.appendOnly" /* a property: nothing is deleted */
+
 struct delta_protocol {
     unsigned min_reader, min_writer;
     char **reader_features, **writer_features;

@@ -187,6 +187,8 @@ static void query_on_looked(void *arg, const struct tables_result *result)
     } else {
         q->replaces = true;
         query_table_take(&q->target_table, result);
+        if (!query_may_write(q))
+            return;
         query_table_files(&q->target_table);
         if (s->kind == SQL_CREATE_TABLE_AS)
             query_read(q, mem_strdup(s->query.text), 0, s->query.at, query_replace_read);

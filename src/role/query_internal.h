@@ -266,6 +266,8 @@ void query_fail_wire(struct query *q, const Wire__SqlError *error);
 
 /* query_snapshot.c. Of the table `name`, as it is now, into `out`, without files. */
 void query_snapshot(struct query *q, const char *name, struct query_table *out, query_next_fn next);
+/* Whether the target's protocol and properties allow what the statement writes; fails it if not. */
+bool query_may_write(struct query *q);
 /* Of the tables of q->refs from q->tables_got on, then q->next. */
 void query_snapshots(struct query *q);
 

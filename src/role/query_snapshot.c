@@ -128,6 +128,26 @@ void query_snapshots(struct query *q)
                               version, at_ms, query_on_snapshot, q);
 }
 
+bool query_may_write(struct query *q)
+{
+    const struct query_table *table = &q->target_table;
+    const struct delta_metadata *metadata = delta_view_metadata(table->view);
+    enum sql_kind kind = q->statement.kind;
+    const char *only = delta_metadata_property(metadata, DELTA_APPEND_ONLY);
+    bool removes = kind == SQL_DELETE || kind == SQL_UPDATE || q->replaces;
+    struct error e;
+    if (delta_protocol_check_write(delta_view_protocol(table->view), metadata, &e) < 0) {
+        query_fail(q, e.code, q->statement.table.at, NULL, "%s", e.text);
+        return false;
+    }
+    if (removes && only != NULL && strcasecmp(only, "true") == 0) {
+        query_fail(q, ERR_UNSUPPORTED, q->statement.table.at, "INSERT adds rows",
+                   "table \"%s\" takes new rows only (" DELTA_APPEND_ONLY ")", table->name);
+        return false;
+    }
+    return true;
+}
+
 static void query_on_target(void *arg, const struct tables_result *result)
 {
     struct query *q = arg;
@@ -139,7 +159,8 @@ static void query_on_target(void *arg, const struct tables_result *result)
         return;
     }
     query_table_take(&q->target_table, result);
-    q->next(q);
+    if (q->statement.kind == SQL_DESCRIBE || query_may_write(q))
+        q->next(q);
 }
 
 void query_snapshot(struct query *q, const char *name, struct query_table *out, query_next_fn next)

@@ -85,6 +85,42 @@ JSON
     [ "$(sql "select sum(id) from t")" = 6 ]
 }
 
+@test "what another engine's table asks of its writers and is not known here is refused by name, reading goes on" {
+    start_cluster 1 -o sql.paths="$BATS_TEST_TMPDIR"
+    foreign() { # NAME PROTOCOL CONFIGURATION METADATA
+        mkdir -p "$BATS_TEST_TMPDIR/$1/_delta_log"
+        sql "copy (select 1 as id) to '$BATS_TEST_TMPDIR/$1/a.parquet'"
+        cat >"$BATS_TEST_TMPDIR/$1/_delta_log/00000000000000000000.json" <<JSON
+{"protocol":$2}
+{"metaData":{"id":"5fba94ed-9794-4965-ba6e-6ee3c0d22af9","format":{"provider":"parquet","options":{}},"schemaString":"{\\"type\\":\\"struct\\",\\"fields\\":[{\\"name\\":\\"id\\",\\"type\\":\\"integer\\",\\"nullable\\":true,\\"metadata\\":$4}]}","partitionColumns":[],"configuration":$3,"createdTime":1587968585495}}
+{"add":{"path":"a.parquet","partitionValues":{},"size":$(stat -c %s "$BATS_TEST_TMPDIR/$1/a.parquet"),"modificationTime":1,"dataChange":true}}
+JSON
+        sql "create table $1 location '$BATS_TEST_TMPDIR/$1'"
+        [ "$(sql "select id from $1")" = 1 ]
+    }
+    refused() { # WHAT STATEMENT
+        run -3 clustersh -c "$2"
+        [[ "$output" == *"$1"* ]]
+    }
+    foreign checked '{"minReaderVersion":1,"minWriterVersion":3}' '{"delta.constraints.positive":"id > 0"}' '{}'
+    foreign featured '{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking"]}' '{}' '{}'
+    foreign ruled '{"minReaderVersion":1,"minWriterVersion":2}' '{}' '{\"delta.invariants\":\"x\"}'
+    foreign appended '{"minReaderVersion":1,"minWriterVersion":2}' '{"delta.appendOnly":"true"}' '{}'
+    for statement in "insert into T values (-1)" "insert into T select 2" "update T set id = 2" "delete from T" "optimize T" \
+        "vacuum T" "create or replace table T (id integer)"; do
+        refused checkConstraints "${statement/T/checked}"
+        refused rowTracking "${statement/T/featured}"
+        refused invariant "${statement/T/ruled}"
+    done
+    for statement in "update T set id = 2" "delete from T" "delete from T where id = 1" "create or replace table T as select 1 as id"; do
+        refused delta.appendOnly "${statement/T/appended}"
+    done
+    sql "insert into appended values (5)"
+    sql "optimize appended"
+    [ "$(sql "select sum(id) from appended")" = 6 ]
+    [ "$(sql "select version from cluster.tables where name = 'checked'")" = 0 ]
+}
+
 @test "copies go out and come in again" {
     start_cluster 1 -o sql.paths="$BATS_TEST_TMPDIR"
     sql "create table t as select i as id, 'x' || i as s from range(100) r(i)"
