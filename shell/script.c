@@ -308,9 +308,18 @@ static bool script_may_end(const struct buf *text, size_t from)
 {
     const char *all = (const char *)text->data;
     size_t start = statement_skip_space(all, text->len);
+    if (statement_begins_comment(all + start, text->len - start))
+        return memmem(all + from, text->len - from, "*/", 2) != NULL;
     return !statement_begins_sql(all + start, text->len - start) ||
            memchr(all + from, ';', text->len - from) != NULL ||
            memchr(all + from, '\\', text->len - from) != NULL;
+}
+
+/* Of the first line: what some editors put in front of UTF-8. */
+static size_t script_mark_len(const char *line, ssize_t n)
+{
+    static const char mark[] = {'\xef', '\xbb', '\xbf'};
+    return n >= (ssize_t)sizeof mark && memcmp(line, mark, sizeof mark) == 0 ? sizeof mark : 0;
 }
 
 static int script_take_line(struct shell *shell, struct buf *text, const char *line, ssize_t n)
@@ -331,6 +340,7 @@ int script_run_stream(struct shell *shell, FILE *stream, const char *name)
     struct buf text;
     char *line = NULL;
     size_t cap = 0;
+    bool is_first = true;
     int first = SHELL_STATUS_OK;
     script_begin(shell, &script, name);
     script.line = 1;
@@ -340,7 +350,10 @@ int script_run_stream(struct shell *shell, FILE *stream, const char *name)
         size_t used;
         size_t was = text.len;
         is_over = n < 0;
-        int status = n > 0 ? script_take_line(shell, &text, line, n) : SHELL_STATUS_OK;
+        size_t mark = is_first ? script_mark_len(line, n) : 0;
+        int status = n > 0 ? script_take_line(shell, &text, line + mark, n - (ssize_t)mark)
+                           : SHELL_STATUS_OK;
+        is_first = false;
         is_over = is_over || status != SHELL_STATUS_OK;
         if (status == SHELL_STATUS_OK && !is_over && was > 0 && !script_may_end(&text, was))
             continue;

@@ -95,16 +95,43 @@ static enum statement_token statement_scan_next(struct statement_scan *s, size_t
     return c == '\\' && next != '\0' ? STATEMENT_TOKEN_SYNTAX : STATEMENT_TOKEN_BYTE;
 }
 
-/* No command begins with two dashes: they are a comment of SQL. */
+/* Length of a comment that begins with a slash and a star, as SQL has them: they nest. 0: it is not
+ * closed. */
+static size_t statement_comment_len(const char *text, size_t len)
+{
+    unsigned depth = 0;
+    for (size_t n = 0; n + 1 < len;) {
+        bool opens = text[n] == '/' && text[n + 1] == '*';
+        bool closes = text[n] == '*' && text[n + 1] == '/';
+        depth += opens;
+        depth -= closes;
+        n += opens || closes ? 2 : 1;
+        if (depth == 0)
+            return n;
+    }
+    return 0;
+}
+
+bool statement_begins_comment(const char *text, size_t len)
+{
+    return len >= 2 && text[0] == '/' && text[1] == '*';
+}
+
+/* No command begins with two dashes, or with a slash and a star: these are comments of SQL. */
 size_t statement_skip_space(const char *text, size_t len)
 {
     size_t n = 0;
     while (n < len) {
+        size_t comment = statement_begins_comment(text + n, len - n)
+                             ? statement_comment_len(text + n, len - n)
+                             : 0;
         if (statement_is_space(text[n]) || text[n] == '\n' || text[n] == ';') {
             n++;
         } else if (len - n >= 2 && text[n] == '-' && text[n + 1] == '-') {
             const char *newline = memchr(text + n, '\n', len - n);
             n = newline != NULL ? (size_t)(newline - text) : len;
+        } else if (comment > 0) {
+            n += comment;
         } else {
             break;
         }
@@ -237,6 +264,10 @@ enum statement_end statement_next(const char *text, size_t *len)
         *len = start + meta_words_len(text + start, all - start);
         return STATEMENT_END_COMPLETE;
     }
+    if (statement_begins_comment(text + start, all - start)) {
+        *len = all;
+        return STATEMENT_END_COMMENT;
+    }
 
     /* The scan begins at the statement: a backslash command there was taken above. */
     struct statement_scan s = {.text = text + start, .len = all - start};
@@ -309,6 +340,8 @@ int statement_split(struct statement *s, const char *text, size_t len, bool part
     struct statement_scan scan = {.text = text, .len = len};
     int rc = 0;
     scan.at = statement_skip_space(text, len);
+    if (!partial && statement_begins_comment(text + scan.at, len - scan.at))
+        rc = error_set(e, ERR_INVALID, "a comment, /*, is not closed");
     while (rc == 0 && scan.at < len) {
         size_t n;
         scan.in_word = false;

@@ -49,6 +49,9 @@ enum statement_end statement_next_behind(const char *text, size_t *len);
 bool statement_is_meta(const char *text, size_t len);
 /* Bytes of blanks, separators and comments in front of a statement. */
 size_t statement_skip_space(const char *text, size_t len);
+/* Whether a comment begins there that may take several lines. Behind statement_skip_space(): one
+ * that is not closed. */
+bool statement_begins_comment(const char *text, size_t len);
 /* Whether the text begins with a word of SQL. */
 bool statement_begins_sql(const char *text, size_t len);
 /* The word that a statement of SQL may begin with and that is most like this one; NULL: none is. */

@@ -187,6 +187,9 @@ bats_require_minimum_version 1.5.0
         -c "SELECT count(*) AS n FROM cluster.nodes \\gset" -c "kv put gexec/count :n"
     [ "$(clustersh kv get gexec/n2)" = n2 ]
     [ "$(clustersh kv get gexec/count)" = 3 ]
+    [ "$(printf '\xef\xbb\xbf/* of a script;\n\\\\q */\n-- more\nSELECT 6;\n/* */ node list n2\n' | clustersh -t -o csv | cut -d, -f1 | paste -sd ' ')" = '6 n2' ]
+    run -1 clustersh -c '/* open'
+    [[ "$output" = *'is not closed'* ]]
     [ "$(clustersh -t -o csv -c $'SELECT 1 AS a, [2] AS b -- not run\n\\gdesc' | paste -sd ' ')" = 'a,INTEGER b,INTEGER[]' ]
     run -1 clustersh -c 'node list \gdesc'
     [[ "$output" = *'describes SQL, not commands'* ]]

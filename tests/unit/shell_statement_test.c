@@ -224,6 +224,16 @@ static void sql_ends_at_its_semicolon_only(void **state)
     assert_int_equal(statement_next("from \"t\n", &len), STATEMENT_END_QUOTE_DOUBLE);
     assert_int_equal(statement_next("node list\nselect 1;\n", &len), STATEMENT_END_COMPLETE);
     assert_int_equal(len, 10);
+    static const char noted[] = "/* a;\n /* b */ \\c */ /**/\n select 1; x";
+    assert_int_equal(statement_next(noted, &len), STATEMENT_END_COMPLETE);
+    assert_string_equal(noted + len, " x");
+    assert_true(statement_is_sql(noted, len, &from, &sql_len));
+    assert_int_equal(strncmp(noted + from, "select 1", sql_len), 0);
+    assert_words("/* a;\nb */ node list", "[node][list]");
+    assert_int_equal(statement_next("/* a; /* b */ select 1;\n", &len), STATEMENT_END_COMMENT);
+    assert_int_equal(statement_next("/* a */\n", &len), STATEMENT_END_COMPLETE);
+    assert_int_equal(statement_next("exec n1 -- ls /*\n", &len), STATEMENT_END_COMPLETE);
+    assert_int_equal(len, strlen("exec n1 -- ls /*\n"));
     assert_false(statement_is_sql("selected", 8, &from, &sql_len));
     assert_false(statement_is_sql("node list", 9, &from, &sql_len));
     assert_true(statement_is_sql("(select 1)", 10, &from, &sql_len));
