@@ -43,6 +43,13 @@ tests_lib_s3_serve_SOURCES = tests/lib/s3_serve.c tests/lib/s3_server.c tests/li
 tests_lib_s3_serve_SOURCES += tests/lib/fake_api.c tests/lib/fake_api.h
 tests_lib_s3_serve_LDADD = $(run_libs)
 
+# Stands between a node and its disk in tests/e2e/chat_disk.bats: preloaded, so no program.
+check_PROGRAMS += tests/lib/slow_disk.so
+tests_lib_slow_disk_so_SOURCES = tests/lib/slow_disk.c
+tests_lib_slow_disk_so_CFLAGS = $(C_FLAGS) $(WARN_CFLAGS) -fPIC
+tests_lib_slow_disk_so_LDFLAGS = -shared
+tests_lib_slow_disk_so_LDADD =
+
 EXTRA_DIST += $(tree_checks) scripts/check-dist scripts/check-shell scripts/tap.bash
 EXTRA_DIST += tests/run tests/lib/tsan.supp
 EXTRA_DIST += $(wildcard $(srcdir)/tests/e2e/*.bats $(srcdir)/tests/pty/*.bats $(srcdir)/tests/lib/*.bash)

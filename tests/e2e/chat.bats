@@ -233,6 +233,20 @@ gone_on() { api -n "$1" '/api/chat/messages?from=1&limit=1' | head -c 100 | grep
     wait_until 10 all_have 1
 }
 
+@test "a node that is removed from the cluster leaves the chat, and the others are a majority without it" {
+    start_chat
+    kill_node n1
+    api -n n2 -f -X POST '/api/nodes/n1/remove?force=true' >/dev/null
+    CHAT_NODES='n2 n3'
+    wait_until 30 all_take_part
+    kill_node n2 # of two members both are needed
+    start_node n2
+    wait_until 20 all_take_part
+    send n2 '{"text":"one"}' >/dev/null
+    wait_until 10 all_have 1
+    [ "$(api -n n3 /api/chat/members | jq -r '.[].name' | sort | tr '\n' ' ')" = 'n2 n3 ' ]
+}
+
 @test "a node without the role says so" {
     start_cluster 1 -o node.roles=metadata,worker
     [ "$(api -o /dev/null -w '%{http_code}' /api/chat/members)" = 501 ]
