@@ -418,7 +418,8 @@ static void reader_begin(struct events_reader *reader)
     reader->counts = query->has_cursor || !query->has_since;
     reader->after_ms =
         query->has_since ? query->since_ms - 1 : loop_wall_ms(node_loop(events->node));
-    if (!query->has_cursor && query->has_since && ring->n > 0 &&
+    /* of vitals memory has less than of events */
+    if (!query->has_cursor && query->has_since && !query->vitals && ring->n > 0 &&
         event_ring_at(ring, 0)->at_ms < query->since_ms - EVENTS_APART_MS) {
         reader->after = event_ring_at(ring, 0)->position - 1;
         reader->off_disk = true;
