@@ -70,6 +70,7 @@ libtui_a_SOURCES += tui/view_overview.c
 libtui_a_SOURCES += tui/view_queries.c
 libtui_a_SOURCES += tui/view_rollouts.c
 libtui_a_SOURCES += tui/view_rows.c tui/view_rows.h
+libtui_a_SOURCES += tui/view_vitals.c
 
 bin_PROGRAMS += clustertop
 clustertop_SOURCES = tui/clustertop.c

@@ -1,7 +1,6 @@
 /* Nodes and how they fare; below, all of the selected one. Enter shows one node whole. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -29,7 +28,7 @@ enum {
     NODES_LABELS,
 };
 
-enum { NODES_LINE = 12, NODES_STRIP = 16, NODES_STEP_MS = 1000 };
+enum { NODES_LINE = 12, NODES_STRIP = 16 };
 
 static const struct list_column nodes_columns[] = {
     [NODES_NAME] = {"node", 6, 24, 0, false, false, false},
@@ -204,58 +203,6 @@ static void nodes_cell(void *arg, const void *row, int column, struct list_cell 
     default:
         break;
     }
-}
-
-static int nodes_compare_float(const void *a, const void *b)
-{
-    float x = *(const float *)a;
-    float y = *(const float *)b;
-    return x < y ? -1 : x > y;
-}
-
-/* The interval that is usual for this node: the median of what was seen. */
-static double nodes_expected_ms(const float *values, size_t n)
-{
-    float seen[256];
-    size_t k = 0;
-    for (size_t i = 0; i < n && k < MEM_COUNT(seen); i++) {
-        if (!isnan(values[i]))
-            seen[k++] = values[i];
-    }
-    if (k == 0)
-        return 0;
-    qsort(seen, k, sizeof seen[0], nodes_compare_float);
-    return (double)seen[k / 2];
-}
-
-void view_draw_beats(const struct place *place, const char *node, struct grid *grid,
-                     struct rect rect)
-{
-    float values[GRID_WIDTH_MAX];
-    if (rect.w <= 0)
-        return;
-    size_t n = (size_t)(rect.w < 256 ? rect.w : 256);
-    model_vitals_get(model_vitals(place->app->model), node, MODEL_VITAL_BEAT, place_at_ms(place),
-                     NODES_STEP_MS, n, values);
-    /* before the first one nothing was missed: it was not watched */
-    size_t from = 0;
-    while (from < n && isnan(values[from]))
-        from++;
-    if (from < n)
-        draw_strip(grid, rect.x, rect.y, rect.w, values + from, n - from,
-                   nodes_expected_ms(values + from, n - from));
-}
-
-void view_draw_vital(const struct place *place, const char *node, enum model_vital vital,
-                     double max, struct grid *grid, struct rect rect, struct style style)
-{
-    float values[GRID_WIDTH_MAX];
-    if (rect.w <= 0)
-        return;
-    size_t n = (size_t)(rect.w < GRID_WIDTH_MAX ? rect.w : GRID_WIDTH_MAX);
-    model_vitals_get(model_vitals(place->app->model), node, vital, place_at_ms(place),
-                     NODES_STEP_MS, n, values);
-    draw_spark(grid, rect, values, n, max, style);
 }
 
 static void nodes_draw(void *arg, const void *row, int column, struct grid *grid, struct rect rect)

@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "tests/unit/generated.h"
 #include "tui/app.h"
 #include "tui/once.h"
@@ -555,6 +556,33 @@ static void a_node_that_is_heard_was_seen_now_and_is_up_since_it_started(void **
     assert_shows(w, "2m42s"); /* n2 */
 }
 
+/* The vitals of a second come at some moment in it: what is shown may be a little earlier. */
+static void a_second_that_is_not_over_is_no_missed_heartbeat(void **state)
+{
+    struct world *w = *state;
+    for (int second = 1; second <= 30; second++) {
+        char *line =
+            mem_printf("{\"at\":\"2026-11-20T20:00:%02d.500Z\",\"step_ms\":1000,\"columns\":"
+                       "[\"cpu_percent\",\"beat_ms\"],\"nodes\":{\"n1\":[50,1000]%s}}",
+                       second, second == 20 ? ",\"n10\":[50,1000]" : "");
+        model_read_vitals(w->model, line, strlen(line));
+        free(line);
+        add_event(w, second, "n1", "log.record", "info", "tick", "");
+    }
+    add_event(w, 31, "n1", "log.record", "info", "the vitals of this second are still to come", "");
+    keys(w, "2");
+    unsigned n = 0;
+    for (int y = 0; y < w->grid->h; y++) {
+        char *row = grid_row_text(w->grid, y);
+        bool is_n1 = str_starts_with(row, "   n1 ");
+        assert_false(is_n1 && strstr(row, "\xc3\x97") != NULL);
+        n += is_n1;
+        free(row);
+    }
+    assert_int_equal(n, 1);
+    assert_shows(w, "\xc3\x97\xc3\x97\xc3\x97"); /* n10 has missed a lot */
+}
+
 static void the_past_is_shown_as_it_was_and_said_to_be(void **state)
 {
     struct world *w = *state;
@@ -825,6 +853,7 @@ int main(void)
         APP_TEST(every_key_does_something_sane_in_every_place_at_every_size),
         APP_TEST(a_node_that_is_heard_was_seen_now_and_is_up_since_it_started),
         APP_TEST(no_hostile_text_reaches_the_screen),
+        APP_TEST(a_second_that_is_not_over_is_no_missed_heartbeat),
         APP_TEST(the_past_is_shown_as_it_was_and_said_to_be),
         APP_TEST(what_happened_before_the_first_frame_is_told_and_changes_nothing),
         APP_TEST(freezing_holds_the_screen_and_leaves_the_keys),
