@@ -214,6 +214,10 @@ const struct config_row config_rows[] = {
     {CONFIG_AT(events, bytes_max), CONFIG_BYTES, CONFIG_IN(events, bytes_max), "256M", 1 << 20,
      1024 * CONFIG_GIB, NULL,
      "Most bytes of events and vitals on this node's disk; the oldest go."},
+    {CONFIG_AT(events, memory_bytes), CONFIG_BYTES, CONFIG_IN(events, memory_bytes), "4M", 64 << 10,
+     CONFIG_GIB, NULL,
+     "Most bytes of what this node told in memory; what goes from there unsent and is not on the "
+     "disk either is lost, and counted."},
 
     {CONFIG_AT(trace, endpoint), CONFIG_TEXT, CONFIG_IN(trace, endpoint), "", 0, 0, NULL,
      "URL of an OpenTelemetry collector that takes OTLP over HTTP, as http://HOST:4318; empty: "

@@ -119,6 +119,7 @@ struct config {
         char *log_level;
         uint64_t keep;
         uint64_t bytes_max;
+        uint64_t memory_bytes;
     } events;
     struct {
         char *endpoint;

@@ -44,6 +44,7 @@
     ROW(ELECTIONS_WON, "clusterd_elections_won_total", COUNTER, NONE, NO_BUCKETS, "group", "Elections that this node won") \
     /* events */                                                                                   \
     ROW(EVENTS_MIRROR_LAG, "clusterd_events_mirror_lag", GAUGE, NONE, NO_BUCKETS, "peer", "Collected events that this node, which may collect next, does not have yet; only on the leader") \
+    ROW(EVENTS_LOST, "clusterd_events_lost_total", COUNTER, NONE, NO_BUCKETS, "peer", "Events of a node that were not kept until this node, which collects, could have them") \
     /* raft and logs */                                                                            \
     ROW(RAFT_COMMIT_INDEX, "clusterd_raft_commit_index", GAUGE, NONE, NO_BUCKETS, "", "Last entry that a majority has") \
     ROW(RAFT_APPLIED_INDEX, "clusterd_raft_applied_index", GAUGE, NONE, NO_BUCKETS, "", "Last entry that is applied to this node's state") \

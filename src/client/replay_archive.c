@@ -377,9 +377,11 @@ const struct replay_mark *replay_part_find(const struct replay_part *part, int64
 static int replay_read(struct replay_reading *r, struct error *e)
 {
     struct stat st;
-    int fd = open(r->path, O_RDONLY | O_CLOEXEC);
+    int fd =
+        open(r->path, O_RDONLY | O_NONBLOCK | O_CLOEXEC); /* a pipe that nobody writes is empty */
     if (fd < 0)
         return error_set(e, -errno, "%s: %s", r->path, strerror(errno));
+    (void)fcntl(fd, F_SETFL, 0); /* one that somebody writes is waited for */
     bool is_dir = fstat(fd, &st) == 0 && S_ISDIR(st.st_mode);
     int rc = is_dir ? error_set(e, -EISDIR, "%s: %s", r->path, strerror(EISDIR))
                     : archive_library_load(&r->lib, e);

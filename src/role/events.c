@@ -432,7 +432,7 @@ static int events_start(struct node *node, void **self, struct error *e)
     events->node = node;
     events->name = mem_strdup(options->name);
     events->log_level = options->events.log_level;
-    event_ring_init(&events->own, EVENTS_OWN_MAX, EVENTS_OWN_BYTES_MAX);
+    event_ring_init(&events->own, EVENTS_OWN_MAX, options->events.memory_bytes);
     event_ring_init(&events->stream, EVENTS_STREAM_MAX, EVENTS_STREAM_BYTES_MAX);
     vitals_ticks_init(&events->ticks, EVENTS_TICKS_MAX, EVENTS_TICKS_BYTES_MAX);
     vitals_ticks_init(&events->tens, 6, EVENTS_TICKS_BYTES_MAX);

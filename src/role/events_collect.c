@@ -9,6 +9,7 @@
 
 #include "base/json_scan.h"
 #include "base/mem.h"
+#include "base/metric.h"
 #include "role/events_internal.h"
 
 struct events_mark *events_mark_get(struct events *events, uint64_t node)
@@ -39,7 +40,7 @@ static void events_note_hole(struct events *events, struct events_mark *mark,
         return;
     uint64_t lost = event->seq - mark->seq - 1;
     const char *name = node_member_name(events->node, mark->node);
-    mark->lost += lost;
+    metric_series_add(metric_series(METRIC_EVENTS_LOST, name), lost);
     event_emit(events->node, EVENT_DROPPED,
                EVENT_ABOUT(.node = name, .more = json_pack("{s:I}", "lost", (json_int_t)lost)),
                "%" PRIu64 " event%s of %s %s lost", lost, lost == 1 ? "" : "s", name,

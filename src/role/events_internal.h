@@ -16,8 +16,7 @@
 #include "wire/event_state.h"
 
 enum {
-    EVENTS_OWN_MAX = 16384, /* events of this node in memory */
-    EVENTS_OWN_BYTES_MAX = 4 << 20,
+    EVENTS_OWN_MAX = 16384,    /* events of this node in memory */
     EVENTS_STREAM_MAX = 65536, /* collected events in memory */
     EVENTS_STREAM_BYTES_MAX = 16 << 20,
     EVENTS_LOG_MAX = 4096, /* records of the log that wait for the loop */
@@ -49,8 +48,7 @@ struct events_log_record {
 struct events_mark {
     uint64_t node;
     uint64_t seq;
-    uint64_t lost; /* holes in its numbers */
-    bool dirty;    /* not on the disk yet */
+    bool dirty; /* not on the disk yet */
     UT_hash_handle hh;
 };
 

@@ -17,13 +17,25 @@ const char *events_cursor(uint64_t position, int64_t at_ms, char out[static EVEN
     return out;
 }
 
+/* Digits as events_cursor() writes them, up to `end`. */
+static bool events_parse_hex(const char *text, size_t len, uint64_t *out)
+{
+    uint64_t value = 0;
+    if (len == 0 || len > 16 || strspn(text, "0123456789abcdef") < len)
+        return false;
+    for (size_t i = 0; i < len; i++)
+        value = value << 4 | (uint64_t)(text[i] <= '9' ? text[i] - '0' : text[i] - 'a' + 10);
+    *out = value;
+    return true;
+}
+
 static bool events_parse_cursor(const char *text, struct events_query *query)
 {
     uint64_t position, at_ms;
-    int n = -1;
-    if (text[0] != 'c' ||
-        sscanf(text + 1, "%16" SCNx64 "-%16" SCNx64 "%n", &position, &at_ms, &n) != 2 || n < 0 ||
-        text[1 + n] != '\0' || at_ms > INT64_MAX)
+    const char *dash = strchr(text, '-');
+    if (text[0] != 'c' || dash == NULL ||
+        !events_parse_hex(text + 1, (size_t)(dash - text - 1), &position) ||
+        !events_parse_hex(dash + 1, strlen(dash + 1), &at_ms) || at_ms > INT64_MAX)
         return false;
     query->has_cursor = true;
     query->cursor = position;

@@ -407,12 +407,26 @@ void events_readers_linked(struct events *events, uint64_t node)
             events_others_linked(reader->others, node);
 }
 
+/* A cursor of behind the stream is of another one, or of more of it than this node was given: what
+ * is there since its time. */
+static void reader_check_cursor(struct events_reader *reader)
+{
+    struct events_query *query = &reader->query;
+    int64_t now_ms = loop_wall_ms(node_loop(reader->events->node));
+    if (!query->has_cursor || query->cursor <= reader->events->position)
+        return;
+    query->has_cursor = false;
+    if (query->since_ms > now_ms)
+        query->since_ms = now_ms;
+}
+
 /* Where to begin. When memory reaches back far enough the disk is left alone. */
 static void reader_begin(struct events_reader *reader)
 {
     const struct events_query *query = &reader->query;
     const struct events *events = reader->events;
     const struct event_ring *ring = &events->stream;
+    reader_check_cursor(reader);
     reader->past = events->position;
     reader->after = query->has_cursor ? query->cursor : query->has_since ? 0 : events->position;
     reader->counts = query->has_cursor || !query->has_since;

@@ -103,6 +103,7 @@ struct node_options {
         int log_level; /* records from this level on are events; -1: none */
         uint64_t keep_ms;
         uint64_t bytes_max;
+        uint64_t memory_bytes; /* of this node's own */
     } events;
     bool bootstrap;
     struct {

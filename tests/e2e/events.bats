@@ -351,11 +351,20 @@ numbers_are_whole() {
 
 @test "bad parameters are told as such" {
     start_cluster 1
-    for query in since=yesterday until=x level=loud kind=nothing.\* table=files limit=0 follow=perhaps since=c1-; do
+    for query in since=yesterday until=x level=loud kind=nothing.\* table=files limit=0 follow=perhaps since=c1- since=c-1-1 since=c1-%201 since=c1-1-1; do
         [ "$(api -o "$CLUSTER_DIR/out" -w '%{http_code}' "/api/events?$query")" = 400 ]
         jq -e '.error.code == "invalid"' "$CLUSTER_DIR/out"
     done
     [ "$(api -o /dev/null -w '%{http_code}' '/api/vitals?step_ms=1')" = 400 ]
+}
+
+@test "a cursor of another cluster, or of the future, hides nothing" {
+    start_cluster 1
+    follow n1 'since=cffffffffffffffff-7fffffffffffffff'
+    id=$(submit '{"name":"seen","commands":["true"]}')
+    wait_until 20 stream_has ".kind == \"job.submit\" and .key == \"$id\""
+    has_since() { api "/api/events?since=cfffffffffffffff0-1&kind=job.*" | jq -se --arg id "$id" 'any(.key == $id)'; }
+    wait_until 20 has_since
 }
 
 @test "escapes in names and logs stay escapes in the stream" {
@@ -461,6 +470,50 @@ mirrored() {
     [ "$(vitals_of "$new" "$old")" -ge 1 ]
     at=$(api -n "$new" '/api/events?since=1h' | jq -r --arg id "$id" 'select(.kind == "job.state" and .key == $id and .row.state == "completed") | .at')
     [ "$(api -n "$new" "/api/frame?at=$at" | jq -r --arg id "$id" '.jobs[] | select(.id == $id) | .name')" = "before the end" ]
+}
+
+@test "a node that tells more than it can keep loses some, and it is said how many, to the one" {
+    [ -e "$BATS_TEST_DIRNAME/../../third_party/duckdb/lib/libduckdb.so" ] || skip "no DuckDB here"
+    start_cluster 3 -o events.memory_bytes=64K
+    wait_until 30 ready_frame
+    old=$(leader)
+    others=($(printf '%s\n' n1 n2 n3 | grep -v "$old"))
+    full=${others[0]}
+    kill_node "$full"
+    rm -f "$CLUSTER_DIR/$full"/data/events.db*
+    mkdir "$CLUSTER_DIR/$full/data/events.db" # no disk to keep them on
+    start_node "$full"
+    # its numbers from here on
+    begun() { api -n "$old" '/api/events?since=1h&kind=daemon.start' | jq -sre --arg n "$full" 'map(select(.node == $n)) | length == 2 and (.[-1].id | split(":")[1])'; }
+    wait_until 30 begun
+    from=$(begun)
+    kill_node "$old"
+    kill_node "${others[1]}"
+    for i in {1..60}; do echo "SELECT $i;"; done >"$CLUSTER_DIR/burst"
+    numbers() { api -n "$1" '/api/events?since=1h' | jq -r --arg n "$full" --argjson from "$from" 'select(.id != null) | .id | split(":") | select(.[0] == $n) | .[1] | tonumber | select(. > $from)'; }
+    overflows() {
+        clustersh -s "unix:$(socket_of "$full")" -f "$CLUSTER_DIR/burst" >/dev/null
+        [ "$(numbers "$full" | head -n 1)" -gt $((from + 200)) ]
+    }
+    wait_until 30 overflows
+    numbers "$full" | sort >"$CLUSTER_DIR/kept"
+    pid=$(node_pid "$full")
+    kill -STOP "$pid" # one of the others shall lead
+    start_node "$old"
+    start_node "${others[1]}"
+    wait_until 60 ready_frame "$old" || { kill -CONT "$pid"; false; }
+    kill -CONT "$pid"
+    leads() { new=$(api -n "$old" /api/status | jq -r .leader) && [ -n "$new" ] && [ "$new" != "$full" ] && ready_frame "$new"; }
+    wait_until 60 leads
+    has_kept() { numbers "$new" | sort >"$CLUSTER_DIR/have" && [ -z "$(comm -23 "$CLUSTER_DIR/kept" "$CLUSTER_DIR/have")" ]; }
+    wait_until 30 has_kept
+    [ -z "$(uniq -d "$CLUSTER_DIR/have")" ]
+    counted() {
+        lost=$(api -n "$new" '/api/events?since=1h&kind=events.dropped' | jq -s --arg n "$full" 'map(select(.node == $n) | .lost) | add')
+        numbers "$new" | jq -se --argjson from "$from" --argjson lost "$lost" 'max - $from == length + $lost and $lost > 100'
+        api -n "$new" /api/metrics | jq -e --arg n "$full" --argjson lost "$lost" 'any(.name == "clusterd_events_lost_total" and .labels.peer == $n and .value == $lost)'
+    }
+    wait_until 30 counted
 }
 
 @test "what a leader told of the others when it was cut off changes nothing when it comes late" {

@@ -160,6 +160,9 @@ stop_nodes() {
     fails_with 1 "no report that can be opened" clustersh --replay cut node list
     : >empty
     fails_with 1 "no report that can be opened" clustersh --replay empty node list
+    mkfifo pipe # nobody writes
+    fails_with 1 "no report that can be opened" timeout 60 clustersh --replay pipe node list
+    clustersh --replay <(cat r.tar.zst) node list | grep -q n1
     mkdir r
     zstd -dc r.tar.zst | tar -x -C r
     sed -i 's/"kind":"daemon.start"/"kind":"daemon.forge"/' r/events.jsonl
