@@ -300,10 +300,31 @@ void node_on_local(void *arg)
     struct node_local *local;
     while ((local = STAILQ_FIRST(&batch)) != NULL) {
         STAILQ_REMOVE_HEAD(&batch, link);
+        node->delivered = local->message;
         node_deliver(node, node->id, local->type, local->message);
-        wire_free(local->message);
+        wire_free(node->delivered);
+        node->delivered = NULL;
         free(local);
     }
+}
+
+ProtobufCMessage *node_take_message(struct node *node, const ProtobufCMessage *message)
+{
+    if (message != node->delivered)
+        return NULL;
+    ProtobufCMessage *taken = node->delivered;
+    node->delivered = NULL;
+    return taken;
+}
+
+static int node_queue_local(struct node *node, enum wire_type type, ProtobufCMessage *message)
+{
+    struct node_local *local = mem_zalloc(sizeof *local);
+    local->type = type;
+    local->message = message;
+    STAILQ_INSERT_TAIL(&node->local, local, link);
+    loop_hook_arm(&node->local_hook);
+    return 0;
 }
 
 static int node_send_local(struct node *node, enum wire_type type, const ProtobufCMessage *message)
@@ -314,14 +335,7 @@ static int node_send_local(struct node *node, enum wire_type type, const Protobu
     ProtobufCMessage *copy = NULL;
     int err = wire_unpack(type, packed, len, &copy);
     free(packed);
-    if (err < 0)
-        return err;
-    struct node_local *local = mem_zalloc(sizeof *local);
-    local->type = type;
-    local->message = copy;
-    STAILQ_INSERT_TAIL(&node->local, local, link);
-    loop_hook_arm(&node->local_hook);
-    return 0;
+    return err < 0 ? err : node_queue_local(node, type, copy);
 }
 
 static struct node_peer *node_peer(const struct node *node, uint64_t id)
@@ -340,6 +354,15 @@ int node_send(struct node *node, uint64_t to, enum wire_type type, const Protobu
         return ERR_UNAVAILABLE;
     int err = link_send(peer->link, type, message);
     return err == ERR_CLOSED ? ERR_UNAVAILABLE : err;
+}
+
+int node_send_given(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *message)
+{
+    if (to == node->id)
+        return node_queue_local(node, type, message);
+    int err = node_send(node, to, type, message);
+    wire_free(message);
+    return err;
 }
 
 uint64_t node_session(const struct node *node, uint64_t peer_id)

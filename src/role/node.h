@@ -250,6 +250,10 @@ struct events *node_events(const struct node *node);
  * ERR_BUSY: its queue is full. */
 int node_send(struct node *node, uint64_t to, enum wire_type type, const ProtobufCMessage *message);
 
+/* The message that a handler is called with, or a reply: it is the handler's from now on, to be
+ * freed with wire_free(). NULL when it can't be had, since another node sent it: copy it then. */
+ProtobufCMessage *node_take_message(struct node *node, const ProtobufCMessage *message);
+
 /* Whether links to this member are kept up at all: in a large cluster only with metadata nodes;
  * others are linked for a node_call(). */
 bool node_keeps_link(const struct node *node, uint64_t peer);
@@ -268,6 +272,11 @@ typedef void (*node_reply_fn)(void *arg, int code, const ProtobufCMessage *reply
  * or ERR_UNAVAILABLE. Returns the call, never 0. */
 uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *request,
                    bool many, int64_t timeout_ms, node_reply_fn fn, void *arg);
+/* The same with a request of its own memory, which is taken: to this node itself it goes as it is,
+ * whatever its size. */
+uint64_t node_call_give(struct node *node, uint64_t to, enum wire_type type,
+                        ProtobufCMessage *request, bool many, int64_t timeout_ms, node_reply_fn fn,
+                        void *arg);
 /* No more replies are wanted. An ended call is ignored. */
 void node_call_end(struct node *node, uint64_t call);
 

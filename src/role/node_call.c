@@ -204,8 +204,8 @@ void node_calls_linked(struct node *node, uint64_t peer)
     }
 }
 
-uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *request,
-                   bool many, int64_t timeout_ms, node_reply_fn fn, void *arg)
+static struct node_call *node_call_new(struct node *node, uint64_t to, ProtobufCMessage *request,
+                                       bool many, int64_t timeout_ms, node_reply_fn fn, void *arg)
 {
     struct node_call *call = mem_zalloc(sizeof *call);
     call->call = ++node->calls_last;
@@ -219,15 +219,44 @@ uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, Protobuf
     bool full = HASH_COUNT(node->calls) >= NODE_CALLS_MAX;
     HASH_ADD(hh, node->calls, call, sizeof call->call, call);
     *node_call_number(request) = call->call;
-    if (!full && node_call_needs_link(node, to)) {
-        node_call_wait(call, type, request);
-        return call->call;
-    }
-    int err = full ? ERR_BUSY : node_send(node, to, type, request);
+    if (full)
+        node_call_fail(call, ERR_BUSY);
+    return call;
+}
+
+static void node_call_sent(struct node_call *call, int err)
+{
     if (err < 0)
         node_call_fail(call, err);
-    else if (timeout_ms > 0)
-        loop_timer_start(&call->timer, timeout_ms);
+    else if (call->timeout_ms > 0)
+        loop_timer_start(&call->timer, call->timeout_ms);
+}
+
+uint64_t node_call(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *request,
+                   bool many, int64_t timeout_ms, node_reply_fn fn, void *arg)
+{
+    struct node_call *call = node_call_new(node, to, request, many, timeout_ms, fn, arg);
+    if (call->code == 0 && node_call_needs_link(node, to))
+        node_call_wait(call, type, request);
+    else if (call->code == 0)
+        node_call_sent(call, node_send(node, to, type, request));
+    return call->call;
+}
+
+uint64_t node_call_give(struct node *node, uint64_t to, enum wire_type type,
+                        ProtobufCMessage *request, bool many, int64_t timeout_ms, node_reply_fn fn,
+                        void *arg)
+{
+    if (to != node->id) {
+        uint64_t number = node_call(node, to, type, request, many, timeout_ms, fn, arg);
+        wire_free(request);
+        return number;
+    }
+    struct node_call *call = node_call_new(node, to, request, many, timeout_ms, fn, arg);
+    if (call->code == 0)
+        node_call_sent(call, node_send_given(node, to, type, request));
+    else
+        wire_free(request);
     return call->call;
 }
 

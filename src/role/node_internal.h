@@ -38,6 +38,10 @@ struct node_hold {
 };
 
 /* A message of this node to itself. */
+/* Takes the message, also when it fails. */
+int node_send_given(struct node *node, uint64_t to, enum wire_type type, ProtobufCMessage *message);
+
+/* A message of this node to itself. */
 struct node_local {
     enum wire_type type;
     ProtobufCMessage *message;
@@ -91,6 +95,7 @@ struct node {
     struct node_hold *holds;
     int64_t complain_ms; /* when it is next said why this node cannot join; 0: nothing failed yet */
 
+    ProtobufCMessage *delivered; /* the local message that a handler has; NULL: taken, or none */
     STAILQ_HEAD(, node_local) local;
     struct loop_hook local_hook;
 

@@ -82,21 +82,24 @@ static bool query_light_over(struct query *q, int code, const Wire__SqlTaskUpdat
     return true;
 }
 
+/* Takes the task. */
 static bool query_light(struct query *q, Wire__SqlRunTask *task, node_reply_fn fn)
 {
     query_find_nodes(q);
     if (q->nodes_n == 0) {
+        wire_free(&task->base);
         query_fail(q, ERR_UNAVAILABLE, SQL_AT_NONE,
                    "a node with the role worker and DuckDB must be online", "no node can run SQL");
         return false;
     }
-    task->query = (ProtobufCBinaryData){sizeof q->id.bytes, q->id.bytes};
-    task->session = q->session;
-    task->user = q->user;
+    task->query =
+        (ProtobufCBinaryData){sizeof q->id.bytes, mem_dup(q->id.bytes, sizeof q->id.bytes)};
+    task->session = mem_strdup(q->session);
+    task->user = mem_strdup(q->user);
     task->credit = QUERY_WINDOW_BYTES;
     q->light_node = q->nodes[0];
-    q->light_call = node_call(q->role->node, q->light_node, WIRE_SQL_RUN_TASK, &task->base, true,
-                              QUERY_LIGHT_MS, fn, q);
+    q->light_call = node_call_give(q->role->node, q->light_node, WIRE_SQL_RUN_TASK, &task->base,
+                                   true, QUERY_LIGHT_MS, fn, q);
     return true;
 }
 
@@ -180,6 +183,16 @@ static void query_tree_take(struct query *q)
     query_snapshots(q);
 }
 
+/* A text of a message, which is left without it when that is ours. */
+static char *query_text_take(char **text, bool ours)
+{
+    if (!ours || *text == protobuf_c_empty_string)
+        return mem_strdup(*text);
+    char *taken = *text;
+    *text = (char *)(uintptr_t)protobuf_c_empty_string;
+    return taken;
+}
+
 static void query_on_parsed(void *arg, int code, const ProtobufCMessage *message)
 {
     struct query *q = arg;
@@ -190,29 +203,33 @@ static void query_on_parsed(void *arg, int code, const ProtobufCMessage *message
         query_fail(q, ERR_INTERNAL, SQL_AT_NONE, NULL, "the executor parsed nothing");
         return;
     }
-    const Wire__SqlParsed *parsed = update->done->parsed[0];
-    if (parsed->printed != NULL && parsed->printed[0] != '\0')
-        q->printed = mem_strdup(parsed->printed);
+    ProtobufCMessage *taken = node_take_message(q->role->node, message);
+    Wire__SqlParsed *parsed = update->done->parsed[0];
+    if (parsed->printed[0] != '\0')
+        q->printed = query_text_take(&parsed->printed, taken != NULL);
     struct query_work *work = query_work_new(q);
     work->json_len = strlen(parsed->json);
-    work->json = mem_strndup(parsed->json, work->json_len);
+    work->json = query_text_take(&parsed->json, taken != NULL);
+    wire_free(taken);
     work->paths = node_options(q->role->node)->sql_paths_n > 0;
     query_work_run(work, work->json_len, query_tree_read, query_tree_take);
 }
 
 void query_read(struct query *q, char *source, size_t from, size_t to, query_next_fn next)
 {
-    Wire__SqlRunTask task = WIRE__SQL_RUN_TASK__INIT;
-    Wire__SqlParse parse = WIRE__SQL_PARSE__INIT;
+    Wire__SqlRunTask *task = mem_alloc(sizeof *task);
+    wire__sql_run_task__init(task);
+    task->parse = mem_alloc(sizeof *task->parse);
+    wire__sql_parse__init(task->parse);
     query_read_done(q);
     q->source = source;
     q->source_from = from;
     q->source_to = to;
     q->next = next;
-    parse.n_sql = 1;
-    parse.sql = &q->source;
-    task.parse = &parse;
-    (void)query_light(q, &task, query_on_parsed);
+    task->parse->n_sql = 1;
+    task->parse->sql = mem_alloc(sizeof *task->parse->sql);
+    task->parse->sql[0] = mem_strdup(q->source);
+    (void)query_light(q, task, query_on_parsed);
 }
 
 /* ---- describing ------------------------------------------------------------------------------ */
@@ -245,24 +262,23 @@ static void query_describe_send(struct query *q)
         query_fail_error(q, &e);
         return;
     }
-    Wire__SqlRunTask task = WIRE__SQL_RUN_TASK__INIT;
-    Wire__SqlDescribe describe = WIRE__SQL_DESCRIBE__INIT;
     const struct sql_stage *stage = &plan.stages[0];
-    describe.n_inputs = stage->inputs_n;
-    describe.inputs = mem_calloc(stage->inputs_n + 1, sizeof *describe.inputs);
-    for (size_t i = 0; i < stage->inputs_n; i++)
-        describe.inputs[i] =
-            query_table_input(&q->tables[stage->inputs[i].index], &stage->inputs[i], 0, 0);
-    describe.sql = q->source;
-    task.describe = &describe;
-    if (stage->text == NULL)
+    if (stage->text == NULL) {
         query_fail(q, ERR_UNSUPPORTED, SQL_AT_NONE, "CREATE TABLE with columns, then INSERT",
                    "AT doesn't work in this statement");
-    else
-        (void)query_light(q, &task, query_on_described);
+        sql_plan_done(&plan);
+        return;
+    }
+    Wire__SqlRunTask *task = mem_alloc(sizeof *task);
+    wire__sql_run_task__init(task);
+    task->describe = mem_alloc(sizeof *task->describe);
+    wire__sql_describe__init(task->describe);
+    task->describe->inputs = mem_calloc(stage->inputs_n + 1, sizeof *task->describe->inputs);
     for (size_t i = 0; i < stage->inputs_n; i++)
-        wire__sql_input__free_unpacked(describe.inputs[i], NULL);
-    free(describe.inputs);
+        task->describe->inputs[task->describe->n_inputs++] =
+            query_table_input(&q->tables[stage->inputs[i].index], &stage->inputs[i], 0, 0);
+    task->describe->sql = mem_strdup(q->source);
+    (void)query_light(q, task, query_on_described);
     sql_plan_done(&plan);
 }
 

@@ -86,9 +86,8 @@ static void query_attempt_begin(struct query_task *task)
                                       .started_ms = loop_now_ms(node_loop(q->role->node))};
     task->attempts_n++;
     Wire__SqlRunTask *message = query_task_message(q, task, attempt->number);
-    attempt->call = node_call(q->role->node, attempt->node, WIRE_SQL_RUN_TASK, &message->base, true,
-                              0, query_on_update, attempt);
-    wire__sql_run_task__free_unpacked(message, NULL);
+    attempt->call = node_call_give(q->role->node, attempt->node, WIRE_SQL_RUN_TASK, &message->base,
+                                   true, 0, query_on_update, attempt);
 }
 
 /* ---- rows ------------------------------------------------------------------------------------ */

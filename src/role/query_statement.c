@@ -53,10 +53,12 @@ static void query_statement_begin(struct query *q)
         return;
     }
     switch (q->statement.kind) {
-    case SQL_QUERY:
-        query_read(q, mem_strdup(q->statement.query.text), 0, q->statement.query.at,
-                   query_select_read);
+    case SQL_QUERY: {
+        char *text = q->statement.query.text; /* nobody else wants it */
+        q->statement.query.text = NULL;
+        query_read(q, text, 0, q->statement.query.at, query_select_read);
         break;
+    }
     case SQL_SHOW_TABLES:
     case SQL_DESCRIBE:
     case SQL_DESCRIBE_HISTORY:

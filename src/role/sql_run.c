@@ -279,11 +279,15 @@ static void sql_run_on_update(void *arg, const Wire__SqlTaskUpdate *update)
         sql_run_send(run, update);
 }
 
-void sql_run_begin(struct sql_run *run, const Wire__SqlRunTask *task)
+void sql_run_begin(struct sql_run *run, const Wire__SqlRunTask *task, Wire__SqlRunTask *given)
 {
     struct error e = {0};
+    struct executor_pool *pool = run->worker->pool;
     run->has_begun = true;
-    int err = executor_run(run->worker->pool, task, sql_run_on_update, run, &run->job);
+    int err = given != NULL ? executor_run_given(pool, given, sql_run_on_update, run, &run->job)
+                            : executor_run(pool, task, sql_run_on_update, run, &run->job);
+    if (err < 0 && given != NULL)
+        wire_free(&given->base);
     if (err == 0) {
         sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_RUNNING);
         return;
@@ -303,7 +307,7 @@ void sql_run_enter(struct sql_run *run)
 {
     const Wire__SqlRunTask *task = sql_run_task(run);
     if (executor_pool_has_slot(run->worker->pool)) {
-        sql_run_begin(run, task);
+        sql_run_begin(run, task, NULL);
     } else {
         sql_queue_add(run->worker->queue, task->session, run);
         sql_run_tell_state(run, WIRE__SQL_TASK_STATE__SQL_TASK_STATE_QUEUED);

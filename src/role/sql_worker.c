@@ -26,9 +26,7 @@ static void sql_worker_on_slot(void *arg)
            (run = sql_queue_take(worker->queue)) != NULL) {
         Wire__SqlRunTask *task = run->task;
         run->task = NULL;
-        sql_run_begin(run, task != NULL ? task : sql_run_task(run));
-        if (task != NULL)
-            wire_free(&task->base);
+        sql_run_begin(run, task != NULL ? task : sql_run_task(run), task);
     }
 }
 
@@ -96,10 +94,12 @@ static void sql_worker_on_run(void *self, uint64_t from, const ProtobufCMessage 
     struct sql_run *run = sql_run_new(worker, &key, task);
     bool is_remote = sql_remote_is_needed(task);
     if (!is_remote && (executor_task_is_light(task) || executor_pool_has_slot(worker->pool))) {
-        sql_run_begin(run, task);
+        sql_run_begin(run, task, (Wire__SqlRunTask *)node_take_message(worker->node, message));
         return;
     }
-    Wire__SqlRunTask *copy = (Wire__SqlRunTask *)sql_run_copy(WIRE_SQL_RUN_TASK, message);
+    Wire__SqlRunTask *copy = (Wire__SqlRunTask *)node_take_message(worker->node, message);
+    if (copy == NULL)
+        copy = (Wire__SqlRunTask *)sql_run_copy(WIRE_SQL_RUN_TASK, message);
     if (is_remote) {
         sql_run_bring(run, copy);
         return;

@@ -75,8 +75,9 @@ void sql_run_free(struct sql_run *run);
 ProtobufCMessage *sql_run_copy(enum wire_type type, const ProtobufCMessage *message);
 /* The task of a run that has not begun. */
 Wire__SqlRunTask *sql_run_task(const struct sql_run *run);
-/* Gives it to an executor; takes the run when that fails. */
-void sql_run_begin(struct sql_run *run, const Wire__SqlRunTask *task);
+/* Gives it to an executor; takes the run when that fails. `given` (NULL allowed) is the task, too,
+ * and taken. */
+void sql_run_begin(struct sql_run *run, const Wire__SqlRunTask *task, Wire__SqlRunTask *given);
 /* What it reads is on this node: begins, or waits for a slot. */
 void sql_run_enter(struct sql_run *run);
 /* Has its files brought; takes the task. */

@@ -206,5 +206,10 @@ void executor_child_give(struct executor_child *child, struct executor_job *job)
     child->pool->stats.pid_last = executor_process_pid(child->process);
     if (job->time_limit_ms > 0)
         loop_timer_start(&job->limit, (int64_t)job->time_limit_ms);
-    executor_process_send_frame(child->process, &job->frame);
+    if (job->task == NULL) {
+        executor_process_send_frame(child->process, &job->frame);
+        return;
+    }
+    executor_process_send_parts(child->process, &job->parts, &job->task->base);
+    job->task = NULL;
 }

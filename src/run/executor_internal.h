@@ -39,7 +39,9 @@ struct executor_job {
     bool is_light;
     uint64_t call;     /* on the socket */
     uint64_t own_call; /* that of the task */
-    struct buf frame;  /* until it is sent */
+    struct buf frame;  /* until it is sent; or: */
+    Wire__SqlRunTask *task;
+    struct wire_parts parts; /* of `task` */
     executor_update_fn fn;
     void *arg;
     int64_t queued_us;

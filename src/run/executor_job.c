@@ -23,6 +23,9 @@ void executor_job_free(struct executor_job *job)
     loop_timer_stop(&job->limit);
     loop_timer_stop(&job->kill);
     buf_done(&job->frame);
+    wire_parts_done(&job->parts);
+    if (job->task != NULL)
+        wire_free(&job->task->base);
     free(job->cancel_text);
     free(job);
 }
@@ -108,25 +111,21 @@ static void executor_job_on_kill(void *arg)
     executor_process_kill(job->child->process);
 }
 
-int executor_run(struct executor_pool *pool, const Wire__SqlRunTask *task, executor_update_fn fn,
-                 void *arg, struct executor_job **out)
+static struct executor_job *executor_job_new(struct executor_pool *pool)
 {
-    assert(pool->closed == NULL);
-    if (pool->light_n + pool->heavy_n >= EXECUTOR_QUEUE_MAX)
-        return ERR_BUSY;
     struct executor_job *job = mem_zalloc(sizeof *job);
-    Wire__SqlRunTask copy = *task;
-    copy.call = ++pool->calls;
+    job->pool = pool;
+    job->call = ++pool->calls;
     buf_init(&job->frame, FRAME_BODY_BYTES_MAX + FRAME_HEADER_BYTES);
     loop_timer_init(&job->limit, pool->options.loop, executor_job_on_limit, job);
     loop_timer_init(&job->kill, pool->options.loop, executor_job_on_kill, job);
-    if (wire_pack(&job->frame, WIRE_SQL_RUN_TASK, &copy.base) < 0) {
-        executor_job_free(job);
-        return ERR_TOO_LARGE;
-    }
-    job->pool = pool;
-    job->call = copy.call;
-    job->own_call = task->call;
+    return job;
+}
+
+static void executor_job_enter(struct executor_job *job, const Wire__SqlRunTask *task,
+                               executor_update_fn fn, void *arg)
+{
+    struct executor_pool *pool = job->pool;
     job->is_light = executor_task_is_light(task);
     job->fn = fn;
     job->arg = arg;
@@ -138,6 +137,43 @@ int executor_run(struct executor_pool *pool, const Wire__SqlRunTask *task, execu
     pool->light_n += job->is_light;
     pool->heavy_n += !job->is_light;
     loop_hook_arm(&pool->dispatch);
+}
+
+int executor_run(struct executor_pool *pool, const Wire__SqlRunTask *task, executor_update_fn fn,
+                 void *arg, struct executor_job **out)
+{
+    assert(pool->closed == NULL);
+    if (pool->light_n + pool->heavy_n >= EXECUTOR_QUEUE_MAX)
+        return ERR_BUSY;
+    struct executor_job *job = executor_job_new(pool);
+    Wire__SqlRunTask copy = *task;
+    job->own_call = task->call;
+    copy.call = job->call;
+    if (wire_pack(&job->frame, WIRE_SQL_RUN_TASK, &copy.base) < 0) {
+        executor_job_free(job);
+        return ERR_TOO_LARGE;
+    }
+    executor_job_enter(job, task, fn, arg);
+    *out = job;
+    return 0;
+}
+
+int executor_run_given(struct executor_pool *pool, Wire__SqlRunTask *task, executor_update_fn fn,
+                       void *arg, struct executor_job **out)
+{
+    assert(pool->closed == NULL);
+    if (pool->light_n + pool->heavy_n >= EXECUTOR_QUEUE_MAX)
+        return ERR_BUSY;
+    struct executor_job *job = executor_job_new(pool);
+    job->own_call = task->call;
+    task->call = job->call;
+    if (wire_pack_parts(&job->parts, WIRE_SQL_RUN_TASK, &task->base) < 0) {
+        task->call = job->own_call;
+        executor_job_free(job);
+        return ERR_TOO_LARGE;
+    }
+    job->task = task;
+    executor_job_enter(job, task, fn, arg);
     *out = job;
     return 0;
 }

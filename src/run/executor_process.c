@@ -38,7 +38,9 @@ struct executor_process {
 
 struct executor_process_write {
     uv_write_t req;
-    uint8_t *data;
+    uint8_t *data; /* or: */
+    struct wire_parts parts;
+    ProtobufCMessage *message;
 };
 
 /* ---- ends ------------------------------------------------------------------------------------ */
@@ -153,25 +155,46 @@ static void executor_process_read(uv_stream_t *stream, ssize_t n, const uv_buf_t
 
 /* ---- writing --------------------------------------------------------------------------------- */
 
+static void executor_process_write_free(struct executor_process_write *write)
+{
+    free(write->data);
+    wire_parts_done(&write->parts);
+    wire_free(write->message);
+    free(write);
+}
+
 static void executor_process_written(uv_write_t *req, int status)
 {
-    struct executor_process_write *write = (struct executor_process_write *)req;
     (void)status; /* a broken socket shows in reading */
-    free(write->data);
-    free(write);
+    executor_process_write_free((struct executor_process_write *)req);
 }
 
 void executor_process_send_frame(struct executor_process *p, struct buf *frame)
 {
-    struct executor_process_write *write = mem_alloc(sizeof *write);
+    struct executor_process_write *write = mem_zalloc(sizeof *write);
     size_t len;
     write->data = (uint8_t *)buf_steal(frame, &len);
     uv_buf_t buf = uv_buf_init((char *)write->data, (unsigned)len);
     if (p->is_at_end ||
-        uv_write(&write->req, (uv_stream_t *)&p->pipe, &buf, 1, executor_process_written) < 0) {
-        free(write->data);
-        free(write);
-    }
+        uv_write(&write->req, (uv_stream_t *)&p->pipe, &buf, 1, executor_process_written) < 0)
+        executor_process_write_free(write);
+}
+
+void executor_process_send_parts(struct executor_process *p, struct wire_parts *parts,
+                                 ProtobufCMessage *message)
+{
+    struct executor_process_write *write = mem_zalloc(sizeof *write);
+    uv_buf_t *bufs = mem_calloc(parts->n + 1, sizeof *bufs);
+    for (size_t i = 0; i < parts->n; i++)
+        bufs[i] =
+            uv_buf_init((char *)(uintptr_t)parts->parts[i].data, (unsigned)parts->parts[i].len);
+    write->parts = *parts;
+    write->message = message;
+    *parts = (struct wire_parts){0};
+    if (p->is_at_end || uv_write(&write->req, (uv_stream_t *)&p->pipe, bufs,
+                                 (unsigned)write->parts.n, executor_process_written) < 0)
+        executor_process_write_free(write);
+    free(bufs);
 }
 
 void executor_process_send(struct executor_process *p, enum wire_type type,

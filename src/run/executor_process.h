@@ -29,6 +29,9 @@ void executor_process_send(struct executor_process *p, enum wire_type type,
                            const ProtobufCMessage *message);
 /* The same with a frame that is packed already; takes the buffer's content. */
 void executor_process_send_frame(struct executor_process *p, struct buf *frame);
+/* The same with a frame in parts, and the message that they are of: takes both. */
+void executor_process_send_parts(struct executor_process *p, struct wire_parts *parts,
+                                 ProtobufCMessage *message);
 
 void executor_process_kill(struct executor_process *p);
 int executor_process_pid(const struct executor_process *p);

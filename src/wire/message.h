@@ -105,6 +105,27 @@ const char *wire_type_name(unsigned type);
 /* Appends a frame with `message`, whose descriptor must be that of `type`. ERR_TOO_LARGE leaves the
  * buffer as it was: the buffer's limit, or a body over FRAME_BODY_BYTES_MAX. */
 int wire_pack(struct buf *b, enum wire_type type, const ProtobufCMessage *message);
+/* A frame in parts: what is small is copied, long texts and bytes stay where the message has them,
+ * so that packing takes no longer for megabytes of them. The message must stay until all parts have
+ * been written, one after the other. */
+struct wire_part {
+    const uint8_t *data;
+    size_t len;
+};
+
+struct wire_parts {
+    struct buf copied; /* the parts that are copies point into it */
+    struct wire_part *parts;
+    size_t n, cap;
+    size_t bytes; /* of the frame */
+};
+
+enum { WIRE_PART_BYTES = 64 * 1024 }; /* from here on a text is a part of its own */
+
+/* As wire_pack(). Free with wire_parts_done(), also after an error. */
+int wire_pack_parts(struct wire_parts *out, enum wire_type type, const ProtobufCMessage *message);
+void wire_parts_done(struct wire_parts *parts);
+
 /* Bytes that wire_pack() would append. */
 size_t wire_packed_size(const ProtobufCMessage *message);
 

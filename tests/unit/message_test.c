@@ -257,6 +257,47 @@ static void the_documentation_names_every_message(void **state)
     free(path);
 }
 
+/* The parts are the frame that wire_pack() makes, but a long text stays where it is. */
+static void a_frame_in_parts_copies_no_long_text(void **state)
+{
+    (void)state;
+    enum { LONG = 10 * 1000 * 1000 };
+    char *text = mem_alloc(LONG + 1);
+    memset(text, 'x', LONG);
+    text[LONG] = '\0';
+    char *sql[] = {text, (char *)(uintptr_t) "select 1"};
+    for (size_t n = 1; n <= 2; n++) {
+        Wire__SqlRunTask task = WIRE__SQL_RUN_TASK__INIT;
+        Wire__SqlParse parse = WIRE__SQL_PARSE__INIT;
+        struct wire_parts parts;
+        struct buf frame, together;
+        parse.sql = n == 1 ? sql : sql + 1;
+        parse.n_sql = 1;
+        task.call = 7;
+        task.session = (char *)(uintptr_t) "s";
+        task.user = (char *)(uintptr_t) "somebody";
+        task.parse = &parse;
+        buf_init(&frame, FRAME_HEADER_BYTES + FRAME_BODY_BYTES_MAX);
+        buf_init(&together, FRAME_HEADER_BYTES + FRAME_BODY_BYTES_MAX);
+        assert_int_equal(wire_pack(&frame, WIRE_SQL_RUN_TASK, &task.base), 0);
+        assert_int_equal(wire_pack_parts(&parts, WIRE_SQL_RUN_TASK, &task.base), 0);
+        assert_true(parts.copied.len < 100);
+        size_t borrowed = 0;
+        for (size_t i = 0; i < parts.n; i++) {
+            borrowed += parts.parts[i].data == (const uint8_t *)text;
+            assert_int_equal(buf_append(&together, parts.parts[i].data, parts.parts[i].len), 0);
+        }
+        assert_int_equal(borrowed, n == 1);
+        assert_int_equal(parts.bytes, frame.len);
+        assert_int_equal(together.len, frame.len);
+        assert_memory_equal(together.data, frame.data, frame.len);
+        wire_parts_done(&parts);
+        buf_done(&together);
+        buf_done(&frame);
+    }
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +311,7 @@ int main(void)
         cmocka_unit_test(unknown_fields_are_skipped),
         cmocka_unit_test(a_body_that_would_blow_up_in_memory_is_refused),
         cmocka_unit_test(a_message_over_the_frame_limit_is_not_packed),
+        cmocka_unit_test(a_frame_in_parts_copies_no_long_text),
         cmocka_unit_test(flipped_and_random_bodies_never_crash_the_decoder),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -345,12 +345,72 @@ static int teardown_stopped(void **state)
     return 0;
 }
 
+struct given {
+    struct bed *bed;
+    const ProtobufCMessage *message;
+    bool came;
+};
+
+static void on_given(void *arg, int code, const ProtobufCMessage *message)
+{
+    struct given *g = arg;
+    assert_int_equal(code, 0);
+    assert_ptr_equal(message, g->message);
+    ProtobufCMessage *taken = node_take_message(g->bed->node, message);
+    assert_ptr_equal(taken, g->message);
+    assert_null(node_take_message(g->bed->node, message));
+    wire_free(taken);
+    g->came = true;
+}
+
+/* A reply's type finds the call that it was sent as. */
+static void what_is_given_to_this_node_is_not_copied(void **state)
+{
+    struct bed *bed = *state;
+    Wire__SqlTaskUpdate *update = mem_alloc(sizeof *update);
+    wire__sql_task_update__init(update);
+    struct given g = {.bed = bed, .message = &update->base};
+    uint64_t call =
+        node_call_give(bed->node, SELF, WIRE_SQL_TASK_UPDATE, &update->base, true, 0, on_given, &g);
+    while (!g.came)
+        loop_turn(bed->files.loop);
+    node_call_end(bed->node, call);
+}
+
+static void a_task_of_megabytes_is_given_and_answered(void **state)
+{
+    struct bed *bed = *state;
+    enum { LONG = 5 * 1000 * 1000 };
+    struct request r = {.bed = bed};
+    Wire__SqlRunTask *task = mem_alloc(sizeof *task);
+    wire__sql_run_task__init(task);
+    task->fragment = mem_alloc(sizeof *task->fragment);
+    wire__sql_fragment__init(task->fragment);
+    char *text = mem_alloc(LONG + 1);
+    memset(text, 'x', LONG);
+    text[LONG] = '\0';
+    task->fragment->sql = mem_printf("SELECT length('%s')", text);
+    task->session = mem_strdup("large");
+    task->credit = 1 << 20;
+    free(text);
+    buf_init(&r.rows, 1 << 20);
+    r.call =
+        node_call_give(bed->node, SELF, WIRE_SQL_RUN_TASK, &task->base, true, 0, on_update, &r);
+    wait_for(&r);
+    assert_int_equal(r.code, 0);
+    assert_string_equal(buf_cstr(&r.rows), "[5000000]");
+    buf_done(&r.rows);
+    free(r.message);
+}
+
 int main(int argc, char **argv)
 {
     EXECUTOR_BED_MAIN(argc, argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_task_is_answered_with_its_rows, setup, teardown),
         cmocka_unit_test_setup_teardown(an_error_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_given_to_this_node_is_not_copied, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_task_of_megabytes_is_given_and_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_flow_with_credit, setup, teardown),
         cmocka_unit_test_setup_teardown(sessions_take_turns, setup, teardown),
         cmocka_unit_test_setup_teardown(what_waits_can_be_cancelled, setup, teardown),
