@@ -115,19 +115,35 @@ struct coordinator {
 int coordinator_step(struct coordinator *c, struct sched_event *event);
 /* Sets the timer to the next deadline of scheduler and detector. */
 void coordinator_arm_timer(struct coordinator *c);
-/* Has `fn` called when what was stepped so far is durable. */
-void coordinator_when_durable(struct coordinator *c, coordinator_durable_fn fn, void *arg);
-/* Keeps a message (taken) until the turn at hand is in the log. */
-void coordinator_keep(struct coordinator *c, ProtobufCMessage *message);
 /* Takes `spec`: the job's while it lives. */
 void coordinator_job_put(struct coordinator *c, uint64_t seq, const struct uuid *id,
                          Wire__JobSpec *spec, uint32_t elements);
 struct coordinator_job *coordinator_job_get(struct coordinator *c, uint64_t seq);
 void coordinator_job_drop(struct coordinator *c, uint64_t seq);
 struct coordinator_node *coordinator_node_get(struct coordinator *c, uint64_t id);
+
+/* ---- coordinator_turn.c: what changed goes into the log, and what waits for that --------------
+ */
+
+void coordinator_turns_start(struct coordinator *c);
+void coordinator_turns_active(struct coordinator *c);
+/* What is in no batch yet is answered with ERR_NOT_LEADER; what is, when that has its outcome. */
+void coordinator_turns_inactive(struct coordinator *c);
+void coordinator_turns_free(struct coordinator *c);
+/* Has `fn` called when what was stepped so far is durable. */
+void coordinator_when_durable(struct coordinator *c, coordinator_durable_fn fn, void *arg);
+/* Keeps a message (taken) until the turn at hand is in the log; lets all of them go. */
+void coordinator_keep(struct coordinator *c, ProtobufCMessage *message);
+void coordinator_drop_kept(struct coordinator *c);
 /* Borrows from `record` and the job. */
 void coordinator_fill_job(struct coordinator *c, const struct sched_job_record *record,
                           Wire__JobRow *row, Wire__ElementSet *cancelled);
+
+/* ---- coordinator_retention.c: with `retention_timer` ------------------------------------------
+ */
+
+void coordinator_retention_start(struct coordinator *c);
+void coordinator_retention_active(struct coordinator *c);
 
 /* ---- coordinator_restore.c ------------------------------------------------------------------- */
 
