@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "role/routing_table.h"
+#include "run/proxy.h"
 
 static int spec_keys(const json_t *body, const char *const *known, size_t n, struct error *e)
 {
@@ -60,6 +61,15 @@ static int spec_int(const json_t *body, const char *key, int64_t max, int64_t *o
 /* ---- targets
  * ------------------------------------------------------------------------------------------ */
 
+/* Whether a node serves one more besides those that the rollout begins already. */
+static bool spec_has_room(const struct rollouts *rollouts, const struct rollout *r)
+{
+    size_t n = r->targets_n;
+    for (size_t i = 0; i < r->targets_n; i++)
+        n -= r->targets[i].stable[0] != '\0';
+    return routing_table_at(node_routing(rollouts->node), PROXY_SERVICES_MAX - 1 - n) == NULL;
+}
+
 static int spec_target(const struct rollouts *rollouts, struct rollout *r, const char *service,
                        const char *model, struct error *e)
 {
@@ -81,8 +91,13 @@ static int spec_target(const struct rollouts *rollouts, struct rollout *r, const
                          "%s has a rollout already, to %s, which is %s: promote, abort or roll it "
                          "back first",
                          service, active->r.targets[0].canary, rollout_state_name(active->r.state));
-    struct rollout_target *target = &r->targets[r->targets_n++];
     const struct routing_state *now = routing_table_find(node_routing(rollouts->node), service);
+    if (now == NULL && !spec_has_room(rollouts, r))
+        return error_set(e, ERR_TOO_LARGE,
+                         "%d services are served already, which is all that a node serves: roll "
+                         "the model out to one of them",
+                         PROXY_SERVICES_MAX);
+    struct rollout_target *target = &r->targets[r->targets_n++];
     (void)snprintf(target->service, sizeof target->service, "%s", service);
     (void)snprintf(target->canary, sizeof target->canary, "%s", model);
     if (now != NULL) {

@@ -247,6 +247,22 @@ web_serves_m1() {
     refused 409 'a known outcome is never changed' /api/rollouts/resolve "{\"txid\":\"$txid\",\"outcome\":\"abort\"}"
 }
 
+@test "no more services are begun than a node serves" {
+    start_cluster 1
+    models m1
+    for i in {1..9}; do # seven at a time, and an eighth
+        also=$(jq -nc --arg i "$i" '[range(6) | {("s\($i)-\(.)"): "m1"}] | add')
+        [ "$(post "/api/rollouts/s$i/start" "{\"model\":\"m1\",\"also\":$also}")" = 200 ]
+        wait_until 20 is "s$i" promoted
+    done
+    [ "$(api /routing | jq length)" = 63 ]
+    [ "$(post /api/rollouts/one/start '{"model":"m1","also":{"two":"m1"}}')" = 413 ]
+    [ "$(post /api/rollouts/one/start '{"model":"m1"}')" = 200 ]
+    wait_until 20 is one promoted
+    [ "$(post /api/rollouts/another/start '{"model":"m1"}')" = 413 ]
+    message | grep -F '64 services are served already'
+}
+
 @test "what the cluster keeps of rollouts cannot be written over" {
     start_cluster 1
     web_serves_m1
