@@ -4,65 +4,35 @@
 #include <strings.h>
 
 #include "base/mem.h"
-#include "base/str.h"
+#include "core/sql_path.h"
 #include "role/query_internal.h"
 
 static bool query_copy_format(struct query *q, Wire__SqlFormat *format)
 {
-    const char *name = NULL;
-    for (size_t i = 0; i < q->statement.options_n; i++) {
-        if (strcmp(q->statement.options[i].name, "format") == 0)
-            name = q->statement.options[i].value;
-    }
-    char *path = mem_strdup(q->statement.path);
-    size_t len = strlen(path);
-    if (len > 3 && (strcmp(path + len - 3, ".gz") == 0))
-        path[len -= 3] = '\0';
-    else if (len > 4 && strcmp(path + len - 4, ".zst") == 0)
-        path[len -= 4] = '\0';
-    const char *dot = strrchr(path, '.');
-    if (name == NULL)
-        name = dot != NULL ? dot + 1 : "csv";
-    bool known = true;
-    if (strcasecmp(name, "parquet") == 0)
-        *format = WIRE__SQL_FORMAT__SQL_FORMAT_PARQUET;
-    else if (strcasecmp(name, "json") == 0 || strcasecmp(name, "jsonl") == 0 ||
-             strcasecmp(name, "ndjson") == 0)
-        *format = WIRE__SQL_FORMAT__SQL_FORMAT_JSON;
-    else if (strcasecmp(name, "csv") == 0 || strcasecmp(name, "tsv") == 0 || dot == NULL ||
-             strchr(name, '/') != NULL || strcasecmp(name, "txt") == 0)
-        *format = WIRE__SQL_FORMAT__SQL_FORMAT_CSV;
-    else
-        known = false;
-    if (!known)
+    static const Wire__SqlFormat formats[] = {
+        [SQL_PATH_CSV] = WIRE__SQL_FORMAT__SQL_FORMAT_CSV,
+        [SQL_PATH_JSON] = WIRE__SQL_FORMAT__SQL_FORMAT_JSON,
+        [SQL_PATH_PARQUET] = WIRE__SQL_FORMAT__SQL_FORMAT_PARQUET,
+    };
+    const struct sql_statement *s = &q->statement;
+    enum sql_path_format known = sql_path_format(s->path, s->options, s->options_n);
+    if (known == SQL_PATH_UNKNOWN) {
         query_fail(q, ERR_UNSUPPORTED, SQL_AT_NONE, "(FORMAT csv), json or parquet",
-                   "the format of \"%s\" isn't known", q->statement.path);
-    free(path);
-    return known;
-}
-
-/* The folder of a path without wildcards as a URL, and the rest. */
-static bool query_copy_place(struct query *q, char **root, char **rest)
-{
-    const char *path = q->statement.path;
-    bool in_bucket = str_starts_with(path, "s3://") && strchr(path + strlen("s3://"), '/') != NULL;
-    if (str_starts_with(path, "file:"))
-        path += strlen("file:");
-    if (path[0] != '/' && !in_bucket) {
-        query_fail(q, ERR_INVALID, SQL_AT_NONE,
-                   "the path on the nodes, as /data/rows.csv, or s3://bucket/rows.csv",
-                   "\"%s\" isn't an absolute path", q->statement.path);
+                   "the format of \"%s\" isn't known", s->path);
         return false;
     }
-    size_t cut = strcspn(path, "*?[{");
-    while (cut > 0 && path[cut - 1] != '/')
-        cut--;
-    if (in_bucket)
-        *root = mem_strndup(path, cut - 1);
-    else
-        *root = cut > 1 ? mem_printf("file:%.*s", (int)cut - 1, path) : mem_strdup("file:/");
-    *rest = mem_strdup(path + cut);
+    *format = formats[known];
     return true;
+}
+
+static bool query_copy_place(struct query *q, char **root, char **rest)
+{
+    if (sql_path_split(q->statement.path, root, rest))
+        return true;
+    query_fail(q, ERR_INVALID, SQL_AT_NONE,
+               "the path on the nodes, as /data/rows.csv, or s3://bucket/rows.csv",
+               "\"%s\" isn't an absolute path", q->statement.path);
+    return false;
 }
 
 /* One task reads the files and writes the table's. */

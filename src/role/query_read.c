@@ -41,7 +41,13 @@ void query_fail_wire(struct query *q, const Wire__SqlError *error)
     if (error->position > 0 && q->source != NULL)
         at = sql_at_shift(error->position - 1, q->source_from, q->source_to);
     int code = error->code < 0 ? error->code : ERR_INTERNAL;
-    query_fail(q, code, at, error->hint, "%s", error->message);
+    const struct sql_statement *s = &q->statement;
+    bool is_value = strcmp(error->kind, "conversion") == 0 || strcmp(error->kind, "range") == 0;
+    /* The condition was counted by before: what doesn't fit is the value of the only column. */
+    if (s->kind == SQL_UPDATE && s->sets_n == 1 && !q->counting && is_value)
+        query_fail(q, code, at, error->hint, "column %s: %s", s->sets[0].column, error->message);
+    else
+        query_fail(q, code, at, error->hint, "%s", error->message);
 }
 
 static void query_light_cancel(struct query *q)

@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "core/delta_commit.h"
+#include "core/sql_pack.h"
 #include "role/query_internal.h"
 #include "wire/lake_path.h"
 
@@ -92,55 +93,34 @@ static void query_rewrite_commit(struct query *q)
 
 /* ---- tasks ----------------------------------------------------------------------------------- */
 
-/* Small files next to each other become one task, up to the size of a file; others are left alone.
- */
+/* Small files become one task, up to the size of a file; others are left alone. */
 static void query_optimize_tasks(struct query *q)
 {
     struct sql_stage *plan = &q->plan.stages[0];
     const struct query_table *table = &q->tables[plan->inputs[0].index];
     struct sql_input *input = &plan->inputs[0];
-    size_t partitions = delta_view_metadata(table->view)->partitions_n;
-    size_t *files = mem_calloc(input->files_n + 1, sizeof *files);
-    size_t *first = mem_calloc(input->files_n + 2, sizeof *first);
-    size_t kept = 0, tasks = 0;
-    uint64_t bytes;
-    bool *taken = mem_calloc(input->files_n + 1, sizeof *taken);
-    for (size_t i = 0; i < input->files_n; i++) {
-        size_t begin = kept;
-        if (taken[i])
-            continue;
-        bytes = 0;
-        for (size_t k = i; k < input->files_n; k++) {
-            const struct delta_file *file = &table->delta[input->files[k]];
-            bool same = !taken[k] && file->size < QUERY_FILE_TARGET_BYTES / 2 &&
-                        bytes + file->size <= QUERY_FILE_TARGET_BYTES;
-            for (size_t p = 0; p < partitions && same && k != i; p++) {
-                const char *a =
-                    delta_file_partition(table->view, &table->delta[input->files[i]], p);
-                const char *b = delta_file_partition(table->view, file, p);
-                same = (a == NULL) == (b == NULL) && (a == NULL || strcmp(a, b) == 0);
-            }
-            if (!same) {
-                if (k == i)
-                    break;
-                continue;
-            }
-            files[kept++] = input->files[k];
-            bytes += file->size;
-            taken[k] = true;
-        }
-        if (kept - begin < 2)
-            kept = begin; /* alone already */
-        else
-            first[++tasks] = kept;
+    size_t n = input->files_n;
+    size_t values_n = delta_view_metadata(table->view)->partitions_n;
+    struct sql_pack_file *packed = mem_calloc(n + 1, sizeof *packed);
+    const char **values = mem_calloc(n * values_n + 1, sizeof *values);
+    size_t *files = mem_calloc(n + 1, sizeof *files);
+    size_t *first = mem_calloc(n + 2, sizeof *first);
+    for (size_t i = 0; i < n; i++) {
+        const struct delta_file *file = &table->delta[input->files[i]];
+        packed[i] = (struct sql_pack_file){file->size, &values[i * values_n]};
+        for (size_t p = 0; p < values_n; p++)
+            values[i * values_n + p] = delta_file_partition(table->view, file, p);
     }
-    free(taken);
+    plan->tasks = sql_pack(packed, n, values_n, QUERY_FILE_TARGET_BYTES, files, first);
+    for (size_t i = 0; i < first[plan->tasks]; i++)
+        files[i] = input->files[files[i]];
+    free(values);
+    free(packed);
     free(input->files);
     free(plan->first[0]);
     input->files = files;
-    input->files_n = kept;
+    input->files_n = first[plan->tasks];
     plan->first[0] = first;
-    plan->tasks = tasks;
 }
 
 /* Of more files than a stage may have tasks, a task takes several next to each other. */

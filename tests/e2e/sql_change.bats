@@ -80,6 +80,19 @@ refuses() {
     [ "$(sql "select name, sum(n) from v group by name order by name")" = $'a,30\nb,' ]
 }
 
+@test "what does not fit its column is told with the column" {
+    start_cluster 1
+    sql "create table t as select 1 as id, 'a' as s, date '2024-01-01' as d"
+    refuses "insert into t values ('x', 'a', null)" "column id: x is no INTEGER"
+    refuses "insert into t select 1, 'a', 'no day'" "column d: no day is no DATE"
+    refuses "update t set id = 'x'" "column id: "
+    refuses "update t set id = 99999999999 where s = 'a'" "column id: "
+    refuses "update t set id = 2 where id = 'x'" "Could not convert string 'x'"
+    [[ "$output" != *"column id"* ]]
+    refuses "update t set nosuch = 1" 'table "t" has no column "nosuch"'
+    [ "$(sql "select * from t")" = "1,a,2024-01-01" ]
+}
+
 @test "a table that is replaced says what its new columns ask of readers" {
     start_cluster 1
     sql "create table t as select 1 as a"
