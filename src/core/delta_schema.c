@@ -121,8 +121,10 @@ static int delta_read_inner(struct delta_reader *r, const char *column, struct d
 {
     struct delta_type type = {0};
     int err = *inner != NULL ? delta_read_fail(r, column) : delta_read_type(r, column, &type);
-    if (err < 0)
+    if (err < 0) {
+        delta_type_done(&type); /* what was read of it */
         return err;
+    }
     *inner = mem_dup(&type, sizeof type);
     return 0;
 }

@@ -91,6 +91,10 @@ void fuzz_seeds(fuzz_add_fn add)
              "\"type\":\"map\","
              "\"keyType\":\"string\",\"valueType\":\"timestamp_ntz\",\"valueContainsNull\":true},"
              "\"containsNull\":true},\"nullable\":true,\"metadata\":{}}]}");
+    /* a type inside of another that is not read */
+    fuzz_add_text(
+        add, "{\"type\":\"struct\",\"fields\":[{\"name\":\"b\",\"type\":{\"type\":\"array\","
+             "\"elementType\":{\"type\":\"map\",\"keyType\":\"string\",\"valueType\":\"x\"}}}]}");
     fuzz_add_text(add,
                   "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,"
                   "\"readerFeatures\":[\"timestampNtz\"],\"writerFeatures\":[\"timestampNtz\"]}}");
