@@ -151,6 +151,8 @@ struct query {
     query_next_fn next;
     Wire__SqlColumn **described;
     size_t described_n;
+    char **described_as; /* their names, where the executor can't know them */
+    size_t described_as_n;
 
     /* running */
     bool planned;

@@ -240,6 +240,15 @@ void query_read(struct query *q, char *source, size_t from, size_t to, query_nex
 
 /* ---- describing ------------------------------------------------------------------------------ */
 
+static void query_names_free(struct query *q)
+{
+    for (size_t i = 0; i < q->described_as_n; i++)
+        free(q->described_as[i]);
+    free(q->described_as);
+    q->described_as = NULL;
+    q->described_as_n = 0;
+}
+
 static void query_on_described(void *arg, int code, const ProtobufCMessage *message)
 {
     struct query *q = arg;
@@ -250,7 +259,8 @@ static void query_on_described(void *arg, int code, const ProtobufCMessage *mess
         for (size_t i = 0; i < q->described_n; i++) {
             q->described[i] = mem_alloc(sizeof **q->described);
             wire__sql_column__init(q->described[i]);
-            q->described[i]->name = mem_strdup(update->columns[i]->name);
+            q->described[i]->name =
+                mem_strdup(i < q->described_as_n ? q->described_as[i] : update->columns[i]->name);
             q->described[i]->type = mem_strdup(update->columns[i]->type);
         }
     }
@@ -269,12 +279,6 @@ static void query_describe_send(struct query *q)
         return;
     }
     const struct sql_stage *stage = &plan.stages[0];
-    if (stage->text == NULL) {
-        query_fail(q, ERR_UNSUPPORTED, SQL_AT_NONE, "CREATE TABLE with columns, then INSERT",
-                   "AT doesn't work in this statement");
-        sql_plan_done(&plan);
-        return;
-    }
     Wire__SqlRunTask *task = mem_alloc(sizeof *task);
     wire__sql_run_task__init(task);
     task->describe = mem_alloc(sizeof *task->describe);
@@ -283,7 +287,15 @@ static void query_describe_send(struct query *q)
     for (size_t i = 0; i < stage->inputs_n; i++)
         task->describe->inputs[task->describe->n_inputs++] =
             query_table_input(&q->tables[stage->inputs[i].index], &stage->inputs[i], 0, 0);
-    task->describe->sql = mem_strdup(q->source);
+    if (stage->text != NULL)
+        task->describe->sql = mem_strdup(q->source);
+    else /* a table at a version */
+        task->describe->ast = mem_strdup(stage->fragment);
+    query_names_free(q);
+    q->described_as = plan.names;
+    q->described_as_n = plan.names_n;
+    plan.names = NULL;
+    plan.names_n = 0;
     (void)query_light(q, task, query_on_described);
     sql_plan_done(&plan);
 }
@@ -407,6 +419,7 @@ void query_read_done(struct query *q)
     q->source = NULL;
     for (size_t i = 0; i < q->described_n; i++)
         wire__sql_column__free_unpacked(q->described[i], NULL);
+    query_names_free(q);
     free(q->described);
     q->described = NULL;
     q->described_n = 0;

@@ -46,17 +46,23 @@ void executor_describe_parse(struct executor_task *task, const Wire__SqlParse *p
 void executor_describe_run(struct executor_task *task, const Wire__SqlDescribe *describe)
 {
     struct executor_query query = {0};
-    size_t len;
-    Wire__SqlError *error = executor_guard_check(describe->sql, &len);
+    size_t len = 0;
+    Wire__SqlError *error = NULL;
+    bool is_ast = *describe->ast != '\0';
+    char *sql = is_ast ? executor_engine_call(task->engine->print, describe->ast, &error)
+                       : mem_strdup(describe->sql);
     if (error == NULL)
-        error = executor_guard_files(task->engine, describe->sql);
+        error = executor_guard_check(sql, &len);
+    if (error == NULL)
+        error = executor_guard_files(task->engine, sql);
     int err = error != NULL ? executor_task_fail(task, error) : 0;
     for (size_t i = 0; i < describe->n_inputs && err == 0; i++)
         err = executor_input_describe(task, describe->inputs[i]);
     if (err == 0)
-        err = executor_query_prepare(&query, task, describe->sql, DUCKDB_STATEMENT_TYPE_SELECT, 0,
-                                     len);
+        err = executor_query_prepare(&query, task, sql, DUCKDB_STATEMENT_TYPE_SELECT, 0,
+                                     is_ast ? 0 : len);
     if (err == 0)
         executor_query_tell_columns(&query);
     executor_query_done(&query);
+    free(sql);
 }

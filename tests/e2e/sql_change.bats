@@ -80,6 +80,23 @@ refuses() {
     [ "$(sql "select name, sum(n) from v group by name order by name")" = $'a,30\nb,' ]
 }
 
+@test "older versions fill tables, their own too" {
+    start_cluster 1
+    sql "create table t as select i as id, i % 3 as k from range(10) r(i)"
+    sql "delete from t where id > 4"
+    sql "alter table t add column more varchar"
+    [ "$(clustersh -c "create table old as select * from t at (version => 0)")" = "CREATE TABLE AS 10" ]
+    [ "$(clustersh -c "insert into t (id, k) select * from t at (version => 0) where id > 7")" = "INSERT 2" ]
+    [ "$(clustersh -c "insert into t by name select id, k from t at (version => 0) where id = 7")" = "INSERT 1" ]
+    [ "$(sql "select id, more from t where id > 3 order by id")" = $'4,\n7,\n8,\n9,' ]
+    sql "create table sums as select count(*) as n, sum(id) as s, max(k) as m from t at (version => 0)"
+    [ "$(clustersh -o json -c "describe sums" | jq -c '[.[].column_name]')" = '["n","s","m"]' ]
+    [ "$(sql "select s from sums")" = 45 ]
+    sql "create or replace table t as select * from t at (version => 0)"
+    [ "$(sql "select count(*), sum(id) from t")" = 10,45 ]
+    refuses "create table v as select * from t at (version => 99)" "has no version 99"
+}
+
 @test "what does not fit its column is told with the column" {
     start_cluster 1
     sql "create table t as select 1 as id, 'a' as s, date '2024-01-01' as d"
