@@ -10,6 +10,8 @@
 
 void json_scan_init(struct json_scan *s, const char *text, size_t len)
 {
+    if (text == NULL)
+        text = "";
     *s = (struct json_scan){.begin = text, .end = text + len, .mark.at = text};
     buf_init(&s->key, SIZE_MAX / 4);
     buf_init(&s->string, SIZE_MAX / 4);
@@ -17,6 +19,8 @@ void json_scan_init(struct json_scan *s, const char *text, size_t len)
 
 void json_scan_reset(struct json_scan *s, const char *text, size_t len)
 {
+    if (text == NULL)
+        text = "";
     s->begin = text;
     s->end = text + len;
     s->mark = (struct json_mark){.at = text};

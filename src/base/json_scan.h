@@ -55,7 +55,7 @@ struct json_scan {
     struct buf string;
 };
 
-/* `text` is borrowed until json_scan_done(). */
+/* `text` is borrowed until json_scan_done(); it may be NULL when `len` is 0. */
 void json_scan_init(struct json_scan *s, const char *text, size_t len);
 void json_scan_done(struct json_scan *s);
 /* The same scanner, with its memory, for another text. */

@@ -91,6 +91,8 @@ void fuzz_seeds(fuzz_add_fn add)
              "\"type\":\"map\","
              "\"keyType\":\"string\",\"valueType\":\"timestamp_ntz\",\"valueContainsNull\":true},"
              "\"containsNull\":true},\"nullable\":true,\"metadata\":{}}]}");
+    fuzz_add_text(add, "{\"add\":{\"path\":\"b\",\"partitionValues\":{},\"size\":1,"
+                       "\"modificationTime\":1,\"dataChange\":true}}\n");
     /* a type inside of another that is not read */
     fuzz_add_text(
         add, "{\"type\":\"struct\",\"fields\":[{\"name\":\"b\",\"type\":{\"type\":\"array\","
