@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/hash.h"
 #include "base/json_text.h"
 #include "base/mem.h"
 #include "core/delta_internal.h"
@@ -357,49 +356,3 @@ void delta_change_done(struct delta_change *change)
 
 /* ---- conflicts --------------------------------------------------------------------------------
  */
-
-struct delta_touched {
-    const char *path;
-    UT_hash_handle hh;
-};
-
-/* A path of `mine` that is also in `paths`; NULL when there is none. */
-static const char *delta_common(char *const *mine, size_t mine_n, char *const *paths, size_t n)
-{
-    struct delta_touched *set = NULL, *all = mem_calloc(n + 1, sizeof *all), *found;
-    const char *common = NULL;
-    for (size_t i = 0; i < n; i++) {
-        HASH_FIND_STR(set, paths[i], found);
-        if (found != NULL)
-            continue;
-        all[i].path = paths[i];
-        HASH_ADD_KEYPTR(hh, set, all[i].path, strlen(all[i].path), &all[i]);
-    }
-    for (size_t i = 0; common == NULL && i < mine_n; i++) {
-        HASH_FIND_STR(set, mine[i], found);
-        common = found != NULL ? mine[i] : NULL;
-    }
-    HASH_CLEAR(hh, set);
-    free(all);
-    return common;
-}
-
-int delta_change_check(const struct delta_change *mine, const struct delta_change *later,
-                       uint64_t version, struct error *e)
-{
-    if (mine->metadata || later->metadata)
-        return error_set(e, ERR_CONFLICT,
-                         "version %" PRIu64 " was committed meanwhile, and %s the table's columns "
-                         "or properties: read the table again and repeat",
-                         version, later->metadata ? "it changed" : "this commit changes");
-    const char *path =
-        delta_common(mine->removed, mine->removed_n, later->removed, later->removed_n);
-    if (path == NULL)
-        path = delta_common(mine->added, mine->added_n, later->added, later->added_n);
-    if (path != NULL)
-        return error_set(e, ERR_CONFLICT,
-                         "version %" PRIu64 " was committed meanwhile and rewrote a file that this "
-                         "commit rewrites too (%.100s): read the table again and repeat",
-                         version, path);
-    return 0;
-}

@@ -1,4 +1,4 @@
-/* Entries of a Delta log as this program writes them, and whether two of them conflict.
+/* Entries of a Delta log as this program writes them, and what one changes.
  *
  * Source: Delta protocol, "Actions", "Delta Log Entries". */
 #ifndef CORE_DELTA_COMMIT_H
@@ -63,12 +63,5 @@ struct delta_change {
 /* Reads an entry. ERR_CORRUPT naming the line. */
 int delta_change_parse(const char *text, size_t len, struct delta_change *change, struct error *e);
 void delta_change_done(struct delta_change *change);
-
-/* Whether `mine`, made against an older version, still stands after `later` (at `version`) was
- * committed: 0, or ERR_CONFLICT with the reason. Files are all that counts: what adds only never
- * conflicts; what removes conflicts with whatever removed one of the same files; a change of the
- * table's metadata conflicts with everything. */
-int delta_change_check(const struct delta_change *mine, const struct delta_change *later,
-                       uint64_t version, struct error *e);
 
 #endif

@@ -504,56 +504,16 @@ static void replay_gives_what_the_log_says_at_every_version(void **state)
     }
 }
 
-/* Q13: of concurrent commits that touch the same file one wins, appends always do; what stands at
- * the end is what the commits that won say. */
-static void of_concurrent_commits_on_one_file_one_wins(void **state)
-{
-    (void)state;
-    struct generated g;
-    generated_init(&g, 1000);
-    while (generated_next(&g)) {
-        struct delta_change changes[6];
-        size_t n = 2 + prng_below(&g.prng, 5);
-        unsigned removed_by[4] = {0};
-        for (size_t i = 0; i < n; i++) {
-            struct buf b;
-            buf_init(&b, 10000);
-            for (unsigned f = 0; f < 4; f++)
-                if (prng_chance(&g.prng, 1, 4))
-                    buf_printf(&b, "{\"remove\":{\"path\":\"f%u\"}}\n", f);
-            buf_printf(&b, "{\"add\":{\"path\":\"new%zu\",\"size\":1}}\n", i);
-            assert_int_equal(delta_change_parse(buf_cstr(&b), b.len, &changes[i], NULL), 0);
-            buf_done(&b);
-        }
-        bool stands[6] = {false};
-        for (size_t i = 0; i < n; i++) {
-            stands[i] = true;
-            for (size_t j = 0; j < i && stands[i]; j++)
-                if (stands[j])
-                    stands[i] = delta_change_check(&changes[i], &changes[j], j, NULL) == 0;
-            generated_check(&g, changes[i].removed_n > 0 || stands[i], "an append, %zu", i);
-            for (size_t r = 0; stands[i] && r < changes[i].removed_n; r++)
-                removed_by[changes[i].removed[r][1] - '0']++;
-        }
-        for (unsigned f = 0; f < 4; f++)
-            generated_check(&g, removed_by[f] <= 1, "f%u was removed %u times", f, removed_by[f]);
-        for (size_t i = 0; i < n; i++)
-            delta_change_done(&changes[i]);
-    }
-}
-
-static void a_change_of_metadata_conflicts_with_everything(void **state)
+static void an_entry_tells_what_it_changes(void **state)
 {
     (void)state;
     struct delta_change append, meta;
-    struct error e;
     static const char add[] =
         "{\"add\":{\"path\":\"a\",\"size\":1,\"stats\":\"{\\\"numRecords\\\":7}"
         "\"}}\n{\"commitInfo\":{\"timestamp\":5,\"operation\":\"WRITE\"}}";
     assert_int_equal(delta_change_parse(add, sizeof add - 1, &append, NULL), 0);
     assert_int_equal(delta_change_parse(PLAIN, strlen(PLAIN), &meta, NULL), 0);
-    assert_int_equal(delta_change_check(&append, &meta, 3, &e), ERR_CONFLICT);
-    assert_int_equal(delta_change_check(&meta, &append, 3, &e), ERR_CONFLICT);
+    assert_true(meta.metadata && !append.metadata);
     assert_int_equal(append.rows_added, 7);
     assert_int_equal(append.bytes_added, 1);
     assert_string_equal(append.operation, "WRITE");
@@ -701,8 +661,7 @@ int main(void)
         cmocka_unit_test(last_checkpoint_is_written_and_read),
         cmocka_unit_test(what_nobody_needs_may_be_deleted),
         cmocka_unit_test(replay_gives_what_the_log_says_at_every_version),
-        cmocka_unit_test(of_concurrent_commits_on_one_file_one_wins),
-        cmocka_unit_test(a_change_of_metadata_conflicts_with_everything),
+        cmocka_unit_test(an_entry_tells_what_it_changes),
         cmocka_unit_test(what_is_written_is_read_back),
         cmocka_unit_test(any_bytes_as_an_entry_are_safe),
         cmocka_unit_test(a_pinned_view_stays_where_it_is_while_the_log_goes_on),

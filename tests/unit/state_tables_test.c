@@ -94,8 +94,8 @@ static struct state_result create(struct fixture *f, uint8_t n, const char *name
 }
 
 /* Commits against `base` with the removed paths (NULL-terminated). */
-static struct state_result commit(struct fixture *f, uint8_t n, uint64_t base, const char *txn,
-                                  const char *const *removed)
+static struct state_result commit_of(struct fixture *f, uint8_t n, uint64_t base, const char *txn,
+                                     const char *const *removed, bool whole)
 {
     struct uuid id = id_of(n);
     uint8_t hashes[16 * STATE_TABLES_HASH_BYTES];
@@ -108,12 +108,19 @@ static struct state_result commit(struct fixture *f, uint8_t n, uint64_t base, c
     row.txn_id = (char *)(uintptr_t)txn;
     row.entry = bytes_of(txn, strlen(txn));
     row.removed = bytes_of(hashes, count * STATE_TABLES_HASH_BYTES);
+    row.whole = whole;
     row.operation = (char *)"WRITE";
     row.rows_added = 7;
     Wire__Change change = WIRE__CHANGE__INIT;
     change.of_case = WIRE__CHANGE__OF_TABLE_COMMIT;
     change.table_commit = &row;
     return apply(f, &change);
+}
+
+static struct state_result commit(struct fixture *f, uint8_t n, uint64_t base, const char *txn,
+                                  const char *const *removed)
+{
+    return commit_of(f, n, base, txn, removed, false);
 }
 
 static void publish(struct fixture *f, uint8_t n, uint64_t version, const char *broken)
@@ -311,6 +318,8 @@ static void entries_come_in_pieces_that_fit(void **state)
 }
 
 /* Against a model that keeps everything. */
+/* Q13: what adds only stands, of several that remove one file one wins, and a change of the columns
+ * (`whole`) stands alone among those that did not see it. */
 static void decisions_are_those_of_the_model(void **state)
 {
     struct fixture *f = *state;
@@ -318,7 +327,7 @@ static void decisions_are_those_of_the_model(void **state)
     uint8_t table = 0;
     generated_init(&g, 60);
     while (generated_next(&g)) {
-        uint64_t removed_at[8] = {0}, version = 0;
+        uint64_t removed_at[8] = {0}, whole_at = 0, version = 0;
         char name[16];
         snprintf(name, sizeof name, "t%u", ++table);
         assert_int_equal(create(f, table, name, "c").code, 0);
@@ -327,7 +336,8 @@ static void decisions_are_those_of_the_model(void **state)
             const char *removed[9] = {NULL};
             size_t n = 0;
             uint64_t base = version - prng_below(&g.prng, version + 1 < 4 ? version + 1 : 4);
-            uint64_t conflict = 0;
+            bool whole = prng_chance(&g.prng, 1, 8);
+            bool conflict = base < (whole ? version : whole_at);
             snprintf(txn, sizeof txn, "x%d", i);
             for (int p = 0; p < 8; p++) {
                 if (!prng_chance(&g.prng, 1, 6))
@@ -335,15 +345,15 @@ static void decisions_are_those_of_the_model(void **state)
                 snprintf(paths[n], sizeof paths[n], "p%d", p);
                 removed[n] = paths[n];
                 n++;
-                if (removed_at[p] > base)
-                    conflict = removed_at[p];
+                conflict = conflict || removed_at[p] > base;
             }
-            struct state_result result = commit(f, table, base, txn, removed);
-            generated_check(&g, (result.code == ERR_CONFLICT) == (conflict > 0), "%s", txn);
+            struct state_result result = commit_of(f, table, base, txn, removed, whole);
+            generated_check(&g, (result.code == ERR_CONFLICT) == conflict, "%s", txn);
             if (result.code == ERR_CONFLICT)
                 continue;
             version++;
             generated_check(&g, result.version == version, "%s", txn);
+            whole_at = whole ? version : whole_at;
             for (size_t k = 0; k < n; k++)
                 removed_at[paths[k][1] - '0'] = version;
         }
