@@ -29,7 +29,7 @@ void order_config_default(struct order_config *config)
         .waiting_max = 65536,
         .chunk_bytes = 256 << 10,
         .window_bytes = 4 << 20,
-        .catchup_bytes_s = 80 << 20,
+        .catchup_bytes_s = 88 << 20,
         .payload_max = 64 << 10,
         .clients_max = 4000000,
         .behind_max = 10000,

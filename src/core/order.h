@@ -110,7 +110,7 @@ struct order_config {
     uint32_t waiting_max;       /* submissions without an answer, on each node: 65536 */
     uint32_t chunk_bytes;       /* of entries in one message, unless one is larger: 256 KiB */
     uint32_t window_bytes;      /* sent to a follower and not acknowledged: 4 MiB */
-    uint64_t catchup_bytes_s;   /* of lumps for others, a second, or half of entries: 80 MiB */
+    uint64_t catchup_bytes_s;   /* of lumps for others, a second, or half of entries: 88 MiB */
     uint32_t payload_max;       /* 64 KiB, at most ORDER_PAYLOAD_MAX */
     uint32_t clients_max;       /* remembered: 4,000,000; further ones are refused */
     uint32_t behind_max;        /* entries, see 4. above: 10,000 */

@@ -174,6 +174,11 @@ numbers_are_whole() {
     on_disk() { [ "$(stat -c %s "$CLUSTER_DIR/$(leader)/data/events.db-wal")" -gt "$1" ]; }
     size=$(stat -c %s "$CLUSTER_DIR/$(leader)/data/events.db-wal")
     wait_until 20 on_disk "$size"
+    # and with everybody: what a leader learns late of an earlier one it tells without its rows
+    kept_of() { sqlite3 -readonly "$CLUSTER_DIR/$1/data/events.db" 'SELECT coalesce(max(last), 0) FROM stream'; }
+    kept=$(kept_of "$(leader)")
+    kept_by_all() { for n in n1 n2 n3; do [ "$(kept_of $n)" -ge "$kept" ] || return 1; done; }
+    wait_until 20 kept_by_all
     for n in n1 n2 n3; do kill_node $n; done
     for n in n1 n2 n3; do start_node $n; done
     wait_until 60 ready_frame
