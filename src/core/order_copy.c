@@ -22,8 +22,7 @@ void order_copy_begin(struct order *order, uint64_t from)
 {
     order->copy_peer = from;
     if (order->state != ORDER_STATE_COPYING)
-        order_set_state(order, ORDER_STATE_COPYING, 0, "the log of node %llu is longer",
-                        (unsigned long long)from);
+        order_set_state(order, ORDER_STATE_COPYING, 0, "another node's log is longer");
     order_copy_fetch(order, order->log.last_seq);
 }
 

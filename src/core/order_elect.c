@@ -168,8 +168,8 @@ void order_on_poll_reply(struct order *order, struct order_peer *peer,
     if (order->state != ORDER_STATE_POLLING || reply->round != order->round)
         return;
     if (reply->removed_seq > order->confs[order->confs_n - 1].seq) {
-        order_set_state(order, ORDER_STATE_OUTSIDE, 0, "removed by entry %llu, node %llu says",
-                        (unsigned long long)reply->removed_seq, (unsigned long long)peer->id);
+        order_set_state(order, ORDER_STATE_OUTSIDE, 0, "removed by entry %llu",
+                        (unsigned long long)reply->removed_seq);
         return;
     }
     peer->answered = true;
@@ -287,8 +287,8 @@ void order_on_claim(struct order *order, struct order_peer *peer, uint64_t term,
         bool repeated = term == order->meta.term && order->state == ORDER_STATE_FOLLOWER &&
                         order->meta.promised_to == peer->id;
         if (!repeated && order->state != ORDER_STATE_OUTSIDE)
-            order_set_state(order, ORDER_STATE_FOLLOWER, 0, "promised to node %llu",
-                            (unsigned long long)peer->id);
+            order_set_state(order, ORDER_STATE_FOLLOWER, 0, "promised to a claimant of term %llu",
+                            (unsigned long long)term);
         order_adopt_term(order, term, peer->id);
         order->promise_due = true;
         if (order->leader == 0)
