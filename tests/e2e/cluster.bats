@@ -39,7 +39,7 @@ teardown() { stop_cluster; }
     kill_node "$old"
     up=$(up_node)
     api -n "$up" -f -X PUT -d after /api/kv/after >/dev/null
-    [ "$(leader)" != "$old" ]
+    wait_until 30 led_by_another "$old"
     for i in $(seq 20); do [ "$(api -n "$up" "/api/kv/k$i")" = "$i" ]; done
 }
 

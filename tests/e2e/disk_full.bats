@@ -63,7 +63,7 @@ has_caught_up() {
     unset TMPDIR_CLUSTER
     start_cluster 3
     give_own_disk n3
-    [ "$(leader)" != n3 ]
+    wait_until 30 led_by_another n3
     pid=$(node_pid n3)
     api -f -X PUT -d kept /api/kv/key >/dev/null
     job=$(submit '{"argv":["true"]}')
@@ -137,7 +137,7 @@ node_is_full() {
     unset TMPDIR_CLUSTER
     start_cluster 3
     give_own_disk n3
-    [ "$(leader)" != n3 ]
+    wait_until 30 led_by_another n3
     wait_until 20 node_is_full n3 false
     dd if=/dev/zero of="$FOLLOWER_DISK/fill" bs=64k 2>/dev/null || true
     wait_until 20 node_is_full n3 true

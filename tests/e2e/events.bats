@@ -419,7 +419,7 @@ warnings() {
     wait_until 30 told raft.member '.key == "n2" and .row.state == "offline"'
     # what a new collector finds is no news
     [ "$(api '/api/events?since=1h&kind=raft.member' | jq -se 'map(select(.key == "n2" and .row.state == "offline")) | length')" = 1 ] ||
-        [ "$(leader)" != n1 ]
+        led_by_another n1
 }
 
 @test "a store that fails is told once, and that it is well again" {
@@ -461,8 +461,7 @@ mirrored() {
     two_more() { [ "$(vitals_of "$old" "$old")" -ge $((ticks + 2)) ]; }
     wait_until 60 two_more # given on as they came
     kill_node "$old"
-    new_leads() { [ "$(leader)" != "$old" ]; }
-    wait_until 60 new_leads
+    wait_until 60 led_by_another "$old"
     new=$(leader)
     wait_until 30 ready_frame "$new"
     has_all() { [ -z "$(comm -23 <(sort <<<"$seen") <(api -n "$new" '/api/events?since=1h' | jq -r 'select(.id != null) | .id' | sort))" ]; }
@@ -494,7 +493,7 @@ mirrored() {
     kill_node "$old"
     kill -CONT $pids
     [ "$told" = 0 ]
-    leads() { [ "$(leader)" != "$old" ] && ready_frame "$(up_node)"; }
+    leads() { led_by_another "$old" && ready_frame "$(up_node)"; }
     wait_until 60 leads
     start_node "$old"
     came() { api -n "$(leader)" '/api/events?since=1h&kind=node.suspect' | jq -c --arg id "$id" 'select(.id == $id)' | grep .; }

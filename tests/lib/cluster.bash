@@ -82,6 +82,12 @@ leader() {
     api -n "$(up_node)" /healthz | jq -re .leader
 }
 
+# led_by_another NODE: there is a leader, and it is not NODE. (Without one `leader` fails and prints nothing.)
+led_by_another() {
+    local now
+    now=$(leader) && [ "$now" != "$1" ]
+}
+
 all_online() {
     [ "$(api -n "$(up_node)" /api/nodes | jq '[.[] | select(.state == "online")] | length')" = "$CLUSTER_NODES" ]
 }
