@@ -476,6 +476,57 @@ mirrored() {
     [ "$(api -n "$new" "/api/frame?at=$at" | jq -r --arg id "$id" '.jobs[] | select(.id == $id) | .name')" = "before the end" ]
 }
 
+@test "a node that tells more than it can keep loses some, and it is said how many, to the one" {
+    [ -e "$BATS_TEST_DIRNAME/../../third_party/duckdb/lib/libduckdb.so" ] || skip "no DuckDB here"
+    start_cluster 3 -o events.memory_bytes=64K
+    wait_until 30 ready_frame
+    old=$(leader)
+    others=($(printf '%s\n' n1 n2 n3 | grep -v "$old"))
+    full=${others[0]}
+    kill_node "$full"
+    rm -f "$CLUSTER_DIR/$full"/data/events.db*
+    mkdir "$CLUSTER_DIR/$full/data/events.db" # no disk to keep them on
+    start_node "$full"
+    # its numbers from here on
+    begun() {
+        api -n "$old" '/api/events?since=1h&kind=daemon.start' |
+            jq -sre --arg n "$full" 'map(select(.node == $n)) | select(length == 2) | .[-1].id | split(":")[1]'
+    }
+    wait_until 30 begun
+    from=$(begun)
+    kill_node "$old"
+    kill_node "${others[1]}" # nobody collects
+    numbers() {
+        api -n "$1" '/api/events?since=1h' |
+            jq -r --arg n "$full" --argjson from "$from" 'select(.id != null) | .id | split(":") | select(.[0] == $n) | .[1] | tonumber | select(. > $from)'
+    }
+    for i in {1..60}; do echo "SELECT $i;"; done >"$CLUSTER_DIR/burst"
+    overflows() {
+        clustersh -s "unix:$(socket_of "$full")" -f "$CLUSTER_DIR/burst" >/dev/null
+        [ "$(numbers "$full" | head -n 1)" -gt $((from + 200)) ]
+    }
+    wait_until 30 overflows
+    pid=$(node_pid "$full")
+    kill -STOP "$pid" # one of the others shall lead
+    start_node "$old"
+    start_node "${others[1]}"
+    leads=0
+    wait_until 60 ready_frame "$old" || leads=1
+    kill -CONT "$pid"
+    [ "$leads" = 0 ]
+    counted() {
+        local new lost
+        new=$(api -n "$old" /healthz | jq -re .leader) && [ "$new" != "$full" ] || return 1
+        lost=$(api -n "$new" '/api/events?since=1h&kind=events.dropped' | jq -s --arg n "$full" 'map(select(.node == $n) | .lost) | add')
+        numbers "$new" | sort -n >"$CLUSTER_DIR/have"
+        # each number once, and what is not there is what is said to be lost
+        [ -z "$(uniq -d "$CLUSTER_DIR/have")" ] || return 1
+        jq -se --argjson from "$from" --argjson lost "$lost" 'max - $from == length + $lost and $lost > 100' "$CLUSTER_DIR/have" || return 1
+        api -n "$new" /api/metrics | jq -e --arg n "$full" --argjson lost "$lost" 'any(.name == "clusterd_events_lost_total" and .labels.peer == $n and .value == $lost)'
+    }
+    wait_until 30 counted
+}
+
 @test "what a leader told of the others when it was cut off changes nothing when it comes late" {
     start_cluster 3 -o jobs.suspect_after=300ms -o worker.heartbeat_interval=100ms -o raft.election_timeout=5s
     wait_until 30 ready_frame

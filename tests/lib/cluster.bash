@@ -28,7 +28,9 @@ start_cluster() {
     clusterd dev --nodes "$nodes" --no-restart --data "$CLUSTER_DIR" -o peer.listen=127.0.0.1:0 \
         -o api.listen=127.0.0.1:0 -o data.listen=127.0.0.1:0 "$@" >"$CLUSTER_DIR/ready" 2>"$CLUSTER_DIR/log" 3>&- &
     CLUSTER_PID=$!
-    wait_until 30 grep -q '^ready: ' "$CLUSTER_DIR/ready" || { cat "$CLUSTER_DIR/log" >&2; return 1; }
+    is_ready_or_ended() { grep -q '^ready: ' "$CLUSTER_DIR/ready" || ! kill -0 "$CLUSTER_PID"; }
+    wait_until 30 is_ready_or_ended
+    grep -q '^ready: ' "$CLUSTER_DIR/ready" || { cat "$CLUSTER_DIR/log" >&2; return 1; }
     export CLUSTERSH_ENDPOINT=unix:$CLUSTER_DIR/n1/data/clusterd.sock
     [ "$nodes" -lt 2 ] || wait_until 30 all_online
     [ "$nodes" -lt 3 ] || wait_until 30 all_vote
