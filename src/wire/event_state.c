@@ -37,6 +37,7 @@ struct event_state {
     struct event_state_row *rows[EVENT_STATE_TABLES];
     size_t n;
     size_t bytes;
+    uint64_t refused;
 };
 
 static int event_state_find(const char *name)
@@ -102,6 +103,7 @@ void event_state_clear(struct event_state *state)
     for (int i = 0; i < EVENT_STATE_TABLES; i++)
         HASH_ITER (hh, state->rows[i], row, next)
             event_state_drop(state, i, row);
+    state->refused = 0;
 }
 
 void event_state_free(struct event_state *state)
@@ -132,6 +134,19 @@ static json_t *event_state_fresh(const struct event_state_table *table, const ch
     return fields;
 }
 
+/* Whether a frame with this row has it under `key` again. A patch that says otherwise of the key's
+ * fields doesn't count. */
+static bool event_state_is_at(const struct event_state_table *table, const char *key, json_t *row)
+{
+    char found[EVENT_STATE_KEY_MAX];
+    if (event_state_key(table, row, found) == 0 && strcmp(found, key) == 0)
+        return true;
+    json_t *fields = event_state_fresh(table, key);
+    (void)json_object_update(row, fields);
+    json_decref(fields);
+    return event_state_key(table, row, found) == 0 && strcmp(found, key) == 0;
+}
+
 static int event_state_put(struct event_state *state, int table, const char *key,
                            struct event_state_row *row, char *text)
 {
@@ -156,12 +171,20 @@ static int event_state_put(struct event_state *state, int table, const char *key
     return 0;
 }
 
+static int event_state_refuse(struct event_state *state, int err)
+{
+    state->refused++;
+    return err;
+}
+
 int event_state_patch(struct event_state *state, const char *table_name, const char *key,
                       const json_t *fields, bool gone)
 {
     int table = event_state_find(table_name);
-    if (table < 0 || strlen(key) >= EVENT_STATE_KEY_MAX)
+    if (table < 0)
         return 0;
+    if (strlen(key) >= EVENT_STATE_KEY_MAX)
+        return event_state_refuse(state, ERR_INVALID);
     struct event_state_row *row = event_state_get(state, table, key);
     if (gone) {
         if (row != NULL)
@@ -173,9 +196,12 @@ int event_state_patch(struct event_state *state, const char *table_name, const c
         merged = event_state_fresh(&event_state_tables[table], key);
     if (json_is_object(fields))
         (void)json_object_update(merged, (json_t *)(uintptr_t)fields);
-    char *text = json_dumps(merged, JSON_COMPACT | JSON_REAL_PRECISION(6));
+    char *text = event_state_is_at(&event_state_tables[table], key, merged)
+                     ? json_dumps(merged, JSON_COMPACT | JSON_REAL_PRECISION(6))
+                     : NULL;
     json_decref(merged);
-    return text == NULL ? ERR_INVALID : event_state_put(state, table, key, row, text);
+    int err = text == NULL ? ERR_INVALID : event_state_put(state, table, key, row, text);
+    return err < 0 ? event_state_refuse(state, err) : 0;
 }
 
 int event_state_apply(struct event_state *state, const char *json, size_t len)
@@ -194,21 +220,27 @@ int event_state_apply(struct event_state *state, const char *json, size_t len)
 int event_state_load(struct event_state *state, const json_t *frame)
 {
     char key[EVENT_STATE_KEY_MAX];
-    int err = json_is_object(frame) ? 0 : ERR_INVALID;
     event_state_clear(state);
-    for (int i = 0; i < EVENT_STATE_TABLES && err == 0; i++) {
-        const json_t *rows = json_object_get(frame, event_state_tables[i].name);
+    if (!json_is_object(frame))
+        return ERR_INVALID;
+    for (int i = 0; i < EVENT_STATE_TABLES; i++) {
+        const struct event_state_table *table = &event_state_tables[i];
+        const json_t *rows = json_object_get(frame, table->name);
         size_t n = json_array_size(rows);
-        for (size_t k = 0; k < n && err == 0; k++) {
+        for (size_t k = 0; k < n; k++) {
             const json_t *row = json_array_get(rows, k);
-            err = event_state_key(&event_state_tables[i], row, key);
-            if (err == 0)
-                err = event_state_patch(state, event_state_tables[i].name, key, row, false);
+            if (event_state_key(table, row, key) == 0)
+                (void)event_state_patch(state, table->name, key, row, false);
+            else
+                (void)event_state_refuse(state, ERR_INVALID);
         }
     }
-    if (err < 0)
-        event_state_clear(state);
-    return err;
+    return 0;
+}
+
+uint64_t event_state_refused(const struct event_state *state)
+{
+    return state->refused;
 }
 
 const char *event_state_row(const struct event_state *state, const char *table, const char *key)

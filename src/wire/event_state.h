@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <jansson.h>
 
 #include "base/buf.h"
@@ -40,15 +41,21 @@ void event_state_free(struct event_state *state); /* NULL allowed */
 void event_state_clear(struct event_state *state);
 
 /* Changes the fields `row` (borrowed; NULL: none) of a row, which is made when it isn't there, or
- * takes it away. 0 also for tables that no frame has. ERR_TOO_LARGE: past a bound; nothing has
- * changed. */
+ * takes it away. The fields of its key are those of `key`, whatever `row` says of them. 0 also for
+ * tables that no frame has. ERR_TOO_LARGE: past a bound, ERR_INVALID: no key of this table; nothing
+ * has changed then, and it is counted. */
 int event_state_patch(struct event_state *state, const char *table, const char *key,
                       const json_t *row, bool gone);
-/* The same from an event's line. ERR_INVALID when it is none. */
+/* The same from an event's line. ERR_INVALID also when it is none. */
 int event_state_apply(struct event_state *state, const char *json, size_t len);
 
-/* Takes every table of a frame. ERR_INVALID; then `state` is empty. */
+/* Takes every table of a frame that it knows. Rows without their key and those past a bound are
+ * left out and counted: a frame of another version is as good as what of it can be read.
+ * ERR_INVALID when it is no object at all; then `state` is empty. */
 int event_state_load(struct event_state *state, const json_t *frame);
+
+/* Rows and patches that were left out since the state was made, cleared or loaded. */
+uint64_t event_state_refused(const struct event_state *state);
 
 /* The row's text, or NULL; borrowed until the row changes. */
 const char *event_state_row(const struct event_state *state, const char *table, const char *key);

@@ -583,7 +583,7 @@ static void a_long_answer_can_be_given_up(void **state)
 static void a_report_whose_state_cannot_be_read_is_refused(void **state)
 {
     static const struct report_file_member bad[] = {
-        {"frames.jsonl", "{\"at\":\"2023-11-14T22:13:20Z\",\"nodes\":[{\"id\":1}]}\n", 0}};
+        {"frames.jsonl", "{\"at\":\"2023-11-14T22:13:20Z\",\"nodes\":[{\"name\":}]}\n", 0}};
     struct error e = {0};
     (void)state;
     assert_int_equal(report_file_write(path, "\"format\":1", bad, 1), 0);
@@ -591,6 +591,21 @@ static void a_report_whose_state_cannot_be_read_is_refused(void **state)
     assert_non_null(strstr(e.text, path));
     replay = NULL;
     assert_int_equal(client_replay_open(dir, &replay, &e), -EISDIR);
+}
+
+static void rows_of_another_version_leave_the_others_of_the_report_readable(void **state)
+{
+    struct answer answer = {0};
+    char *frames =
+        mem_printf("{%s,\"cursor\":\"a\",\"nodes\":[{\"id\":1},{\"name\":\"n1\",\"new\":[]}],"
+                   "\"of another version\":[1]}\n",
+                   at(0));
+    (void)state;
+    open_replay(frames, "", "", "", 1000);
+    run("GET", "/api/nodes", false, &answer);
+    assert_int_equal(json_array_size(answer.json), 1);
+    json_decref(answer.json);
+    free(frames);
 }
 
 int main(void)
@@ -608,6 +623,7 @@ int main(void)
         TEST(an_executor_that_misbehaves_fails_its_statement_alone),
         TEST(a_long_answer_can_be_given_up),
         TEST(a_report_whose_state_cannot_be_read_is_refused),
+        TEST(rows_of_another_version_leave_the_others_of_the_report_readable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

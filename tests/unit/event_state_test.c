@@ -147,8 +147,7 @@ static void test_a_frame_and_later_patches_are_the_state(void **state)
 
 static void test_what_is_no_frame_is_refused(void **state)
 {
-    static const char *const bad[] = {"[]", "7", "{\"nodes\":[{}]}", "{\"nodes\":[7]}",
-                                      "{\"stages\":[{\"query\":\"q\"}]}"};
+    static const char *const bad[] = {"[]", "7", "\"nodes\"", "null"};
     struct event_state *s = event_state_new();
     (void)state;
     for (unsigned i = 0; i < MEM_COUNT(bad); i++) {
@@ -157,6 +156,87 @@ static void test_what_is_no_frame_is_refused(void **state)
         assert_int_equal(event_state_rows(s, "nodes"), 0);
         json_decref(frame);
     }
+    event_state_free(s);
+}
+
+/* Of a server of another version, or a forged archive. */
+static void test_rows_of_a_frame_without_their_key_are_left_out_and_counted(void **state)
+{
+    static const struct {
+        const char *frame;
+        const char *table;
+        size_t rows;
+        uint64_t refused;
+    } cases[] = {
+        {"{\"nodes\":[{},{\"name\":\"n1\"},7,{\"name\":\"\"},{\"name\":[]}]}", "nodes", 1, 4},
+        {"{\"stages\":[{\"query\":\"q\"},{\"query\":\"q\",\"stage\":0},{\"stage\":1}]}", "stages",
+         1, 2},
+        {"{\"nodes\":{\"n1\":{\"name\":\"n1\"}},\"jobs\":[{\"id\":\"j\"}]}", "jobs", 1, 0},
+        {"{\"nodes\":7,\"of another version\":[{}],\"jobs\":null}", "nodes", 0, 0},
+    };
+    struct event_state *s = event_state_new();
+    (void)state;
+    for (unsigned i = 0; i < MEM_COUNT(cases); i++) {
+        json_t *frame = json_loads(cases[i].frame, 0, NULL);
+        assert_int_equal(event_state_load(s, frame), 0);
+        assert_int_equal(event_state_rows(s, cases[i].table), cases[i].rows);
+        assert_int_equal(event_state_refused(s), cases[i].refused);
+        json_decref(frame);
+    }
+    event_state_free(s);
+}
+
+static void test_too_long_rows_of_a_frame_are_left_out_and_counted(void **state)
+{
+    struct event_state *s = event_state_new();
+    (void)state;
+    char *text = mem_zalloc(EVENT_STATE_ROW_MAX + 1);
+    memset(text, 'x', EVENT_STATE_ROW_MAX);
+    json_t *frame =
+        json_pack("{s:[{s:s,s:s},{s:s}]}", "nodes", "name", "n1", "text", text, "name", "n2");
+    assert_int_equal(event_state_load(s, frame), 0);
+    assert_null(event_state_row(s, "nodes", "n1"));
+    assert_non_null(event_state_row(s, "nodes", "n2"));
+    assert_int_equal(event_state_refused(s), 1);
+    json_decref(frame);
+    free(text);
+    event_state_free(s);
+}
+
+static void test_patches_leave_a_row_its_key(void **state)
+{
+    struct event_state *s = event_state_new();
+    (void)state;
+    apply(s, "{\"table\":\"nodes\",\"key\":\"n1\",\"row\":{\"name\":7,\"slots\":2}}");
+    assert_string_equal(event_state_row(s, "nodes", "n1"), "{\"name\":\"n1\",\"slots\":2}");
+    apply(s, "{\"table\":\"nodes\",\"key\":\"n1\",\"row\":{\"name\":\"n2\"}}");
+    assert_string_equal(event_state_row(s, "nodes", "n1"), "{\"name\":\"n1\",\"slots\":2}");
+    apply(s, "{\"table\":\"stages\",\"key\":\"q/3\",\"row\":{\"query\":null,\"stage\":3}}");
+    assert_string_equal(event_state_row(s, "stages", "q/3"), "{\"query\":\"q\",\"stage\":\"3\"}");
+    apply(s, "{\"table\":\"stages\",\"key\":\"p/3\",\"row\":{\"query\":\"p\",\"stage\":3}}");
+    assert_string_equal(event_state_row(s, "stages", "p/3"), "{\"query\":\"p\",\"stage\":3}");
+    assert_int_equal(event_state_refused(s), 0);
+    event_state_free(s);
+}
+
+/* What could not be found again in a frame makes no row. */
+static void test_patches_of_keys_that_are_none_are_left_out_and_counted(void **state)
+{
+    static const char *const bad[] = {
+        "{\"table\":\"nodes\",\"key\":\"\",\"row\":{\"name\":\"n1\"}}",
+        "{\"table\":\"routing\",\"key\":\"n1\",\"row\":{\"node\":\"n1\",\"service\":\"a\"}}",
+        "{\"table\":\"routing\",\"key\":\"/a\",\"row\":{}}",
+        "{\"table\":\"routing\",\"key\":\"n1/\",\"row\":{}}",
+    };
+    struct event_state *s = event_state_new();
+    (void)state;
+    for (unsigned i = 0; i < MEM_COUNT(bad); i++) {
+        assert_int_equal(event_state_apply(s, bad[i], strlen(bad[i])), ERR_INVALID);
+        assert_int_equal(event_state_refused(s), i + 1);
+    }
+    assert_int_equal(event_state_rows(s, "nodes") + event_state_rows(s, "routing"), 0);
+    event_state_clear(s);
+    assert_int_equal(event_state_refused(s), 0);
     event_state_free(s);
 }
 
@@ -170,6 +250,10 @@ int main(void)
         cmocka_unit_test(test_a_row_that_grows_too_long_stays_as_it_was),
         cmocka_unit_test(test_a_frame_and_later_patches_are_the_state),
         cmocka_unit_test(test_what_is_no_frame_is_refused),
+        cmocka_unit_test(test_rows_of_a_frame_without_their_key_are_left_out_and_counted),
+        cmocka_unit_test(test_too_long_rows_of_a_frame_are_left_out_and_counted),
+        cmocka_unit_test(test_patches_leave_a_row_its_key),
+        cmocka_unit_test(test_patches_of_keys_that_are_none_are_left_out_and_counted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
