@@ -342,7 +342,6 @@ static int clustertop_loop(struct clustertop *top)
     while (!app->wants_quit) {
         app->now_ms = clock_mono_ms();
         clustertop_take_link(top);
-        clustertop_show(top);
         struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                                {.fd = term_signal_fd(), .events = POLLIN},
                                {.fd = feed_fd(top->feed), .events = POLLIN}};
@@ -355,8 +354,8 @@ static int clustertop_loop(struct clustertop *top)
         if (fds[0].revents != 0 && !clustertop_take_keys(top))
             break;
         clustertop_serve_wishes(top);
-        if (top->wants_now && !app->wants_quit)
-            clustertop_show(top);
+        if (!app->wants_quit)
+            clustertop_show(top); /* after the keys: what they did is in the same frame */
         if (fds[2].revents != 0)
             feed_dispatch(top->feed);
         if (n == 0 && feed_lost_ms(top->feed) > 0)

@@ -222,9 +222,10 @@ void feed_dispatch(struct feed *feed)
     uint64_t expirations;
     if (feed->client == NULL)
         return;
+    int64_t until_us = clock_mono_us() + feed->turn_us; /* reading counts */
     (void)!read(feed->timer_fd, &expirations, sizeof expirations);
     feed_read(feed);
-    feed_turn(feed);
+    feed_turn(feed, until_us);
     feed_tick(feed);
     feed_set_timer(feed);
 }

@@ -121,8 +121,8 @@ bool feed_stream_is_due(const struct feed_stream *stream, int64_t now_ms);
 
 /* Whether the connections are to be read: not while too much is waiting. */
 bool feed_may_read(const struct feed *feed);
-/* Gives the model what has come, for about turn_us. */
-void feed_turn(struct feed *feed);
+/* Gives the model what has come, about until `until_us`, and at least one piece. */
+void feed_turn(struct feed *feed, int64_t until_us);
 
 /* Says what is shown as feed_text() and feed_hint(); both are made printable. */
 void feed_say(struct feed *feed, enum feed_state state, const char *text, const char *hint);

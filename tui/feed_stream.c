@@ -113,9 +113,8 @@ bool feed_may_read(const struct feed *feed)
     return feed->queue.bytes < feed->queue_bytes_max;
 }
 
-void feed_turn(struct feed *feed)
+void feed_turn(struct feed *feed, int64_t until_us)
 {
-    int64_t until_us = clock_mono_us() + feed->turn_us;
     struct feed_piece piece;
     while (feed_queue_first(&feed->queue, &piece)) {
         struct feed_stream *stream = piece.owner;

@@ -57,6 +57,7 @@ libtui_a_SOURCES += tui/term.c tui/term.h
 libtui_a_SOURCES += tui/term_copy.c
 libtui_a_SOURCES += tui/term_input.c
 libtui_a_SOURCES += tui/term_internal.h
+libtui_a_SOURCES += tui/term_out.c
 libtui_a_SOURCES += tui/term_signal.c
 libtui_a_SOURCES += tui/theme.c tui/theme.h
 libtui_a_SOURCES += tui/timeline.c tui/timeline.h

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-struct term_state term_one;
+struct term_state term_one = {.kept_fd = -1};
 
 static const char term_xterm_on[] = "\033[?2004h";
 static const char term_xterm_off[] = "\033[?2004l";
@@ -155,9 +155,11 @@ int term_open(const struct term_options *options, struct error *e, char hint[sta
     if (rc != 0)
         return rc;
     (void)tcgetattr(STDIN_FILENO, &term_one.saved);
-    SCREEN *screen = newterm(NULL, stdout, stdin);
-    if (screen == NULL)
+    SCREEN *screen = term_out_open() ? newterm(NULL, term_one.out, stdin) : NULL;
+    if (screen == NULL) {
+        term_out_close();
         return error_set(e, ERR_UNSUPPORTED, "the terminal can't be taken over");
+    }
     term_one.screen = screen;
     term_one.ascii = options->ascii || term_wants_ascii();
     const char *mouse = tigetstr("kmous");
@@ -191,8 +193,9 @@ void term_close(void)
     (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &term_one.saved);
     term_signal_close();
     delscreen(term_one.screen);
+    term_out_close();
     free(term_one.shown);
-    term_one = (struct term_state){0};
+    term_one = (struct term_state){.kept_fd = -1};
 }
 
 bool term_is_ascii(void)
@@ -281,10 +284,12 @@ void term_show(const struct grid *grid)
     }
     for (int y = 0; y < grid->h; y++)
         term_show_row(grid, y);
+    term_out_begin();
     bool has_cursor = grid->cursor_x >= 0 && grid->cursor_y >= 0;
     (void)curs_set(has_cursor);
     if (has_cursor)
         (void)move(grid->cursor_y, grid->cursor_x);
     (void)wnoutrefresh(stdscr);
     (void)doupdate();
+    term_out_end();
 }

@@ -2,6 +2,7 @@
 #ifndef TUI_TERM_INTERNAL_H
 #define TUI_TERM_INTERNAL_H
 
+#include <stdio.h>
 #include <termios.h>
 
 #include "base/buf.h"
@@ -16,6 +17,8 @@ struct term_look {
 
 struct term_state {
     void *screen; /* ncurses'; NULL: not open */
+    FILE *out;    /* where ncurses writes: the terminal, or term_out_begin()'s file */
+    int kept_fd;  /* that file; -1: none */
     bool ascii;
     bool is_xterm; /* it has a mouse, and pastes in brackets */
     bool mouse;
@@ -39,6 +42,12 @@ struct term_state {
 extern struct term_state term_one;
 
 void term_modes(bool on);
+/* What ncurses writes in between goes to the terminal in one piece: by itself it makes a write for
+ * each place that the cursor goes to, and each wakes the terminal up. */
+bool term_out_open(void);
+void term_out_close(void);
+void term_out_begin(void);
+void term_out_end(void);
 void term_input_init(void);
 void term_signal_open(void);
 void term_signal_close(void);
