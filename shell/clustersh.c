@@ -31,7 +31,7 @@ static void clustersh_apply(struct shell *shell, const struct command_call *call
         if (strcmp(color, colors[i]) == 0)
             shell->output.color = (enum output_color)i;
     }
-    if (consistency != NULL && strcmp(consistency, "linearizable") != 0)
+    if (consistency != NULL)
         settings->consistency = consistency;
     settings->tuples_only = command_option_given(call, "tuples-only");
     if (command_option_given(call, "keep-going"))

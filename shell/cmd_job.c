@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "client/client_rows.h"
 #include "shell/commands.h"
 #include "shell/jobs.h"
+#include "shell/look.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 #include "shell/text.h"
@@ -99,18 +101,63 @@ const struct column cmd_job_task_columns[] = {
 
 /* job list */
 
+static int cmd_job_compare(const void *a, const void *b)
+{
+    json_int_t x = json_integer_value(json_object_get(*(json_t *const *)a, "seq"));
+    json_int_t y = json_integer_value(json_object_get(*(json_t *const *)b, "seq"));
+    return (x < y) - (x > y);
+}
+
+/* What the leader does with the parameters of GET /api/jobs, for the jobs of a part. */
+static void cmd_job_keep(const struct command_call *call, uint64_t limit, json_t *jobs)
+{
+    static const char *const fields[] = {"state", "user", "name"};
+    for (size_t i = json_array_size(jobs); i-- > 0;) {
+        const json_t *job = json_array_get(jobs, i);
+        bool keeps = true;
+        for (size_t k = 0; k < MEM_COUNT(fields); k++) {
+            const char *wanted = command_option_text(call, fields[k]);
+            keeps = keeps && (wanted == NULL || strcmp(jobs_text(job, fields[k]), wanted) == 0);
+        }
+        if (!keeps)
+            (void)json_array_remove(jobs, i);
+    }
+    client_rows_sort(jobs, cmd_job_compare);
+    while (json_array_size(jobs) > limit)
+        (void)json_array_remove(jobs, json_array_size(jobs) - 1);
+}
+
+static int cmd_job_fetch(struct shell *shell, const struct command_call *call, uint64_t limit,
+                         json_t **jobs)
+{
+    struct client_path path, first;
+    bool is_part;
+    (void)client_path(&path, "jobs", NULL);
+    (void)client_path_param(&path, "state", command_option_text(call, "state"));
+    (void)client_path_param(&path, "user", command_option_text(call, "user"));
+    (void)client_path_param(&path, "name", command_option_text(call, "name"));
+    first = path;
+    (void)client_path_param_u64(&first, "limit", limit < JOBS_PAGE_ROWS ? limit : JOBS_PAGE_ROWS);
+    int status = look_rows(shell, &first, "jobs", jobs, &is_part);
+    if (status != SHELL_STATUS_OK)
+        return status;
+    size_t n = json_array_size(*jobs);
+    if (is_part) {
+        cmd_job_keep(call, limit, *jobs);
+    } else if (n >= JOBS_PAGE_ROWS_MIN && n < limit) {
+        json_decref(*jobs);
+        status = jobs_fetch_pages(shell, &path, "seq", limit, jobs);
+    }
+    return status;
+}
+
 static int cmd_job_list_run(struct shell *shell, const struct command_call *call)
 {
     const struct command_value *limit_value = command_option(call, "limit");
     bool is_all = command_option_given(call, "all");
     uint64_t limit = limit_value != NULL ? limit_value->number : CMD_JOB_LIST_DEFAULT;
-    struct client_path path;
     json_t *jobs;
-    (void)client_path(&path, "jobs", NULL);
-    (void)client_path_param(&path, "state", command_option_text(call, "state"));
-    (void)client_path_param(&path, "user", command_option_text(call, "user"));
-    (void)client_path_param(&path, "name", command_option_text(call, "name"));
-    int status = jobs_fetch_pages(shell, &path, "seq", is_all ? UINT64_MAX : limit, &jobs);
+    int status = cmd_job_fetch(shell, call, is_all ? UINT64_MAX : limit, &jobs);
     if (status != 0)
         return status;
     shell_print_rows(shell, cmd_job_columns, jobs);
@@ -143,7 +190,7 @@ static int cmd_job_show_run(struct shell *shell, const struct command_call *call
     struct client_path path;
     json_t *job;
     (void)client_path(&path, "jobs", command_argument_text(call, 0), NULL);
-    int status = request_get(shell, &path, &job);
+    int status = look_row(shell, &path, "jobs", "id", command_argument_text(call, 0), &job);
     if (status != 0)
         return status;
     shell_print_object(shell, cmd_job_columns, job);

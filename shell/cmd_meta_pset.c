@@ -153,7 +153,7 @@ static int set_consistency(struct shell *shell, const char *value)
 {
     shell->settings.consistency = strcmp(value, "weak") == 0    ? "weak"
                                   : strcmp(value, "stale") == 0 ? "stale"
-                                                                : NULL;
+                                                                : "linearizable";
     return 0;
 }
 

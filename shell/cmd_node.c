@@ -6,6 +6,7 @@
 #include "base/nodeset.h"
 #include "base/str.h"
 #include "shell/commands.h"
+#include "shell/look.h"
 #include "shell/nodes.h"
 #include "shell/request.h"
 #include "shell/shell.h"
@@ -27,7 +28,7 @@ static char *cmd_node_memory(const json_t *row)
     char available[STR_SHORT_MAX];
     json_int_t total = json_integer_value(json_object_get(row, "memory_total_bytes"));
     json_int_t left = json_integer_value(json_object_get(row, "memory_available_bytes"));
-    if (total <= 0)
+    if (total <= 0 || !json_is_integer(json_object_get(row, "memory_available_bytes")))
         return NULL;
     return mem_strdup(str_format_bytes(left > 0 ? (uint64_t)left : 0, available));
 }
@@ -64,6 +65,35 @@ static const struct column cmd_node_columns[] = {
     COLUMN_END,
 };
 
+/* Says which of the set are no nodes; an exit status. */
+static int cmd_node_find(struct shell *shell, const struct nodeset *set, const json_t *nodes)
+{
+    struct nodeset known, missing;
+    size_t i;
+    const json_t *node;
+    nodeset_init(&known);
+    nodeset_init(&missing);
+    json_array_foreach(nodes, i, node)
+    {
+        const char *name = json_string_value(json_object_get(node, "name"));
+        if (name != NULL)
+            nodeset_add(&known, name);
+    }
+    for (i = 0; i < set->n; i++)
+        if (!nodeset_contains(&known, set->names[i]))
+            nodeset_add(&missing, set->names[i]);
+    int status = missing.n > 0 ? SHELL_STATUS_FAILED : SHELL_STATUS_OK;
+    if (missing.n > 0) {
+        char *names = nodeset_fold(&missing);
+        shell_error(shell, "there is no node %s", names);
+        shell_hint(shell, "node list shows the nodes");
+        free(names);
+    }
+    nodeset_done(&known);
+    nodeset_done(&missing);
+    return status;
+}
+
 /* Keeps the nodes of the sets that were given; all where none was. */
 static int cmd_node_keep(struct shell *shell, const struct command_call *call, json_t *nodes)
 {
@@ -74,6 +104,8 @@ static int cmd_node_keep(struct shell *shell, const struct command_call *call, j
     nodeset_init(&set);
     for (size_t i = 0; i < n && status == SHELL_STATUS_OK; i++)
         status = nodes_expand(shell, values[i].text, &set);
+    if (status == SHELL_STATUS_OK)
+        status = cmd_node_find(shell, &set, nodes);
     for (size_t i = json_array_size(nodes); n > 0 && i-- > 0;) {
         const char *name = json_string_value(json_object_get(json_array_get(nodes, i), "name"));
         if (name == NULL || !nodeset_contains(&set, name))
@@ -87,14 +119,15 @@ static int cmd_node_list_run(struct shell *shell, const struct command_call *cal
 {
     struct client_path path;
     json_t *nodes;
+    bool is_part;
     (void)client_path(&path, "nodes", NULL);
-    int status = request_get(shell, &path, &nodes);
+    int status = look_rows(shell, &path, "nodes", &nodes, &is_part);
     if (status != 0)
         return status;
     client_learn(shell->client, nodes);
     nodes_sort(nodes);
     status = cmd_node_keep(shell, call, nodes);
-    if (status == SHELL_STATUS_OK)
+    if (status == SHELL_STATUS_OK || (status == SHELL_STATUS_FAILED && json_array_size(nodes) > 0))
         shell_print_rows(shell, cmd_node_columns, nodes);
     json_decref(nodes);
     return status;
@@ -114,8 +147,9 @@ static int cmd_node_show_run(struct shell *shell, const struct command_call *cal
 {
     struct client_path path;
     json_t *node;
-    (void)client_path(&path, "nodes", command_argument_text(call, 0), NULL);
-    int status = request_get(shell, &path, &node);
+    const char *name = command_argument_text(call, 0);
+    (void)client_path(&path, "nodes", name, NULL);
+    int status = look_row(shell, &path, "nodes", "name", name, &node);
     if (status != 0)
         return status;
     shell_print_object(shell, cmd_node_columns, node);

@@ -1,6 +1,7 @@
 /* raft status, transfer, add, remove */
 #include "base/mem.h"
 #include "shell/commands.h"
+#include "shell/look.h"
 #include "shell/nodes.h"
 #include "shell/request.h"
 #include "shell/shell.h"
@@ -30,8 +31,9 @@ static int cmd_raft_status_run(struct shell *shell, const struct command_call *c
     (void)call;
     struct client_path path;
     json_t *members;
+    bool is_part;
     (void)client_path(&path, "raft", NULL);
-    int status = request_get(shell, &path, &members);
+    int status = look_rows(shell, &path, "raft", &members, &is_part);
     if (status != 0)
         return status;
     nodes_sort(members);

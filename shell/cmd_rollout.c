@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "shell/commands.h"
+#include "shell/look.h"
 #include "shell/request.h"
 #include "shell/rollouts.h"
 
@@ -163,7 +164,9 @@ static int cmd_rollout_status_run(struct shell *shell, const struct command_call
         (void)client_path(&path, "rollouts", service, NULL);
     else
         (void)client_path(&path, "rollouts", NULL);
-    int status = request_get(shell, &path, &answer);
+    bool is_part;
+    int status = service != NULL ? look_row(shell, &path, "rollouts", "service", service, &answer)
+                                 : look_rows(shell, &path, "rollouts", &answer, &is_part);
     if (status != 0)
         return status;
     if (service != NULL)

@@ -11,7 +11,7 @@
 #include "shell/interrupt.h"
 #include "shell/request.h"
 
-enum { JOBS_TELL_MS = 1000, JOBS_PAGE_ROWS_MIN = 100 };
+enum { JOBS_TELL_MS = 1000 };
 
 int jobs_fetch_pages(struct shell *shell, const struct client_path *path, const char *after_key,
                      uint64_t limit, json_t **rows)

@@ -10,7 +10,7 @@
 #include "client/client_path.h"
 #include "shell/shell.h"
 
-enum { JOBS_PAGE_ROWS = 1000, JOBS_WAIT_SLICE_MS = 20000 };
+enum { JOBS_PAGE_ROWS = 1000, JOBS_PAGE_ROWS_MIN = 100, JOBS_WAIT_SLICE_MS = 20000 };
 
 /* Fetches the pages of a list, at most `limit` rows: each page begins after the last row's
  * `after_key`. 0 and *rows, which is yours, or an exit status after saying what went wrong. */

@@ -65,6 +65,7 @@ libshell_a_SOURCES += shell/interrupt.c shell/interrupt.h
 libshell_a_SOURCES += shell/jobs.c shell/jobs.h
 libshell_a_SOURCES += shell/line.c shell/line.h
 libshell_a_SOURCES += shell/live.c shell/live.h
+libshell_a_SOURCES += shell/look.c shell/look.h
 libshell_a_SOURCES += shell/meta_words.c shell/meta_words.h
 libshell_a_SOURCES += shell/moment.c shell/moment.h
 libshell_a_SOURCES += shell/nodes.c shell/nodes.h

@@ -24,5 +24,6 @@ libclient_a_SOURCES += src/client/client_replay_stream.c
 libclient_a_SOURCES += src/client/client_replay_table.c
 libclient_a_SOURCES += src/client/client_rows.c src/client/client_rows.h
 libclient_a_SOURCES += src/client/client_token.c src/client/client_token.h
+libclient_a_SOURCES += src/client/client_vitals.c src/client/client_vitals.h
 libclient_a_SOURCES += src/client/curl_library.c src/client/curl_library.h
 libclient_a_SOURCES += src/client/replay_archive.c src/client/replay_archive.h

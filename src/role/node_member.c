@@ -202,8 +202,16 @@ static int node_resolve_group(void *arg, const char *group, struct nodeset *set)
 int node_resolve(const struct node *node, const char *text, struct nodeset *set, struct error *e)
 {
     int err = nodeset_parse(set, text, node_resolve_group, (void *)(uintptr_t)node, e);
+    struct nodeset missing;
+    nodeset_init(&missing);
     for (size_t i = 0; err == 0 && i < set->n; i++)
         if (node_member_named(node, set->names[i]) == NULL)
-            err = error_set(e, ERR_NOT_FOUND, "there is no node %s", set->names[i]);
+            nodeset_add(&missing, set->names[i]);
+    if (missing.n > 0) {
+        char *names = nodeset_fold(&missing);
+        err = error_set(e, ERR_NOT_FOUND, "there is no node %s", names);
+        free(names);
+    }
+    nodeset_done(&missing);
     return err;
 }

@@ -98,6 +98,31 @@ is_partial() { api -n "$LEFT" -f "$1" | head -n 1 | jq -e --arg n "$LEFT" '.part
     [[ "$output" = *"a partial report"*"no node leads"* ]]
 }
 
+@test "the console lists what the node knows while no node leads, and says so; who asks for a consistency gets that or an error" {
+    lose_majority
+    console() { run --separate-stderr clustersh -s "unix:$(socket_of "$LEFT")" --retry 1s "$@"; }
+    says() { console -o json node list && [[ "$stderr" = *"no node leads: this is what $LEFT knows; not reached: n"* ]]; }
+    wait_until 60 says
+    [ "$status" = 0 ]
+    jq -e --arg n "$LEFT" 'length == 3 and all(.leader == false) and (.[] | select(.name == $n) | .state == "online" and .cpu_percent != null and .last_seen != null)' <<<"$output"
+    jq -e --arg n "$LEFT" '.[] | select(.name != $n) | .cpu_percent == null and .last_seen == null' <<<"$output"
+    console -o json raft status
+    jq -e 'length == 3 and all(.leader == false)' <<<"$output"
+    console -o json node show "$LEFT"
+    jq -e --arg n "$LEFT" '.[0].name == $n' <<<"$output"
+    console -o jsonl job list --name 'still known'
+    jq -e --arg id "$ID" '.id == $id and .state == "completed"' <<<"$output"
+    console -o jsonl job list --name other
+    [ "$status" = 0 ] && [ -z "$output" ]
+    console -o json job show "${ID%%-*}"
+    jq -e --arg id "$ID" '.[0].id == $id' <<<"$output"
+    console node show n9
+    [ "$status" = 3 ]
+    console --consistency linearizable node list
+    [ "$status" = 3 ]
+    [[ "$stderr" = *"no leader"* ]]
+}
+
 @test "events as tables while no node leads: what the node has, and a row that says so" {
     [ -e "$BATS_TEST_DIRNAME/../../third_party/duckdb/lib/libduckdb.so" ] || skip "no DuckDB here"
     lose_majority

@@ -149,6 +149,8 @@ exec_dirs_are_empty() {
     start_cluster 1
     status() { api -o "$CLUSTER_DIR/answer" -w '%{http_code}' -d "$1" "${2:-/api/exec}"; }
     [ "$(status '{"nodes":"n9","argv":["true"]}')" = 404 ]
+    [ "$(status '{"nodes":"n[1-4],n8","argv":["true"]}')" = 404 ]
+    jq -e '.error.message == "there is no node n[2-4,8]"' "$CLUSTER_DIR/answer"
     [ "$(status '{"nodes":"@nobody","argv":["true"]}')" = 404 ]
     [ "$(status '{"nodes":"n[1-","argv":["true"]}')" = 400 ]
     [ "$(status '{"argv":["true"]}')" = 400 ]

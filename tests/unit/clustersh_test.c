@@ -364,6 +364,22 @@ static void statements_may_stand_in_variables(void **state)
 
 /* Nodes and Raft */
 
+static void nodes_that_are_not_there_are_named_beside_those_that_are(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "", "-o", "tsv", "-t", "node", "list", "n[2-5],web");
+    assert_int_equal(w->status, 3);
+    assert_non_null(strstr(w->out, "n3"));
+    assert_null(strstr(w->out, "n1"));
+    assert_non_null(strstr(w->err, "error: there is no node n[4-5],web\n"));
+    RUN(w, "", "node", "list", "nosuch");
+    assert_int_equal(w->status, 3);
+    assert_string_equal(w->out, "");
+    assert_non_null(strstr(w->err, "error: there is no node nosuch\n"));
+    RUN(w, "", "node", "list", "@worker & n1");
+    assert_int_equal(w->status, 0);
+}
+
 static void node_sets_are_expanded_for_changes(void **state)
 {
     struct world *w = *state;
@@ -716,6 +732,7 @@ int main(void)
         CASE(statements_are_shown_as_echo_says),
         CASE(a_pipe_that_closes_is_no_message),
         CASE(statements_may_stand_in_variables),
+        CASE(nodes_that_are_not_there_are_named_beside_those_that_are),
         CASE(node_sets_are_expanded_for_changes),
         CASE(raft_commands_change_the_group),
         CASE(keys_are_stored_compared_and_listed),
