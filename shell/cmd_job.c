@@ -144,9 +144,10 @@ static int cmd_job_fetch(struct shell *shell, const struct command_call *call, u
     size_t n = json_array_size(*jobs);
     if (is_part) {
         cmd_job_keep(call, limit, *jobs);
-    } else if (n >= JOBS_PAGE_ROWS_MIN && n < limit) {
-        json_decref(*jobs);
-        status = jobs_fetch_pages(shell, &path, "seq", limit, jobs);
+    } else if (n >= JOBS_PAGE_ROWS_MIN) {
+        status = jobs_fetch_more(shell, &path, "seq", limit, *jobs);
+        if (status != SHELL_STATUS_OK)
+            json_decref(*jobs);
     }
     return status;
 }

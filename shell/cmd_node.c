@@ -119,9 +119,8 @@ static int cmd_node_list_run(struct shell *shell, const struct command_call *cal
 {
     struct client_path path;
     json_t *nodes;
-    bool is_part;
     (void)client_path(&path, "nodes", NULL);
-    int status = look_rows(shell, &path, "nodes", &nodes, &is_part);
+    int status = look_rows(shell, &path, "nodes", &nodes, NULL);
     if (status != 0)
         return status;
     client_learn(shell->client, nodes);

@@ -31,9 +31,8 @@ static int cmd_raft_status_run(struct shell *shell, const struct command_call *c
     (void)call;
     struct client_path path;
     json_t *members;
-    bool is_part;
     (void)client_path(&path, "raft", NULL);
-    int status = look_rows(shell, &path, "raft", &members, &is_part);
+    int status = look_rows(shell, &path, "raft", &members, NULL);
     if (status != 0)
         return status;
     nodes_sort(members);

@@ -164,9 +164,8 @@ static int cmd_rollout_status_run(struct shell *shell, const struct command_call
         (void)client_path(&path, "rollouts", service, NULL);
     else
         (void)client_path(&path, "rollouts", NULL);
-    bool is_part;
     int status = service != NULL ? look_row(shell, &path, "rollouts", "service", service, &answer)
-                                 : look_rows(shell, &path, "rollouts", &answer, &is_part);
+                                 : look_rows(shell, &path, "rollouts", &answer, NULL);
     if (status != 0)
         return status;
     if (service != NULL)

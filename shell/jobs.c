@@ -13,30 +13,39 @@
 
 enum { JOBS_TELL_MS = 1000 };
 
-int jobs_fetch_pages(struct shell *shell, const struct client_path *path, const char *after_key,
-                     uint64_t limit, json_t **rows)
+int jobs_fetch_more(struct shell *shell, const struct client_path *path, const char *after_key,
+                    uint64_t limit, json_t *rows)
 {
-    json_t *all = json_array();
-    json_t *after = NULL;
     int status = SHELL_STATUS_OK;
-    while (json_array_size(all) < limit) {
+    while (json_array_size(rows) < limit) {
         struct client_path page_path = *path;
         json_t *page;
-        uint64_t left = limit - json_array_size(all);
+        const json_t *last = json_array_get(rows, json_array_size(rows) - 1);
+        const json_t *after = json_object_get(last, after_key);
+        uint64_t left = limit - json_array_size(rows);
         size_t asked = left < JOBS_PAGE_ROWS ? (size_t)left : JOBS_PAGE_ROWS;
         (void)client_path_param_u64(&page_path, "limit", asked);
-        if (after != NULL)
+        if (last != NULL && !json_is_integer(after))
+            break;
+        if (last != NULL)
             (void)client_path_param_u64(&page_path, "after", (uint64_t)json_integer_value(after));
         status = request_get(shell, &page_path, &page);
         if (status != SHELL_STATUS_OK)
             break;
         size_t n = json_array_size(page);
-        (void)json_array_extend(all, page);
+        (void)json_array_extend(rows, page);
         json_decref(page);
-        after = json_object_get(json_array_get(all, json_array_size(all) - 1), after_key);
-        if (n == 0 || (n < asked && n < JOBS_PAGE_ROWS_MIN) || !json_is_integer(after))
+        if (n == 0 || (n < asked && n < JOBS_PAGE_ROWS_MIN))
             break;
     }
+    return status;
+}
+
+int jobs_fetch_pages(struct shell *shell, const struct client_path *path, const char *after_key,
+                     uint64_t limit, json_t **rows)
+{
+    json_t *all = json_array();
+    int status = jobs_fetch_more(shell, path, after_key, limit, all);
     if (status == SHELL_STATUS_OK)
         *rows = all;
     else

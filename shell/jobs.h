@@ -16,6 +16,9 @@ enum { JOBS_PAGE_ROWS = 1000, JOBS_PAGE_ROWS_MIN = 100, JOBS_WAIT_SLICE_MS = 200
  * `after_key`. 0 and *rows, which is yours, or an exit status after saying what went wrong. */
 int jobs_fetch_pages(struct shell *shell, const struct client_path *path, const char *after_key,
                      uint64_t limit, json_t **rows);
+/* The same behind the rows that there are, at most `limit` with them. */
+int jobs_fetch_more(struct shell *shell, const struct client_path *path, const char *after_key,
+                    uint64_t limit, json_t *rows);
 
 int jobs_fetch(struct shell *shell, const char *id, json_t **job);
 

@@ -71,10 +71,10 @@ static void look_say_partial(struct shell *shell, const json_t *frame)
 static void look_set_vitals(struct shell *shell, json_t *nodes)
 {
     struct request_answer answer;
-    const char *line = NULL;
-    look_ask(shell, "/api/vitals?since=5s", CLIENT_BODY_WHOLE, LOOK_VITALS_MS, &answer);
     json_t *last = NULL;
-    for (line = answer.code == 0 ? answer.bytes : NULL; line != NULL && *line != '\0';) {
+    look_ask(shell, "/api/vitals?since=5s", CLIENT_BODY_WHOLE, LOOK_VITALS_MS, &answer);
+    const char *line = answer.code == 0 && answer.bytes != NULL ? answer.bytes : "";
+    while (*line != '\0') {
         size_t len = strcspn(line, "\n");
         json_t *tick = json_loadb(line, len, 0, NULL);
         if (json_is_object(json_object_get(tick, "nodes"))) {
@@ -141,7 +141,8 @@ int look_rows(struct shell *shell, struct client_path *path, const char *table, 
     if (status != SHELL_STATUS_OK)
         return status;
     *rows = whole != NULL ? whole : part;
-    *is_part = whole == NULL;
+    if (is_part != NULL)
+        *is_part = whole == NULL;
     return SHELL_STATUS_OK;
 }
 

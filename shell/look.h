@@ -10,7 +10,7 @@
 
 /* As request_get(). When no node leads for a while and nobody asked for a consistency, the rows are
  * those of `table` of the frame of a node that answers, and a note says whose they are and who is
- * missing. */
+ * missing. `is_part` (NULL: it is all the same) says which it was. */
 int look_rows(struct shell *shell, struct client_path *path, const char *table, json_t **rows,
               bool *is_part);
 /* The same for one object: the row whose `field` is `key` (or begins with it, if none is). */

@@ -265,16 +265,7 @@ json_t *client_replay_nodes(const struct client_replay *replay)
 {
     json_t *nodes = client_replay_rows(replay, "nodes");
     json_t *tick = client_replay_vitals(replay);
-    size_t i;
-    json_t *node;
-    json_array_foreach(nodes, i, node)
-    {
-        const char *name = json_string_value(json_object_get(node, "name"));
-        const json_t *values =
-            name != NULL ? json_object_get(json_object_get(tick, "nodes"), name) : NULL;
-        if (json_is_array(values))
-            client_vitals_set(node, tick, values);
-    }
+    client_vitals_put(nodes, tick);
     json_decref(tick);
     return nodes;
 }

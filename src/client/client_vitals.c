@@ -13,7 +13,7 @@ static void client_vitals_set_free(json_t *node, const char *total, const char *
             node, key, json_integer((json_int_t)((double)bytes * (100 - percent) / 100)));
 }
 
-void client_vitals_set(json_t *node, const json_t *tick, const json_t *values)
+static void client_vitals_set(json_t *node, const json_t *tick, const json_t *values)
 {
     static const char *const same[] = {"cpu_percent", "load", "tasks_running", "rtt_ms"};
     const json_t *columns = json_object_get(tick, "columns");
@@ -35,11 +35,8 @@ void client_vitals_set(json_t *node, const json_t *tick, const json_t *values)
     (void)json_object_set(node, "last_seen", json_object_get(tick, "at"));
 }
 
-void client_vitals_renew(json_t *nodes, const json_t *tick)
+void client_vitals_put(json_t *nodes, const json_t *tick)
 {
-    static const char *const moment[] = {"cpu_percent",   "load",      "memory_available_bytes",
-                                         "tasks_running", "rtt_ms",    "disk_free_bytes",
-                                         "tasks_queued",  "last_seen", "uptime_ms"};
     size_t i;
     json_t *node;
     json_array_foreach(nodes, i, node)
@@ -47,9 +44,19 @@ void client_vitals_renew(json_t *nodes, const json_t *tick)
         const char *name = json_string_value(json_object_get(node, "name"));
         const json_t *values =
             name != NULL ? json_object_get(json_object_get(tick, "nodes"), name) : NULL;
-        for (size_t k = 0; k < MEM_COUNT(moment); k++)
-            (void)json_object_del(node, moment[k]);
         if (json_is_array(values))
             client_vitals_set(node, tick, values);
     }
+}
+
+void client_vitals_renew(json_t *nodes, const json_t *tick)
+{
+    static const char *const moment[] = {"cpu_percent",   "load",      "memory_available_bytes",
+                                         "tasks_running", "rtt_ms",    "disk_free_bytes",
+                                         "tasks_queued",  "last_seen", "uptime_ms"};
+    size_t i;
+    json_t *node;
+    json_array_foreach(nodes, i, node) for (size_t k = 0; k < MEM_COUNT(moment); k++)(void)
+        json_object_del(node, moment[k]);
+    client_vitals_put(nodes, tick);
 }

@@ -4,8 +4,8 @@
 
 #include <jansson.h>
 
-/* Puts `values`, those of the node in the line `tick`, into its row. */
-void client_vitals_set(json_t *node, const json_t *tick, const json_t *values);
+/* Puts what the line `tick` (NULL: none) tells of nodes into their rows. */
+void client_vitals_put(json_t *nodes, const json_t *tick);
 
 /* For rows of a frame, which say how nodes were when something last happened to them: what the line
  * `tick` (NULL: none) tells takes that place, and of a node that it does not tell of nothing is

@@ -134,9 +134,9 @@ static json_t *event_state_fresh(const struct event_state_table *table, const ch
     return fields;
 }
 
-/* Whether a frame with this row has it under `key` again. A patch that says otherwise of the key's
- * fields doesn't count. */
-static bool event_state_is_at(const struct event_state_table *table, const char *key, json_t *row)
+/* Sees to it that a frame with this row has it under `key` again, whatever a patch said of the
+ * key's fields; false when that can't be. */
+static bool event_state_set_key(const struct event_state_table *table, const char *key, json_t *row)
 {
     char found[EVENT_STATE_KEY_MAX];
     if (event_state_key(table, row, found) == 0 && strcmp(found, key) == 0)
@@ -196,7 +196,7 @@ int event_state_patch(struct event_state *state, const char *table_name, const c
         merged = event_state_fresh(&event_state_tables[table], key);
     if (json_is_object(fields))
         (void)json_object_update(merged, (json_t *)(uintptr_t)fields);
-    char *text = event_state_is_at(&event_state_tables[table], key, merged)
+    char *text = event_state_set_key(&event_state_tables[table], key, merged)
                      ? json_dumps(merged, JSON_COMPACT | JSON_REAL_PRECISION(6))
                      : NULL;
     json_decref(merged);
