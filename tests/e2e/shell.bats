@@ -207,3 +207,13 @@ bats_require_minimum_version 1.5.0
     [ "$status" = 0 ]
     [ "$output" = 42 ]
 }
+
+@test "a list of jobs longer than a page has each job once, newest first, and ends where it is told to" {
+    for i in {1..1100}; do echo 'job submit --name many -- true'; done >"$BATS_TEST_TMPDIR/many"
+    clustersh -f "$BATS_TEST_TMPDIR/many" >"$BATS_TEST_TMPDIR/out"
+    clustersh -o jsonl job list --all --name many | jq -r .seq >"$BATS_TEST_TMPDIR/seqs"
+    [ "$(wc -l <"$BATS_TEST_TMPDIR/seqs")" = 1100 ]
+    sort -rnu "$BATS_TEST_TMPDIR/seqs" | diff - "$BATS_TEST_TMPDIR/seqs"
+    clustersh -o jsonl job list -n 1050 --name many | jq -r .seq | diff - <(head -n 1050 "$BATS_TEST_TMPDIR/seqs")
+    [ "$(clustersh -o jsonl job list -n 7 --name many | wc -l)" = 7 ]
+}
