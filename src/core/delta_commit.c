@@ -208,15 +208,6 @@ int delta_write_remove(struct buf *b, const struct delta_view *view, const struc
     return delta_line_end(b, begin, err, "}}\n");
 }
 
-int delta_write_txn(struct buf *b, const char *app_id, int64_t version, int64_t at_ms)
-{
-    size_t begin = b->len;
-    int err = delta_write_text(b, "{\"txn\":{\"appId\":", app_id);
-    if (err == 0)
-        err = buf_printf(b, ",\"version\":%" PRId64 ",\"lastUpdated\":%" PRId64, version, at_ms);
-    return delta_line_end(b, begin, err, "}}\n");
-}
-
 int delta_write_info(struct buf *b, const struct delta_commit_info *info)
 {
     size_t begin = b->len;

@@ -43,7 +43,6 @@ int delta_write_add(struct buf *b, const struct delta_metadata *metadata,
                     const struct delta_new_file *file, bool data_change);
 int delta_write_remove(struct buf *b, const struct delta_view *view, const struct delta_file *file,
                        int64_t at_ms, bool data_change);
-int delta_write_txn(struct buf *b, const char *app_id, int64_t version, int64_t at_ms);
 int delta_write_info(struct buf *b, const struct delta_commit_info *info);
 
 /* What decides about a commit, taken out of its lines: paths borrowed from `commit`. */

@@ -136,12 +136,6 @@ int routing_decode(const void *data, size_t len, struct routing_state *state)
     return 0;
 }
 
-enum routing_model routing_choose(const struct routing_state *state, uint64_t number)
-{
-    return (int)(number % ROUTING_WEIGHT_SUM) < state->canary_weight ? ROUTING_MODEL_CANARY
-                                                                     : ROUTING_MODEL_STABLE;
-}
-
 const char *routing_model_id(const struct routing_state *state, enum routing_model model)
 {
     return model == ROUTING_MODEL_CANARY ? state->canary : state->stable;
@@ -150,18 +144,4 @@ const char *routing_model_id(const struct routing_state *state, enum routing_mod
 const char *routing_model_url(const struct routing_state *state, enum routing_model model)
 {
     return model == ROUTING_MODEL_CANARY ? state->canary_url : state->stable_url;
-}
-
-/* FNV-1a, then the finaliser of MurmurHash3, so that short keys fill all bits. */
-uint64_t routing_hash(const char *service, const char *key, size_t len)
-{
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
-    for (const char *at = service; *at != '\0'; at++)
-        hash = (hash ^ (uint8_t)*at) * UINT64_C(0x100000001b3);
-    hash = (hash ^ 0xff) * UINT64_C(0x100000001b3);
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (uint8_t)key[i]) * UINT64_C(0x100000001b3);
-    hash = (hash ^ (hash >> 33)) * UINT64_C(0xff51afd7ed558ccd);
-    hash = (hash ^ (hash >> 33)) * UINT64_C(0xc4ceb9fe1a85ec53);
-    return hash ^ (hash >> 33);
 }

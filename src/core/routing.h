@@ -63,12 +63,8 @@ int routing_check(const struct routing_state *state, routing_known_fn known, voi
 int routing_encode(const struct routing_state *state, struct buf *out);
 int routing_decode(const void *data, size_t len, struct routing_state *state);
 
-/* `number`: any; a hash of the client's key, or a random number. */
-enum routing_model routing_choose(const struct routing_state *state, uint64_t number);
 /* The id of the model, and its URL; "" when there is none. */
 const char *routing_model_id(const struct routing_state *state, enum routing_model model);
 const char *routing_model_url(const struct routing_state *state, enum routing_model model);
-/* A hash that depends on the service too, so that a client isn't the first everywhere. */
-uint64_t routing_hash(const char *service, const char *key, size_t len);
 
 #endif

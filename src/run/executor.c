@@ -78,8 +78,6 @@ static void executor_start_children(struct executor_pool *pool)
     if (heavy > executor_free_slots(pool))
         heavy = executor_free_slots(pool);
     unsigned needed = pool->light_n + heavy;
-    if (needed == 0 && pool->is_warm && executor_count(pool, EXECUTOR_CHILD_BUSY) == 0)
-        needed = 1;
     unsigned there =
         executor_count(pool, EXECUTOR_CHILD_IDLE) + executor_count(pool, EXECUTOR_CHILD_STARTING);
     struct executor_child *child;
@@ -129,7 +127,6 @@ static void executor_on_dispatch(void *arg)
         executor_fail_queue(pool, &pool->light);
         executor_fail_queue(pool, &pool->heavy);
         pool->failed_starts = 0;
-        pool->is_warm = false;
     }
     if (pool->slot_was_freed && pool->on_slot != NULL && executor_pool_has_slot(pool)) {
         pool->slot_was_freed = false;
@@ -240,12 +237,6 @@ void executor_pool_close(struct executor_pool *pool, void (*closed)(void *arg), 
         if (child->process != NULL)
             executor_process_kill(child->process);
     }
-    loop_hook_arm(&pool->dispatch);
-}
-
-void executor_pool_warm(struct executor_pool *pool)
-{
-    pool->is_warm = true;
     loop_hook_arm(&pool->dispatch);
 }
 

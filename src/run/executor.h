@@ -2,7 +2,7 @@
  * loaded. Tasks are the messages of wire/sql.proto.
  *
  * A child runs one task at a time and is kept for the next. It costs 35 MB, so the first is started
- * by the first task or executor_pool_warm(), never by an idle node. Parsing and describing have a
+ * by the first task, never by an idle node. Parsing and describing have a
  * child of their own beside the `slots`, so that they are quick while long queries run.
  *
  * When a child dies, its task ends with ERR_UNAVAILABLE and kind "crash" (kind "memory" when it was
@@ -60,9 +60,6 @@ int executor_pool_new(const struct executor_pool_options *options, struct execut
 /* Kills the children, ends every task with ERR_UNAVAILABLE, removes `dir`, calls `closed`, frees.
  * No other function of the pool may be called any more, but for those of its jobs. */
 void executor_pool_close(struct executor_pool *pool, void (*closed)(void *arg), void *arg);
-
-/* Starts a child that waits for work, if there is none. */
-void executor_pool_warm(struct executor_pool *pool);
 
 /* A directory below `dir` for files that the daemon hands to tasks (and removes): absolute path. */
 const char *executor_pool_scratch(const struct executor_pool *pool);

@@ -70,7 +70,6 @@ struct executor_pool {
     unsigned heavy_running;
     struct loop_hook dispatch;
     bool slot_was_freed;
-    bool is_warm; /* keep a child even when nothing waits */
     bool is_removing;
     unsigned failed_starts;
     struct error start_error;

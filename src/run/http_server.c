@@ -218,11 +218,6 @@ struct http_server *http_server_new(const struct http_server_options *options)
     return server;
 }
 
-void http_server_set_token(struct http_server *server, const char *token)
-{
-    http_guard_set_token(&server->guard, token);
-}
-
 void http_server_stats(const struct http_server *server, struct http_server_stats *out)
 {
     *out = server->stats;

@@ -62,9 +62,6 @@ int http_server_listen_unix(struct http_server *server, const char *path, mode_t
 int http_server_listen_tcp(struct http_server *server, const char *host, uint16_t port,
                            const struct http_tls *tls, uint16_t *port_out, struct error *e);
 
-/* A new token for the requests to come. NULL: none is accepted. */
-void http_server_set_token(struct http_server *server, const char *token);
-
 struct http_server_stats {
     uint64_t requests;    /* answered */
     uint64_t refused;     /* by the guard: token, Host, Origin */

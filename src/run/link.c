@@ -408,14 +408,6 @@ int link_send(struct link *link, enum wire_type type, const ProtobufCMessage *me
     return err < 0 ? err : link_sent(link, len);
 }
 
-int link_send_body(struct link *link, enum wire_type type, const void *body, size_t len)
-{
-    int err = link_check_room(link, len);
-    if (err == 0)
-        err = frame_append(&link->out, (uint16_t)type, body, len);
-    return err < 0 ? err : link_sent(link, len);
-}
-
 ProtobufCMessage *link_take_message(struct link *link)
 {
     ProtobufCMessage *message = link->message;

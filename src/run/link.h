@@ -147,9 +147,6 @@ void link_set_each(struct link_set *set, void (*fn)(void *arg, struct link *link
  * whether it arrived only the peer can tell. */
 int link_send(struct link *link, enum wire_type type, const ProtobufCMessage *message);
 
-/* The same with a body that is packed already, for one message to many links. */
-int link_send_body(struct link *link, enum wire_type type, const void *body, size_t len);
-
 /* During on_message only: the message becomes the caller's, to be freed with wire_free(). */
 ProtobufCMessage *link_take_message(struct link *link);
 

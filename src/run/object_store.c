@@ -304,18 +304,6 @@ static const char *object_store_root(const struct object_store *store, const cha
     return root;
 }
 
-bool object_store_allows(const struct object_store *store, const char *place)
-{
-    struct lake_url url;
-    if (lake_url_parse(place, &url, NULL) < 0)
-        return false;
-    char *text = lake_url_format(&url);
-    bool allowed = object_store_root(store, text) != NULL;
-    free(text);
-    lake_url_done(&url);
-    return allowed;
-}
-
 int object_store_allow(struct object_store *store, const char *place, struct error *e)
 {
     struct lake_url url;

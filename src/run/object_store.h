@@ -62,7 +62,6 @@ void object_store_close(struct object_store *store, void (*closed)(void *arg), v
 /* Allows `place` (wire/lake_path.h) and all below. A folder is made if its parent exists.
  * ERR_INVALID, -errno. Blocks shortly. */
 int object_store_allow(struct object_store *store, const char *place, struct error *e);
-bool object_store_allows(const struct object_store *store, const char *place);
 
 enum object_verb {
     OBJECT_PUT,           /* creates or replaces */

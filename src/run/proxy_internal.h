@@ -89,6 +89,7 @@ struct proxy_model {
 
 struct proxy_route {
     char *name;
+    uint64_t seed; /* of sticky choices: a client isn't the first in every service */
     uint64_t version;
     char *closed;
     struct proxy_model models[PROXY_TARGETS_MAX];

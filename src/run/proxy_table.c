@@ -136,6 +136,7 @@ struct proxy_routes *proxy_routes_new(const struct proxy_table *table)
         struct proxy_route *route = &routes->items[i];
         assert(service->targets_n <= PROXY_TARGETS_MAX);
         route->name = mem_strdup(service->name);
+        route->seed = XXH3_64bits(service->name, strlen(service->name));
         route->version = service->version;
         route->closed = mem_strdup(service->closed);
         route->models_n = (unsigned)service->targets_n;
@@ -246,9 +247,10 @@ static unsigned proxy_ticket_draw(unsigned *ticket)
 
 struct proxy_model *proxy_route_choose(struct proxy_route *route, const char *sticky)
 {
-    unsigned ticket = sticky != NULL && *sticky != '\0'
-                          ? (unsigned)(XXH3_64bits(sticky, strlen(sticky)) % 100)
-                          : proxy_ticket_draw(&route->ticket);
+    unsigned ticket =
+        sticky != NULL && *sticky != '\0'
+            ? (unsigned)(XXH3_64bits_withSeed(sticky, strlen(sticky), route->seed) % 100)
+            : proxy_ticket_draw(&route->ticket);
     for (unsigned i = 0; i < route->models_n; i++) {
         if (ticket < route->models[i].weight)
             return &route->models[i];

@@ -67,11 +67,6 @@ int sd_notify_stopping(const char *status)
     return sd_notify_with_status("STOPPING=1\n", status);
 }
 
-int sd_notify_status(const char *status)
-{
-    return sd_notify_with_status("", status);
-}
-
 int sd_notify_watchdog(void)
 {
     return sd_notify_send("WATCHDOG=1");
@@ -88,11 +83,4 @@ int64_t sd_notify_watchdog_ms(void)
     if (usec == NULL || str_parse_u64(usec, 1, UINT64_MAX, &number) < 0)
         return 0;
     return (int64_t)(number / 1000);
-}
-
-void sd_notify_unset_environment(void)
-{
-    (void)unsetenv("NOTIFY_SOCKET");
-    (void)unsetenv("WATCHDOG_USEC");
-    (void)unsetenv("WATCHDOG_PID");
 }

@@ -12,14 +12,10 @@ bool sd_notify_is_enabled(void);
 /* `status` is for people, NULL allowed. Never blocks; 0, or -errno when nobody took it. */
 int sd_notify_ready(const char *status);
 int sd_notify_stopping(const char *status);
-int sd_notify_status(const char *status);
 int sd_notify_watchdog(void);
 
 /* How often at most sd_notify_watchdog() may be left out, from $WATCHDOG_USEC, when $WATCHDOG_PID
  * means this process; 0: no watchdog. Call it in half that time. */
 int64_t sd_notify_watchdog_ms(void);
-
-/* Forgets the variables, so that children do not speak in our name. */
-void sd_notify_unset_environment(void);
 
 #endif

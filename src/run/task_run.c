@@ -503,11 +503,6 @@ void task_run_recall(struct task_run *run)
         spawn_recall(run->node->spawn, run->spawn_id);
 }
 
-const struct task_key *task_run_key(const struct task_run *run)
-{
-    return &run->key;
-}
-
 const char *task_run_dir(const struct task_run *run)
 {
     return run->dir;

@@ -81,7 +81,6 @@ void task_run_recall(struct task_run *run);
  * SIGKILL at once with `hard`. A second call may only harden the first. Done still comes. */
 void task_run_cancel(struct task_run *run, enum task_code code, const char *reason, bool hard);
 
-const struct task_key *task_run_key(const struct task_run *run);
 const char *task_run_dir(const struct task_run *run);
 int64_t
 task_run_started_ms(const struct task_run *run); /* wall clock; 0 before the first command */

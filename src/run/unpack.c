@@ -36,19 +36,6 @@ struct unpack_run {
     int parent_fd;
 };
 
-bool unpack_is_archive_name(const char *name)
-{
-    static const char *const suffixes[] = {".zip",  ".tar",     ".tar.gz", ".tgz",     ".tar.bz2",
-                                           ".tbz2", ".tbz",     ".tar.xz", ".txz",     ".tar.zst",
-                                           ".tzst", ".tar.lz4", ".tar.Z",  ".tar.lzma"};
-
-    for (size_t i = 0; i < MEM_COUNT(suffixes); i++) {
-        if (str_ends_with(name, suffixes[i]))
-            return true;
-    }
-    return false;
-}
-
 /* ---- errors ---- */
 
 /* Names in archives may be any bytes; people and JSON get printable ones. */

@@ -32,9 +32,6 @@ struct unpack_stats {
     uint64_t bytes;
 };
 
-/* Whether the name looks like an archive that unpack() takes (.zip, .tar, .tgz, .tar.gz, ...). */
-bool unpack_is_archive_name(const char *name);
-
 /* Unpacks `archive` into the existing directory `target`. `cancel` (NULL allowed) is looked at
  * between blocks. `stats` is filled on success. Errors: ERR_INVALID (not an archive, a forbidden
  * entry, encrypted), ERR_CORRUPT (damaged, cut short), ERR_TOO_LARGE (a limit), ERR_CANCELLED,

@@ -555,7 +555,6 @@ static void what_is_written_is_read_back(void **state)
                                   .modified_ms = 6,
                                   .stats = "{\"numRecords\":1}"};
     assert_int_equal(delta_write_add(&b, &metadata, &file, true), 0);
-    assert_int_equal(delta_write_txn(&b, "app", 9, 1), 0);
     struct delta_log *log = delta_log_new();
     struct error e;
     if (delta_log_apply(log, 0, buf_cstr(&b), b.len, &e) < 0)

@@ -338,10 +338,6 @@ static void tcp_needs_the_token(void **state)
         ask_with(raw, "/now", "Host: localhost\r\nauthorization: bearer " HTTP_FIXTURE_TOKEN "\r\n")
             ->status,
         200);
-    http_server_set_token(w->f.server, "another-token-another-token");
-    assert_int_equal(ask_with(raw, "/now", "Host: localhost\r\n" AUTH)->status, 401);
-    http_server_set_token(w->f.server, NULL);
-    assert_int_equal(ask_with(raw, "/now", "Host: localhost\r\n" AUTH)->status, 401);
     raw_client_close(raw);
 }
 

@@ -87,7 +87,8 @@ static void the_reason_of_a_close_reaches_the_other_side_behind_all_messages(voi
         assert_int_equal(fixture_node_send(&a, i, 100000), 0);
     struct link *link = a.link;
     link_close(link, ERR_FORBIDDEN, "I have had enough");
-    assert_int_equal(link_send_body(link, WIRE_HEARTBEAT, "", 0), ERR_CLOSED);
+    Wire__Heartbeat heartbeat = WIRE__HEARTBEAT__INIT;
+    assert_int_equal(link_send(link, WIRE_HEARTBEAT, &heartbeat.base), ERR_CLOSED);
     assert_null(link_to(a.set, 2));
     LINK_WAIT(f, a.downs == 1 && b.downs == 1);
     assert_int_equal(b.messages, 20);
@@ -614,10 +615,7 @@ static void a_frame_over_the_limit_is_not_sent_and_one_as_large_is(void **state)
     struct link_fixture *f = *state;
     struct fixture_node a, b;
     pair_init(f, &a, &b);
-    uint8_t *body = mem_zalloc(FRAME_BODY_BYTES_MAX + 1);
-    assert_int_equal(link_send_body(a.link, WIRE_FILE_CHUNK, body, FRAME_BODY_BYTES_MAX + 1),
-                     ERR_TOO_LARGE);
-    free(body);
+    assert_int_equal(fixture_node_send(&a, 0, FRAME_BODY_BYTES_MAX), ERR_TOO_LARGE);
     assert_int_equal(fixture_node_send(&a, 0, FRAME_BODY_BYTES_MAX - 64), 0);
     assert_int_equal(fixture_node_send(&a, 1, 10), 0);
     LINK_WAIT(f, b.messages == 2);

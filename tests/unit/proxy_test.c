@@ -376,6 +376,58 @@ static void the_sticky_header_decides_when_it_is_there(void **state)
     assert_true(seen[0] && seen[1]);
 }
 
+static void who_has_the_canary_keeps_it_while_its_weight_grows(void **state)
+{
+    struct world *w = *state;
+    bool had[20] = {false};
+    open_proxy(w);
+    for (unsigned weight = 0; weight <= 100; weight += 10) {
+        route_between(w, weight, "/ok", weight);
+        for (unsigned user = 0; user < MEM_COUNT(had); user++) {
+            char *fields = mem_printf("X-User: user %u\r\n", user);
+            struct answer a = ask(w, "GET", "/predict", fields, "");
+            bool has = a.status == 200 && a.body[0] == 'A';
+            assert_true(has || (!had[user] && weight < 100));
+            had[user] = has;
+            answer_done(&a);
+            free(fields);
+        }
+    }
+}
+
+/* Else the same few clients would try the canary of every service. */
+static void a_client_is_not_the_first_in_every_service(void **state)
+{
+    struct world *w = *state;
+    char *url_a = mem_printf("http://127.0.0.1:%u/ok", model_server_port(w->a));
+    char *url_b = mem_printf("http://127.0.0.1:%u/ok", model_server_port(w->b));
+    struct proxy_service services[2] = {{.name = "one"}, {.name = "two"}};
+    unsigned in_one = 0, in_both = 0;
+    open_proxy(w);
+    for (unsigned i = 0; i < 2; i++) {
+        services[i].targets[0] = (struct proxy_target){"a", url_a, 50};
+        services[i].targets[1] = (struct proxy_target){"b", url_b, 50};
+        services[i].targets_n = 2;
+    }
+    proxy_set_table(w->proxy, &(struct proxy_table){.services = services, .services_n = 2});
+    for (unsigned user = 0; user < 40; user++) {
+        char *fields = mem_printf("X-User: user %u\r\n", user);
+        struct answer one = ask(w, "GET", "/predict/one", fields, "");
+        struct answer two = ask(w, "GET", "/predict/two", fields, "");
+        assert_int_equal(one.status, 200);
+        assert_int_equal(two.status, 200);
+        in_one += one.body[0] == 'B';
+        in_both += one.body[0] == 'B' && two.body[0] == 'B';
+        answer_done(&one);
+        answer_done(&two);
+        free(fields);
+    }
+    assert_true(in_one > 0);
+    assert_true(in_both < in_one);
+    free(url_a);
+    free(url_b);
+}
+
 static void the_built_in_model_echoes_fails_and_delays_as_told(void **state)
 {
     struct world *w = *state;
@@ -1019,6 +1071,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(each_hundred_requests_is_split_exactly),
         CASE(the_sticky_header_decides_when_it_is_there),
+        CASE(who_has_the_canary_keeps_it_while_its_weight_grows),
+        CASE(a_client_is_not_the_first_in_every_service),
         CASE(the_built_in_model_echoes_fails_and_delays_as_told),
         CASE(pages_and_unknown_places_are_told_apart),
         CASE(hop_by_hop_fields_stay_behind),

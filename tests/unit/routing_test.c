@@ -66,42 +66,6 @@ static void models_are_known_and_differ(void **state)
     assert_string_equal(routing_status(&bad), "stable");
 }
 
-static void who_has_the_canary_keeps_it_while_its_weight_grows(void **state)
-{
-    (void)state;
-    struct generated g;
-    generated_init(&g, 2000);
-    while (generated_next(&g)) {
-        char key[16];
-        generated_text(&g, "abcdefghij0123456789", sizeof key, key);
-        uint64_t number = routing_hash("default", key, strlen(key));
-        bool had = false;
-        for (int weight = 0; weight <= 100; weight += 5) {
-            struct routing_state at = split(100 - weight, weight);
-            bool has = routing_choose(&at, number) == ROUTING_MODEL_CANARY;
-            generated_check(&g, has || !had, "%s loses it at %d %%", key, weight);
-            had = has;
-        }
-        generated_check(&g, had, "%s never got it", key);
-    }
-}
-
-static void traffic_follows_the_weights(void **state)
-{
-    (void)state;
-    struct prng prng;
-    prng_init(&prng, 5);
-    struct routing_state at = split(75, 25);
-    int canary = 0;
-    for (int i = 0; i < 40000; i++) {
-        char key[24];
-        snprintf(key, sizeof key, "client-%d", i);
-        canary +=
-            routing_choose(&at, routing_hash("default", key, strlen(key))) == ROUTING_MODEL_CANARY;
-    }
-    assert_in_range(canary, 9500, 10500);
-}
-
 static void a_state_survives_as_bytes_and_damage_is_refused(void **state)
 {
     (void)state;
@@ -223,8 +187,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(weights_sum_to_100_and_none_is_negative),
         cmocka_unit_test(models_are_known_and_differ),
-        cmocka_unit_test(who_has_the_canary_keeps_it_while_its_weight_grows),
-        cmocka_unit_test(traffic_follows_the_weights),
         cmocka_unit_test(a_state_survives_as_bytes_and_damage_is_refused),
         cmocka_unit_test(a_percentile_is_right_within_its_bucket),
         cmocka_unit_test(buckets_cover_every_latency),

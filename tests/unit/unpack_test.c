@@ -189,16 +189,6 @@ static void every_usual_format_is_unpacked(void **state)
     }
 }
 
-static void names_of_archives_are_known(void **state)
-{
-    (void)state;
-    assert_true(unpack_is_archive_name("data.zip"));
-    assert_true(unpack_is_archive_name("data.tar.gz"));
-    assert_true(unpack_is_archive_name("data.tgz"));
-    assert_false(unpack_is_archive_name("data.gz"));
-    assert_false(unpack_is_archive_name("zip"));
-}
-
 static void links_within_the_archive_are_made(void **state)
 {
     struct fixture *f = *state;
@@ -444,7 +434,6 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         CASE(every_usual_format_is_unpacked),
-        CASE(names_of_archives_are_known),
         CASE(links_within_the_archive_are_made),
         CASE(a_later_entry_replaces_an_earlier_one),
         CASE(set_id_bits_and_write_rights_of_others_do_not_come_along),
