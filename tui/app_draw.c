@@ -10,7 +10,10 @@
 #include "tui/draw.h"
 #include "tui/view_rows.h"
 
-enum { APP_TIMELINE_FROM = 14 }; /* rows of the screen */
+enum {
+    APP_TIMELINE_FROM = 14, /* rows of the screen */
+    APP_GAPS_FROM = 100,    /* columns, for what is missing in words */
+};
 
 static struct style app_bar(enum theme_ink ink, bool bold)
 {
@@ -172,6 +175,9 @@ static void app_draw_status(struct app *app, struct grid *grid, int y)
                       STYLE_ON(INK_TEXT, GROUND_ALERT), text) +
             1;
     }
+    (void)model_gaps(app->model, grid->w < APP_GAPS_FROM, text, sizeof text);
+    if (text[0] != '\0')
+        x += grid_text(grid, x, y, grid->w - x, app_bar(INK_WARN, false), text) + 2;
     if (app->is_readonly && x + 12 < grid->w)
         x += grid_text(grid, x, y, grid->w - x, app_bar(INK_WARN, false), "read only") + 2;
     if (app->notice[0] != '\0')

@@ -1,5 +1,6 @@
 #include "tui/model.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -123,7 +124,13 @@ int64_t model_live_ms(const struct model *model)
 
 uint64_t model_lost(const struct model *model)
 {
-    return model->lost;
+    return model->lost + model->announced;
+}
+
+uint64_t model_left_out(const struct model *model)
+{
+    const struct model_state *state = model_state(model);
+    return state->refused + state->left_out;
 }
 
 uint64_t model_duplicates(const struct model *model)
@@ -134,6 +141,29 @@ uint64_t model_duplicates(const struct model *model)
 uint64_t model_malformed(const struct model *model)
 {
     return model->malformed;
+}
+
+static void model_gap(char *out, size_t size, uint64_t n, const char *noun, const char *what)
+{
+    size_t len = strlen(out);
+    if (n > 0)
+        (void)snprintf(out + len, size - len, "%s%llu %s%s %s", len > 0 ? ", " : "",
+                       (unsigned long long)n, noun, n == 1 ? "" : "s", what);
+}
+
+const char *model_gaps(const struct model *model, bool brief, char *out, size_t size)
+{
+    uint64_t lost = model_lost(model), left_out = model_left_out(model);
+    out[0] = '\0';
+    if (brief && lost + model->malformed + left_out > 0) {
+        (void)snprintf(out, size, "%llu missing",
+                       (unsigned long long)(lost + model->malformed + left_out));
+        return out;
+    }
+    model_gap(out, size, lost, "event", "lost");
+    model_gap(out, size, model->malformed, "line", "unreadable");
+    model_gap(out, size, left_out, "row", "left out");
+    return out;
 }
 
 const char *model_cursor(const struct model *model)

@@ -75,6 +75,11 @@ int64_t model_oldest_ms(const struct model *model); /* as far as it goes back by
 uint64_t model_lost(const struct model *model);
 uint64_t model_duplicates(const struct model *model); /* dropped here */
 uint64_t model_malformed(const struct model *model);  /* lines that could not be read */
+/* Rows, and changes of rows, that the shown state lacks: they were past a bound or had no key. */
+uint64_t model_left_out(const struct model *model);
+/* What is known to be missing, for people: "3 events lost, 1 line unreadable, 2 rows left out", or
+ * `brief` "6 missing". "" when all is there. Returns `out`. */
+const char *model_gaps(const struct model *model, bool brief, char *out, size_t size);
 
 /* Moving. */
 void model_go_live(struct model *model);

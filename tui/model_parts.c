@@ -25,6 +25,8 @@ static void model_parts_read_other(struct json_scan *s, const struct json_slice 
         (void)json_scan_skip(s, &parts->row);
     } else if (json_slice_is(key, "gone") && (kind == JSON_KIND_TRUE || kind == JSON_KIND_FALSE)) {
         (void)json_scan_bool(s, &parts->gone);
+    } else if (json_slice_is(key, "skipped") && kind == JSON_KIND_TRUE) {
+        (void)json_scan_bool(s, &parts->skipped);
     } else if (json_slice_is(key, "lost") && kind == JSON_KIND_NUMBER) {
         (void)json_scan_i64(s, &parts->lost);
     } else if (json_slice_is(key, "dropped") && kind == JSON_KIND_NUMBER) {

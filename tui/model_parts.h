@@ -33,7 +33,7 @@ struct model_parts {
     size_t offset[MODEL_PARTS]; /* in it; SIZE_MAX: not there */
     size_t len[MODEL_PARTS];
     struct json_slice row;
-    bool gone;
+    bool gone, skipped;
     int64_t lost, dropped; /* -1: not there */
     bool has_error;
     struct json_slice error, missing;

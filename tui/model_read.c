@@ -19,6 +19,7 @@ enum {
 void model_complain(struct model *model, const char *what, const char *text, size_t len)
 {
     model->malformed++;
+    model->generation++;
     if (model->complaint[0] != '\0')
         return;
     char *shown = str_printable(text, len < 80 ? len : 80, false);
@@ -196,7 +197,7 @@ static void model_take_event(struct model *model, const struct model_parts *part
     model_move_time(model, line.at_ms);
     model_past_keep(model, false);
     line.when_ms = model->live_ms;
-    if (missing > 0)
+    if (missing > 0 && !parts->skipped)
         model_count_missing(model, id, line.number, missing, line.when_ms);
     if (filled && model->lost > 0)
         model->lost--;
@@ -330,8 +331,13 @@ void model_past_line(struct model *model, const char *text, size_t len)
 {
     struct model_parts parts;
     struct model_line line;
-    if (!model->is_elsewhere || !model_parts_read(&parts, &model->scratch, text, len) ||
-        !model_parts_has(&parts, MODEL_PART_ID))
+    if (!model->is_elsewhere)
+        return;
+    if (!model_parts_read(&parts, &model->scratch, text, len)) {
+        model_complain(model, "a line of the events", text, len);
+        return;
+    }
+    if (!model_parts_has(&parts, MODEL_PART_ID))
         return;
     model_parts_line(&parts, &line);
     char *id = (char *)model->scratch.data + parts.offset[MODEL_PART_ID];

@@ -235,6 +235,7 @@ void model_state_copy(struct model_state *to, const struct model_state *from)
     }
     to->at_ms = from->at_ms;
     to->refused = from->refused;
+    to->left_out = from->left_out;
 }
 
 size_t model_state_count(const struct model_state *state, enum model_table table)
@@ -368,7 +369,7 @@ bool model_state_read_table(struct model_state *state, enum model_table table, b
         return false;
     while (json_scan_element(rows)) {
         if (json_scan_peek(rows) != JSON_KIND_OBJECT || !model_key_find(rows, table, key))
-            (void)json_scan_skip(rows, NULL);
+            state->refused += json_scan_skip(rows, NULL) ? 1 : 0;
         else
             (void)model_state_patch(state, table, key, rows);
     }
@@ -380,6 +381,8 @@ bool model_state_read_frame(struct model_state *state, const char *text, size_t 
 {
     struct json_scan s;
     struct json_slice key, value;
+    int64_t left_out = 0;
+    state->refused = 0;
     json_scan_init(&s, text, len);
     (void)json_scan_object(&s);
     while (json_scan_key(&s, &key)) {
@@ -393,10 +396,13 @@ bool model_state_read_frame(struct model_state *state, const char *text, size_t 
         } else if (is_text && json_slice_is(&key, "cursor")) {
             if (json_scan_string(&s, &value))
                 (void)snprintf(cursor, cursor_size, "%.*s", (int)value.len, value.text);
+        } else if (json_slice_is(&key, "left_out") && json_scan_peek(&s) == JSON_KIND_NUMBER) {
+            (void)json_scan_i64(&s, &left_out);
         } else {
             (void)json_scan_skip(&s, NULL);
         }
     }
+    state->left_out = left_out > 0 ? (uint64_t)left_out : 0;
     bool ok = json_scan_end(&s);
     json_scan_done(&s);
     return ok;

@@ -40,7 +40,8 @@ struct model_rows; /* one table's content; shared, counted */
 struct model_state {
     int64_t at_ms; /* of what it shows; 0: nothing was ever seen */
     struct model_rows *tables[MODEL_TABLES];
-    uint64_t refused; /* rows that found no place */
+    uint64_t refused;  /* rows that found no place here, or have no key */
+    uint64_t left_out; /* rows and changes that the server has left out of its frame */
 };
 
 const char *model_table_name(enum model_table table);

@@ -9,7 +9,16 @@
 #include "base/mem.h"
 #include "tui/overview.h"
 
-enum { ONCE_LINES_MAX = 1000 };
+enum { ONCE_LINES_MAX = 1000, ONCE_GAPS_MAX = 160 };
+
+static void once_print_gaps(const struct app *app, FILE *to)
+{
+    char text[ONCE_GAPS_MAX];
+    const char *complaint = model_complaint(app->model);
+    if (model_gaps(app->model, false, text, sizeof text)[0] != '\0')
+        (void)fprintf(to, "NOT ALL OF IT: %s%s%s\n\n", text, complaint[0] != '\0' ? "; " : "",
+                      complaint);
+}
 
 /* Without colour and keys: the frame's head and foot are for the screen. */
 void once_print_text(struct app *app, int width, bool ascii, FILE *to)
@@ -36,6 +45,7 @@ void once_print_text(struct app *app, int width, bool ascii, FILE *to)
     }
     if (model_partial(app->model)[0] != '\0')
         (void)fprintf(to, "A PART ONLY, %s\n\n", model_partial(app->model));
+    once_print_gaps(app, to);
     for (int y = 0; y < last; y++) {
         char *text = grid_row_text(grid, y);
         blank = text[0] == '\0' ? blank + 1 : 0;
@@ -104,7 +114,7 @@ static json_t *once_problems(struct app *app)
 {
     json_t *array = json_array();
     struct overview *overview = mem_zalloc(sizeof *overview);
-    overview_find_problems(overview, model_state(app->model), model_at_ms(app->model));
+    overview_find_problems(overview, app->model);
     for (size_t i = 0; i < overview->n; i++) {
         const struct overview_problem *problem = &overview->problems[i];
         (void)json_array_append_new(array, json_pack("{s:s, s:o, s:s, s:s}", "level",
@@ -133,6 +143,17 @@ static json_t *once_lines(const struct model_lines *lines, uint64_t end, const c
     return array;
 }
 
+static json_t *once_gaps(const struct app *app)
+{
+    const char *complaint = model_complaint(app->model);
+    json_t *gaps = json_pack("{s:I, s:I, s:I}", "events_lost", (json_int_t)model_lost(app->model),
+                             "lines_unreadable", (json_int_t)model_malformed(app->model),
+                             "rows_left_out", (json_int_t)model_left_out(app->model));
+    if (complaint[0] != '\0')
+        (void)json_object_set_new(gaps, "complaint", json_string(complaint));
+    return gaps;
+}
+
 int once_print_json(struct app *app, FILE *to)
 {
     const struct view *view = app_place(app)->view;
@@ -140,6 +161,7 @@ int once_print_json(struct app *app, FILE *to)
                                view->name, "problems", once_problems(app));
     if (model_partial(app->model)[0] != '\0')
         (void)json_object_set_new(object, "partial", json_string(model_partial(app->model)));
+    (void)json_object_set_new(object, "missing", once_gaps(app));
     for (enum model_table table = 0; table < MODEL_TABLES; table++) {
         if (view == &view_overview ? table != MODEL_TASKS : table == view->table)
             (void)json_object_set_new(object, model_table_name(table), once_rows(app, table));

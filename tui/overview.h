@@ -47,7 +47,7 @@ struct overview {
     const void *nodes_of;
 };
 
-void overview_find_problems(struct overview *overview, const struct model_state *state,
-                            int64_t at_ms);
+/* Of the state that the model shows. */
+void overview_find_problems(struct overview *overview, const struct model *model);
 
 #endif

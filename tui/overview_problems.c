@@ -17,7 +17,7 @@ static void problem_add(struct overview *o, bool is_bad, int64_t since_ms, const
         return;
     struct overview_problem *problem = &o->problems[o->n++];
     *problem = (struct overview_problem){.is_bad = is_bad, .since_ms = since_ms, .view = view};
-    (void)snprintf(problem->key, sizeof problem->key, "%s", model_row_key(row));
+    (void)snprintf(problem->key, sizeof problem->key, "%s", row != NULL ? model_row_key(row) : "");
     (void)snprintf(problem->where, sizeof problem->where, "%s", where);
     va_list args;
     va_start(args, fmt);
@@ -220,8 +220,23 @@ static int problem_compare(const void *a, const void *b)
     return rc != 0 ? rc : strcmp(one->what, two->what);
 }
 
-void overview_find_problems(struct overview *o, const struct model_state *state, int64_t at_ms)
+/* Lost events are told where they are missing, in the log. */
+static void problem_gaps(struct overview *o, const struct model *model)
 {
+    uint64_t left_out = model_left_out(model);
+    if (model_malformed(model) > 0)
+        problem_add(o, false, 0, &view_logs, NULL, "clustertop", "%llu unreadable: %s",
+                    (unsigned long long)model_malformed(model), model_complaint(model));
+    if (left_out > 0)
+        problem_add(o, false, 0, &view_logs, NULL, "clustertop",
+                    "not all is shown: %llu row%s or changes past a bound were left out",
+                    (unsigned long long)left_out, left_out == 1 ? "" : "s");
+}
+
+void overview_find_problems(struct overview *o, const struct model *model)
+{
+    const struct model_state *state = model_state(model);
+    int64_t at_ms = model_at_ms(model);
     o->n = 0;
     memset(o->n_failures, 0, sizeof o->n_failures);
     for (enum model_table table = 0; table < MODEL_TABLES; table++) {
@@ -249,6 +264,7 @@ void overview_find_problems(struct overview *o, const struct model_state *state,
                 break;
         }
     }
+    problem_gaps(o, model);
     problem_add_rest(o, OVERVIEW_JOB_FAILURES, &view_jobs, "jobs");
     problem_add_rest(o, OVERVIEW_QUERY_FAILURES, &view_queries, "statements");
     if (o->n > 1)

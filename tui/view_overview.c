@@ -92,7 +92,7 @@ static void overview_update(struct place *place)
     struct overview *own = place->own;
     const struct model_state *state = place_state(place);
     uint64_t generation = model_state_generation(state, MODEL_NODES);
-    overview_find_problems(own, state, place_at_ms(place));
+    overview_find_problems(own, place->app->model);
     if (own->nodes != NULL && own->nodes_generation == generation &&
         own->nodes_of == state->tables[MODEL_NODES])
         return;

@@ -223,6 +223,8 @@ int event_state_load(struct event_state *state, const json_t *frame)
     event_state_clear(state);
     if (!json_is_object(frame))
         return ERR_INVALID;
+    json_int_t before = json_integer_value(json_object_get(frame, "left_out"));
+    state->refused = before > 0 ? (uint64_t)before : 0;
     for (int i = 0; i < EVENT_STATE_TABLES; i++) {
         const struct event_state_table *table = &event_state_tables[i];
         const json_t *rows = json_object_get(frame, table->name);
@@ -306,5 +308,7 @@ int event_state_print(const struct event_state *state, event_state_more_fn more,
     int err = 0;
     for (int i = 0; i < EVENT_STATE_TABLES && err == 0; i++)
         err = event_state_print_table(state, i, more, arg, out);
+    if (err == 0 && state->refused > 0)
+        err = buf_printf(out, ",\"left_out\":%llu", (unsigned long long)state->refused);
     return err;
 }

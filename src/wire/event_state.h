@@ -54,7 +54,8 @@ int event_state_apply(struct event_state *state, const char *json, size_t len);
  * ERR_INVALID when it is no object at all; then `state` is empty. */
 int event_state_load(struct event_state *state, const json_t *frame);
 
-/* Rows and patches that were left out since the state was made, cleared or loaded. */
+/* Rows and patches that were left out since the state was made or cleared; a frame that is loaded
+ * brings what it says of itself. */
 uint64_t event_state_refused(const struct event_state *state);
 
 /* The row's text, or NULL; borrowed until the row changes. */
@@ -68,7 +69,8 @@ void event_state_each(struct event_state *state, const char *table, event_state_
 /* What is to be added to a row when it is printed: fields with a comma in front, or nothing. */
 typedef void (*event_state_more_fn)(void *arg, const char *table, const char *key, struct buf *out);
 
-/* Appends `"nodes":[...],...`, rows in the natural order of their keys. `more` may be NULL. */
+/* Appends `"nodes":[...],...`, rows in the natural order of their keys, and `,"left_out":N` when
+ * event_state_refused() is not 0. `more` may be NULL. */
 int event_state_print(const struct event_state *state, event_state_more_fn more, void *arg,
                       struct buf *out);
 

@@ -20,6 +20,7 @@ shows() { # VIEW FILTER: what the view has as JSON
     wait_until 20 shows jobs ".jobs[] | select(.id == \"$job\" and .state == \"completed\")"
     shows elections ".elections[] | select(.group == \"cluster\" and .leader == \"$(leader)\")"
     clustertop --once | grep -q '3 online'
+    shows overview '.missing == {"events_lost": 0, "lines_unreadable": 0, "rows_left_out": 0}'
 }
 
 @test "a report is looked at without a cluster, and a damaged one refused" {
@@ -31,6 +32,7 @@ shows() { # VIEW FILTER: what the view has as JSON
     stop_cluster
     unset CLUSTERSH_ENDPOINT
     clustertop --replay "$BATS_TEST_TMPDIR/report" --once -v jobs -o json | jq -e ".jobs[] | select(.id == \"$job\" and .state == \"completed\")"
+    clustertop --replay "$BATS_TEST_TMPDIR/report" --once -o json | jq -e '.missing | add == 0'
     head -c 1000 "$BATS_TEST_TMPDIR/report" >"$BATS_TEST_TMPDIR/cut"
     run clustertop --replay "$BATS_TEST_TMPDIR/cut" --once
     [ "$status" != 0 ]

@@ -199,6 +199,11 @@ static void test_too_long_rows_of_a_frame_are_left_out_and_counted(void **state)
     assert_non_null(event_state_row(s, "nodes", "n2"));
     assert_int_equal(event_state_refused(s), 1);
     json_decref(frame);
+    frame = printed(s);
+    assert_int_equal(json_integer_value(json_object_get(frame, "left_out")), 1);
+    assert_int_equal(event_state_load(s, frame), 0);
+    assert_int_equal(event_state_refused(s), 1);
+    json_decref(frame);
     free(text);
     event_state_free(s);
 }

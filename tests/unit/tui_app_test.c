@@ -775,6 +775,68 @@ static void keys_and_commands_in_any_order_break_nothing(void **state)
     }
 }
 
+static char *once(struct world *w, bool json)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *to = open_memstream(&text, &size);
+    assert_non_null(to);
+    if (json)
+        assert_int_equal(once_print_json(&w->app, to), 0);
+    else
+        once_print_text(&w->app, 100, false, to);
+    (void)fclose(to);
+    return text;
+}
+
+static void assert_missing(struct world *w, int lost, int unreadable, int left_out)
+{
+    int a = -1, b = -1, c = -1;
+    char *text = once(w, true);
+    json_t *json = json_loads(text, 0, NULL);
+    assert_int_equal(json_unpack(json, "{s:{s:i, s:i, s:i}}", "missing", "events_lost", &a,
+                                 "lines_unreadable", &b, "rows_left_out", &c),
+                     0);
+    assert_int_equal(a, lost);
+    assert_int_equal(b, unreadable);
+    assert_int_equal(c, left_out);
+    json_decref(json);
+    free(text);
+}
+
+static void what_is_missing_is_said_with_its_number(void **state)
+{
+    struct world *w = *state;
+    struct error e;
+    static const char left_out[] =
+        "{\"at\":\"2026-11-20T20:00:05.000Z\",\"nodes\":[{\"name\":\"n1\"},{\"no\":\"name\"}],"
+        "\"left_out\":7}";
+    assert_hides(w, "lost");
+    assert_missing(w, 0, 0, 0);
+    add_event(w, 1, "n1", "log.record", "info", "one", "");
+    w->seq += 3;
+    add_event(w, 2, "n1", "log.record", "info", "five", "");
+    draw(w);
+    assert_shows(w, "3 events lost ");
+    assert_missing(w, 3, 0, 0);
+    assert_int_equal(model_read_event(w->model, "{\"id", 4, &e), MODEL_LINE_MALFORMED);
+    draw(w);
+    assert_shows(w, "3 events lost, 1 line unreadable ");
+    assert_shows(w, "1 unreadable: a line of the events can't be read: {\"id");
+    assert_int_equal(model_read_frame(w->model, left_out, sizeof left_out - 1, &e), 0);
+    draw(w);
+    assert_shows(w, "3 events lost, 1 line unreadable, 8 rows left out ");
+    assert_missing(w, 3, 1, 8);
+    char *text = once(w, false);
+    assert_non_null(strstr(text,
+                           "NOT ALL OF IT: 3 events lost, 1 line unreadable, 8 rows left out; "
+                           "a line of the events can't be read: {\"id\n"));
+    free(text);
+    grid_resize(w->grid, 40, 10);
+    draw(w);
+    assert_shows(w, "12 missing");
+}
+
 static void once_prints_the_same_as_text_and_as_json(void **state)
 {
     struct world *w = *state;
@@ -864,6 +926,7 @@ int main(void)
         APP_TEST(without_a_connection_the_status_line_says_so),
         APP_TEST(the_help_has_every_key_of_its_place),
         APP_TEST(keys_and_commands_in_any_order_break_nothing),
+        APP_TEST(what_is_missing_is_said_with_its_number),
         APP_TEST(once_prints_the_same_as_text_and_as_json),
         APP_TEST(options_are_checked_and_explained),
     };

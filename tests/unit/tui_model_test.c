@@ -245,9 +245,23 @@ static void test_holes_are_said_where_they_are_and_close(void **state)
 
     assert_int_equal(feed_event(model, "{\"dropped\":4}"), MODEL_LINE_DROPPED);
     uint64_t end = model_lines_end(model_events(model));
+    assert_int_equal(model_lost(model), 2 + 5 + 4);
     feed_plain(model, "n1:17", "");
     assert_int_equal(model_lost(model), 2 + 5 + 4);
     assert_int_equal(model_lines_end(model_events(model)), end + 1);
+    model_free(model);
+}
+
+static void test_numbers_that_a_start_has_skipped_are_not_lost(void **state)
+{
+    struct model *model = model_new();
+    (void)state;
+    begin();
+    feed_frame(model, "");
+    feed_plain(model, "n1:5", "");
+    feed_plain(model, "n1:4096", ",\"skipped\":true");
+    assert_int_equal(model_lost(model), 0);
+    assert_int_equal(model_lines_end(model_events(model)), 2);
     model_free(model);
 }
 
@@ -503,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_the_past_is_what_was),
         cmocka_unit_test(test_a_broken_stream_is_as_a_whole_one),
         cmocka_unit_test(test_holes_are_said_where_they_are_and_close),
+        cmocka_unit_test(test_numbers_that_a_start_has_skipped_are_not_lost),
         cmocka_unit_test(test_a_frame_brings_rows_under_their_keys),
         cmocka_unit_test(test_text_is_safe_for_a_terminal),
         cmocka_unit_test(test_what_is_malformed_is_counted_and_nothing_else),
