@@ -14,8 +14,10 @@ chat_leader() {
     api -n "${1:-$(up_node)}" /api/elections | jq -re '.[] | select(.group == "chat") | .leader // empty'
 }
 
+# In one look each; chat_has_leader sets CHAT_LEADER. A node that is down leads no more, even if that isn't known yet.
 chat_leader_is() { [ "$(chat_leader)" = "$1" ]; }
-chat_has_leader() { chat_leader >/dev/null && [[ " ${DOWN:-} " != *" $(chat_leader) "* ]]; }
+chat_has_leader() { CHAT_LEADER=$(chat_leader) && [[ " ${DOWN:-} " != *" $CHAT_LEADER "* ]]; }
+chat_led_by_another() { chat_has_leader && [ "$CHAT_LEADER" != "$1" ]; }
 
 all_take_part() {
     local node
@@ -43,6 +45,11 @@ all_have() {
     all_agree && [ "$(wc -l <"$CLUSTER_DIR/log.$(up_node)")" = "$1" ]
 }
 
-send() { api -n "$1" -f -H 'Content-Type: application/json' -d "$2" /api/chat/messages; }
+# A message, sent to a node until it is acknowledged: its number makes it one, however often it is sent.
+send() {
+    local message=$2
+    [[ $message == *'"client"'* ]] || message="${message%\}},\"client\":\"$(</proc/sys/kernel/random/uuid)\",\"number\":1}"
+    acknowledged -n "$1" -H 'Content-Type: application/json' -d "$message" /api/chat/messages
+}
 status_of() { api -n n1 -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' "$@" /api/chat/messages; }
 endpoints() { echo "unix:$(socket_of "$1"),unix:$(socket_of "$2"),unix:$(socket_of "$3")"; }

@@ -2,9 +2,14 @@
 #
 #   start_cluster N [OPTION...]   `clusterd dev --nodes N`; sets CLUSTER_DIR, CLUSTER_PID, CLUSTERSH_ENDPOINT (node n1)
 #   api [-n NODE] CURL-ARGS PATH  a request to a node's API (default n1)
+#   holds [-n NODE] PATH CONDITION [JQ-ARGS]
+#                                 a node's answer meets a condition of jq, in one look
+#   acknowledged [-n NODE] CURL-ARGS PATH
+#                                 a change, asked for until a leader has answered; prints the answer, fails where it is no
 #   node_pid NODE                 the process of a node
 #   start_node NODE               starts a node again that was killed
-#   leader                        name of the node that leads
+#   leader                        name of the node that leads, waits until there is one
+#   leader_is NODE                in one look, as led_by_another, which is for after a kill
 #   wait_until SECONDS COMMAND... until it succeeds; fails with what it was. The seconds are those of a machine with
 #                                 time to spare, TEST_PATIENCE times as many are waited (4; tests/run: more for sanitizers)
 
@@ -62,6 +67,32 @@ api() {
     curl -sS -m 60 --unix-socket "$(socket_of "$node")" "${@:1:$#-1}" "http://localhost${*: -1}"
 }
 
+holds() {
+    local node=n1
+    if [ "$1" = -n ]; then
+        node=$2
+        shift 2
+    fi
+    api -n "$node" -f "$1" | jq -e "${@:3}" "$2"
+}
+
+# The key makes it one change however often it is asked for. Without -n: any node that is up.
+acknowledged() {
+    local node key answer
+    node=$(up_node)
+    if [ "$1" = -n ]; then
+        node=$2
+        shift 2
+    fi
+    key=$(</proc/sys/kernel/random/uuid)
+    wait_until 60 is_answered "$@" || return 1
+    printf '%s' "${answer%$'\n'*}"
+    [[ $answer == *$'\n2'?? ]]
+}
+is_answered() {
+    answer=$(api -n "$node" -H "Idempotency-Key: $key" -w '\n%{http_code}' "$@") && [[ $answer != *$'\n50'[34] ]]
+}
+
 # What is read, as hexadecimal digits.
 hex() {
     od -An -v -tx1 | tr -d ' \n'
@@ -81,21 +112,29 @@ up_node() {
 }
 
 leader() {
-    api -n "$(up_node)" /healthz | jq -re .leader
+    wait_until 30 has_leader && echo "$LEADS"
 }
+# Sets LEADS. A node that is down leads no more, even if that isn't known yet.
+has_leader() {
+    LEADS=$(leader_now) && [[ " ${DOWN:-} " != *" $LEADS "* ]]
+}
+leader_now() { api -n "$(up_node)" /healthz | jq -re .leader; }
 
-# led_by_another NODE: there is a leader, and it is not NODE. (Without one `leader` fails and prints nothing.)
-led_by_another() {
-    local now
-    now=$(leader) && [ "$now" != "$1" ]
-}
+leader_is() { [ "$(leader_now)" = "$1" ]; }
+led_by_another() { has_leader && [ "$LEADS" != "$1" ]; }
 
 all_online() {
-    [ "$(api -n "$(up_node)" /api/nodes | jq '[.[] | select(.state == "online")] | length')" = "$CLUSTER_NODES" ]
+    all_answer && [ "$(api -n "$(up_node)" /api/nodes | jq '[.[] | select(.state == "online")] | length')" = "$CLUSTER_NODES" ]
 }
 
 all_vote() {
-    [ "$(api -n "$(up_node)" /api/raft | jq '[.[] | select(.role == "voter" and .state == "online")] | length')" = "$CLUSTER_NODES" ]
+    all_answer && [ "$(api -n "$(up_node)" /api/raft | jq '[.[] | select(.role == "voter" and .state == "online")] | length')" = "$CLUSTER_NODES" ]
+}
+
+# Each knows who leads: a node that was started again counts as online before it serves.
+all_answer() {
+    local i
+    for ((i = 1; i <= CLUSTER_NODES; i++)); do api -n "n$i" -f -m 5 /healthz || return 1; done
 }
 
 node_state_is() {
@@ -103,7 +142,7 @@ node_state_is() {
 }
 
 node_pid() {
-    pgrep -f -- "config $CLUSTER_DIR/$1/clusterd.yaml" | head -n 1
+    pgrep -o -f -- "config $CLUSTER_DIR/$1/clusterd.yaml" # a child looks like it until its exec
 }
 
 # Returns when the process has ended: until then its data directory is in use.
@@ -125,15 +164,14 @@ start_node() {
 }
 
 submit() {
-    api -n "$(up_node)" -f -d "$1" /api/jobs | jq -re .id
+    acknowledged -d "$1" /api/jobs | jq -re .id
 }
 
 # Waits for a job to end and prints its state.
 job_end() {
     local state
-    wait_until 100 job_has_ended "$1" || return 1
-    api -n "$(up_node)" "/api/jobs/$1" | jq -r .state
+    wait_until 100 job_has_ended "$1" && echo "$state"
 }
 job_has_ended() {
-    api -n "$(up_node)" -f "/api/jobs/$1" | jq -e '.ended_at != null'
+    state=$(api -n "$(up_node)" -f "/api/jobs/$1" | jq -re 'select(.ended_at != null) | .state')
 }
