@@ -404,6 +404,8 @@ void order_on_append_reply(struct order *order, struct order_peer *peer, uint64_
                            const Wire__ChatAppendReply *reply);
 /* Gives the next number to an entry without one. */
 void order_lead_append(struct order *order, struct order_entry *entry);
+/* Forgets what is known of a node: what it has is found out anew. */
+void order_lead_reset_peer(struct order *order, struct order_peer *peer);
 bool order_lead_has_room(const struct order *order, size_t bytes);
 bool order_lead_has_quorum(const struct order *order);
 /* When the next heartbeat or notice is due. */

@@ -13,7 +13,7 @@ enum { LEAD_CATCHUP_BURST_MS = 100 };
 
 /* ---- beginning and end ----------------------------------------------------------------------- */
 
-static void order_lead_reset_peer(struct order *order, struct order_peer *peer)
+void order_lead_reset_peer(struct order *order, struct order_peer *peer)
 {
     peer->probing = true;
     peer->probe_seq = UINT64_MAX;

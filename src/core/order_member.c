@@ -298,14 +298,37 @@ static const char *order_join_text(int code)
     }
 }
 
+/* Who asks to be taken in has no log. One that had a vote has forgotten what it acknowledged and
+ * promised: it becomes a learner, and is let in once that is delivered. */
+static int order_member_enter(struct order *order, struct order_peer *peer,
+                              const struct order_member *member)
+{
+    bool is_new = order_conf_find(order_conf(order), member->id) == NULL;
+    int code = order_member_put(order, member);
+    if (code < 0 || is_new)
+        return code;
+    if (order_members_changing(order))
+        return ERR_BUSY;
+    struct order_conf conf = *order_conf(order);
+    struct order_member *known = order_member_find(&conf, member->id);
+    if (!known->voter)
+        return 0;
+    known->voter = false;
+    order_lead_reset_peer(order, peer);
+    order_member_change(order, &conf);
+    order_trouble(order, "node %llu has lost its log: it votes again once it has the others'",
+                  (unsigned long long)member->id);
+    return ERR_BUSY;
+}
+
 int order_on_join(struct order *order, struct order_peer *peer, const Wire__ChatJoin *join)
 {
     struct order_member member;
     if (join->member == NULL || order_member_from_wire(join->member, &member) < 0 ||
         member.id != peer->id)
         return ERR_PROTOCOL;
-    int code =
-        join->leave ? order_member_remove(order, member.id) : order_member_put(order, &member);
+    int code = join->leave ? order_member_remove(order, member.id)
+                           : order_member_enter(order, peer, &member);
     Wire__ChatJoinReply *reply = order_send(order, peer->id, WIRE__CHAT_MESSAGE__KIND_JOIN_REPLY);
     if (reply == NULL)
         return 0;

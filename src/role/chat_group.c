@@ -1,12 +1,14 @@
 /* Founding the group or joining it, and keeping its members those of the cluster.
  *
  * Happy path: a node without a group asks the cluster's state who founds it. The first to write its
- * name there does, alone; the others join through any member. The leader of the group takes out
- * who left the cluster, lost its disk or its role, and follows changed addresses.
+ * name there does, alone; the others join through any member. The leader of the group notes behind
+ * the name that it is founded, takes out who left the cluster, lost its disk or its role, and
+ * follows changed addresses.
  *
  * How it fails: nobody leads the cluster's state: asked again later. The founder dies before it
  * founded: it does so when it comes back, under the name written down; a founder that lost its
- * disk since is another one, and joins. */
+ * disk since is another one, and joins, as does one that finds that it has founded already and
+ * has nothing of it: its log was lost. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,11 +16,13 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/uuid.h"
 #include "role/chat_internal.h"
 #include "run/http_router.h"
 
 #define GROUP_KEY "/api/kv/clusterd.chat.group"
+#define FOUNDED   " founded"
 
 enum { RETRY_MS = 500 };
 
@@ -27,6 +31,7 @@ struct chat_group {
     struct http_request *asking; /* under way */
     bool busy;
     bool joining;
+    bool noted; /* that it is founded, as far as this node has to care */
     struct loop_timer retry;
 };
 
@@ -57,61 +62,25 @@ static void join_group(struct chat_group *group)
     group->joining = rc == 0 || rc == ERR_EXISTS;
 }
 
-/* "GROUP NODE UUID" as the cluster has it. */
-static void take_founder(struct chat_group *group, const char *text)
+static void request(struct chat_group *group, const char *method, const char *target,
+                    const char *value, http_result_fn fn)
 {
-    const struct node_options *options = node_options(group->chat->node);
-    uint64_t number;
-    uint64_t node;
-    char uuid[UUID_TEXT_MAX];
-    if (sscanf(text, "%16" SCNx64 " %" SCNu64 " %36s", &number, &node, uuid) != 3 || number == 0) {
-        log_error(&group_log, "the key clusterd.chat.group holds no founder: delete it");
-        return;
-    }
-    bool is_me = node == node_id(group->chat->node) && strcmp(uuid, options->uuid) == 0;
-    if (is_me)
-        found_group(group, number);
-    else
-        join_group(group);
+    struct chat *chat = group->chat;
+    struct http_message message = {
+        .method = method,
+        .target = target,
+        .user = "clusterd",
+        .body = value,
+        .body_len = strlen(value),
+    };
+    group->busy = true;
+    struct http_request *req = http_dispatch(node_router(chat->node), &message, fn, group);
+    if (group->busy)
+        group->asking = req;
 }
 
-static void ask(struct chat_group *group, bool claim);
-
-static void retry_later(struct chat_group *group)
-{
-    if (!group->chat->stopping)
-        loop_timer_start(&group->retry, RETRY_MS);
-}
-
-static void on_answer(struct chat_group *group, const struct http_result *result)
-{
-    group->busy = false;
-    group->asking = NULL;
-    if (group->chat->stopping)
-        return;
-    char text[128];
-    (void)snprintf(text, sizeof text, "%.*s",
-                   (int)(result->body_len < 127 ? result->body_len : 127),
-                   (const char *)result->body);
-    if (result->status == 200)
-        take_founder(group, text);
-    retry_later(group);
-}
-
-static void on_asked(void *arg, const struct http_result *result)
-{
-    struct chat_group *group = arg;
-    if (result->status != 404) {
-        on_answer(group, result);
-        return;
-    }
-    group->busy = false;
-    group->asking = NULL;
-    ask(group, true);
-}
-
-/* 200: it is ours now, 409: somebody was first; either way it is read again. */
-static void on_claimed(void *arg, const struct http_result *result)
+/* 200: it is as we wanted it, 409: somebody was first; either way it is read again. */
+static void on_put(void *arg, const struct http_result *result)
 {
     struct chat_group *group = arg;
     (void)result;
@@ -121,26 +90,97 @@ static void on_claimed(void *arg, const struct http_result *result)
         loop_timer_start(&group->retry, 0);
 }
 
-static void ask(struct chat_group *group, bool claim)
+static void claim(struct chat_group *group)
 {
-    struct chat *chat = group->chat;
     char value[128];
     uint64_t number;
     random_bytes(&number, sizeof number);
     (void)snprintf(value, sizeof value, "%016" PRIx64 " %" PRIu64 " %s", number | 1,
-                   node_id(chat->node), node_options(chat->node)->uuid);
-    struct http_message message = {
-        .method = claim ? "PUT" : "GET",
-        .target = claim ? GROUP_KEY "?if_version=0" : GROUP_KEY,
-        .user = "clusterd",
-        .body = value,
-        .body_len = claim ? strlen(value) : 0,
-    };
-    group->busy = true;
-    struct http_request *req =
-        http_dispatch(node_router(chat->node), &message, claim ? on_claimed : on_asked, group);
-    if (group->busy)
-        group->asking = req;
+                   node_id(group->chat->node), node_options(group->chat->node)->uuid);
+    request(group, "PUT", GROUP_KEY "?if_version=0", value, on_put);
+}
+
+static void note_founded(struct chat_group *group, const char *founder)
+{
+    char value[128 + sizeof FOUNDED];
+    (void)snprintf(value, sizeof value, "%s" FOUNDED, founder);
+    request(group, "PUT", GROUP_KEY, value, on_put);
+}
+
+static bool is_in_group(const struct chat_group *group, uint64_t *number)
+{
+    struct order_view view;
+    order_view(group->chat->order, &view);
+    *number = view.group;
+    return view.group != 0;
+}
+
+/* "GROUP NODE UUID", then perhaps that it is founded, as the cluster has it. */
+static void take_founder(struct chat_group *group, const char *text)
+{
+    const struct node_options *options = node_options(group->chat->node);
+    uint64_t number;
+    uint64_t node;
+    uint64_t own;
+    char uuid[UUID_TEXT_MAX];
+    if (sscanf(text, "%16" SCNx64 " %" SCNu64 " %36s", &number, &node, uuid) != 3 || number == 0) {
+        log_error(&group_log, "the key clusterd.chat.group holds no founder: delete it");
+        return;
+    }
+    bool is_me = node == node_id(group->chat->node) && strcmp(uuid, options->uuid) == 0;
+    bool is_founded = str_ends_with(text, FOUNDED);
+    if (is_in_group(group, &own)) {
+        group->noted = is_founded || own != number;
+        if (!group->noted)
+            note_founded(group, text);
+    } else if (is_me && !is_founded) {
+        found_group(group, number);
+    } else {
+        if (is_me)
+            log_warn(&group_log, "this node founded the chat and has lost its log: it joins the "
+                                 "others (if all have lost theirs, delete the key "
+                                 "clusterd.chat.group)");
+        join_group(group);
+    }
+}
+
+static void retry_later(struct chat_group *group)
+{
+    if (!group->chat->stopping)
+        loop_timer_start(&group->retry, RETRY_MS);
+}
+
+/* Nobody founds: this node does, or, in a group, has nothing to note. */
+static void take_nobody(struct chat_group *group)
+{
+    uint64_t number;
+    group->noted = is_in_group(group, &number);
+    if (!group->noted)
+        claim(group);
+}
+
+static void on_asked(void *arg, const struct http_result *result)
+{
+    struct chat_group *group = arg;
+    group->busy = false;
+    group->asking = NULL;
+    if (group->chat->stopping)
+        return;
+    char text[128];
+    (void)snprintf(text, sizeof text, "%.*s",
+                   (int)(result->body_len < 127 ? result->body_len : 127),
+                   (const char *)result->body);
+    if (result->status == 404)
+        take_nobody(group);
+    else if (result->status == 200)
+        take_founder(group, text);
+    if (!group->busy)
+        retry_later(group);
+}
+
+static void ask(struct chat_group *group)
+{
+    request(group, "GET", GROUP_KEY, "", on_asked);
 }
 
 /* ---- members that left ----------------------------------------------------------------------- */
@@ -201,14 +241,16 @@ void chat_group_work(struct chat_group *group)
     if (view.state == ORDER_STATE_LEADING && !view.members_changing)
         settle_members(chat);
     bool is_outside = view.state == ORDER_STATE_OUTSIDE;
+    bool must_note = view.state == ORDER_STATE_LEADING && !group->noted;
     if (!is_outside || view.group != 0)
         group->joining = false;
-    if (!is_outside || group->joining || group->busy || loop_timer_is_running(&group->retry))
+    if (!(is_outside || must_note) || group->joining || group->busy ||
+        loop_timer_is_running(&group->retry))
         return;
-    if (view.group != 0) /* it was one: perhaps with another address or disk */
+    if (is_outside && view.group != 0) /* it was one: perhaps with another address or disk */
         join_group(group);
     else
-        ask(group, false);
+        ask(group);
 }
 
 static void on_retry(void *arg)

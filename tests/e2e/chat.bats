@@ -107,6 +107,25 @@ has_begun() { [ "$(log_of n1 | wc -l)" -gt 20 ]; }
     ! grep -q -e damaged -e corrupt "$CLUSTER_DIR/n1/clusterd.log"
 }
 
+node_votes() { api -n n3 /api/chat/members | jq -e --arg name "$1" '.[] | select(.name == $name) | .voter' >/dev/null; }
+is_founded() { api -n n3 -f /api/kv/clusterd.chat.group | grep -q ' founded$'; }
+
+@test "nodes that lost their logs, the founder too, get them from the others and are of one chat with them" {
+    start_chat
+    wait_until 10 is_founded
+    seq -f '{"text":"m %.0f"}' 500 | api -n n2 -f -H 'Content-Type: application/x-ndjson' --data-binary @- /api/chat/messages >/dev/null
+    for node in n1 n2; do
+        kill_node $node
+        rm -r "$CLUSTER_DIR/$node/data/chat"
+        start_node $node
+        wait_until 30 all_have 500
+        wait_until 30 node_votes $node
+    done
+    [ "$(api -n n1 /api/chat/members | jq length)" = 3 ]
+    send n1 '{"text":"after"}' >/dev/null
+    wait_until 20 all_have 501
+}
+
 @test "many messages in one request are answered in their order, bad ones too" {
     start_chat
     printf '%s\n' '{"text":"a"}' '{"text":""}' '{"text":"b"}' 'x' |

@@ -322,6 +322,16 @@ void order_bed_start(struct order_bed *bed, unsigned id)
     }
 }
 
+void order_bed_empty(struct order_bed *bed, unsigned id)
+{
+    struct order_bed_node *node = &bed->nodes[id];
+    assert(node->order == NULL);
+    order_bed_forget(node, 0);
+    free(node->snapshot);
+    node->snapshot = NULL;
+    node->meta = (struct order_meta){0};
+}
+
 void order_bed_form(struct order_bed *bed)
 {
     struct order_member members[ORDER_BED_NODES_MAX] = {{0}};

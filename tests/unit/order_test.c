@@ -417,6 +417,37 @@ static void nodes_join_through_any_member_and_then_vote(void **state)
     order_bed_done(&bed);
 }
 
+/* It may have acknowledged and promised what it does not know any more. */
+static void a_voter_that_lost_its_log_votes_again_when_it_has_the_others(void **state)
+{
+    (void)state;
+    struct order_bed bed;
+    order_bed_init(&bed, 3);
+    order_bed_form(&bed);
+    for (uint64_t number = 1; number <= 50; number++)
+        order_bed_submit(&bed, 3, 1, number);
+    order_bed_settle(&bed);
+    order_bed_kill(&bed, 1);
+    order_bed_empty(&bed, 1);
+    order_bed_kill(&bed, 3);
+    order_bed_start(&bed, 1);
+    assert_int_equal(order_bed_step(&bed, 1, (struct order_event){.type = ORDER_EVENT_JOIN}), 0);
+    assert_int_equal(order_bed_leader(&bed, 2000), 0); /* only 3 may know what it acknowledged */
+    order_bed_start(&bed, 3);
+    while (voters_of(&bed, 3) == 3 && bed.now_ms < 60000)
+        order_bed_wait(&bed, 1);
+    assert_int_equal(voters_of(&bed, 3), 2);
+    order_bed_wait(&bed, 2000);
+    for (unsigned id = 1; id <= 3; id++) {
+        assert_int_equal(voters_of(&bed, id), 3);
+        assert_int_equal(bed.nodes[id].messages, 50);
+    }
+    order_bed_submit(&bed, 1, 2, 1);
+    order_bed_wait(&bed, 500);
+    assert_int_equal(bed.nodes[1].messages, 51);
+    order_bed_done(&bed);
+}
+
 static void members_change_one_at_a_time(void **state)
 {
     (void)state;
@@ -929,6 +960,7 @@ int main(void)
         cmocka_unit_test(on_a_full_disk_another_leads_and_what_was_delivered_is_still_there),
         cmocka_unit_test(a_node_that_stops_hands_on_at_once),
         cmocka_unit_test(nodes_join_through_any_member_and_then_vote),
+        cmocka_unit_test(a_voter_that_lost_its_log_votes_again_when_it_has_the_others),
         cmocka_unit_test(members_change_one_at_a_time),
         cmocka_unit_test(a_leader_that_is_removed_goes_and_the_others_go_on),
         cmocka_unit_test(the_last_voter_cannot_be_removed),
