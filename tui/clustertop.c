@@ -344,7 +344,8 @@ static int clustertop_loop(struct clustertop *top)
         clustertop_take_link(top);
         struct pollfd fds[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                                {.fd = term_signal_fd(), .events = POLLIN},
-                               {.fd = feed_fd(top->feed), .events = POLLIN}};
+                               {.fd = feed_fd(top->feed), .events = POLLIN},
+                               {.fd = term_out_fd(), .events = term_is_sending() ? POLLOUT : 0}};
         int wait_ms = clustertop_wait_ms(top);
         wait_ms = wait_ms == 0 && !term_is_ready() ? CLUSTERTOP_FULL_MS : wait_ms;
         int n = poll(fds, MEM_COUNT(fds), app->is_behind ? 0 : wait_ms);
@@ -353,6 +354,7 @@ static int clustertop_loop(struct clustertop *top)
             break;
         if (fds[0].revents != 0 && !clustertop_take_keys(top))
             break;
+        term_send();
         clustertop_serve_wishes(top);
         if (!app->wants_quit)
             clustertop_show(top); /* after the keys: what they did is in the same frame */

@@ -15,23 +15,41 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-struct term_state term_one = {.kept_fd = -1};
+struct term_state term_one = {.kept_fd = -1, .own_fd = -1};
 
 static const char term_xterm_on[] = "\033[?2004h";
 static const char term_xterm_off[] = "\033[?2004l";
 
-static void term_say(const char *bytes)
-{
-    (void)putp(bytes);
-    (void)fflush(stdout);
-}
-
 void term_modes(bool on)
 {
-    if (term_one.is_xterm)
-        term_say(on ? term_xterm_on : term_xterm_off);
+    const char *bytes = on ? term_xterm_on : term_xterm_off;
     mmask_t mask = BUTTON1_PRESSED | BUTTON4_PRESSED | BUTTON5_PRESSED;
+    if (term_one.is_xterm)
+        term_out_say(bytes, strlen(bytes));
+    term_out_begin();
     (void)mousemask(on && term_one.mouse ? mask : 0, NULL);
+    term_out_end();
+}
+
+void term_leave(void)
+{
+    term_modes(false);
+    term_out_begin();
+    (void)endwin();
+    term_out_end();
+    bool is_out = term_out_last();
+    (void)tcsetattr(STDIN_FILENO, is_out ? TCSADRAIN : TCSANOW, &term_one.saved);
+}
+
+void term_return(void)
+{
+    (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &term_one.mode);
+    term_out_begin();
+    (void)refresh();
+    (void)keypad(term_one.keys, TRUE); /* the file has no modes: ncurses leaves it out */
+    term_out_end();
+    term_modes(true);
+    term_redraw();
 }
 
 void term_set_mouse(bool on)
@@ -146,6 +164,7 @@ static void term_input_mode(void)
         mode.c_iflag &= ~(tcflag_t)(IXON | IXOFF);
         (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &mode);
         (void)def_prog_mode();
+        term_one.mode = mode;
     }
 }
 
@@ -170,15 +189,15 @@ int term_open(const struct term_options *options, struct error *e, char hint[sta
     (void)noecho();
     (void)nonl();
     term_input_mode();
-    (void)keypad(stdscr, TRUE);
-    (void)nodelay(stdscr, TRUE);
+    term_one.keys = newpad(1, 1); /* reading by a window would draw it */
+    (void)keypad(term_one.keys, TRUE);
+    (void)nodelay(term_one.keys, TRUE);
     (void)leaveok(stdscr, FALSE);
     (void)set_escdelay(25);
     (void)mouseinterval(0);
     term_input_init();
     term_init_colors(!options->no_color);
     term_set_theme(options->theme);
-    (void)curs_set(0);
     term_modes(true);
     term_signal_open();
     return 0;
@@ -188,14 +207,13 @@ void term_close(void)
 {
     if (term_one.screen == NULL)
         return;
-    term_modes(false);
-    (void)endwin();
-    (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &term_one.saved);
+    term_leave();
     term_signal_close();
+    (void)delwin(term_one.keys);
     delscreen(term_one.screen);
     term_out_close();
     free(term_one.shown);
-    term_one = (struct term_state){.kept_fd = -1};
+    term_one = (struct term_state){.kept_fd = -1, .own_fd = -1};
 }
 
 bool term_is_ascii(void)
@@ -229,8 +247,9 @@ void term_redraw(void)
 
 bool term_is_ready(void)
 {
-    struct pollfd fd = {.fd = STDOUT_FILENO, .events = POLLOUT};
-    return poll(&fd, 1, 0) != 0;
+    struct pollfd fd = {.fd = term_out_fd(), .events = POLLOUT};
+    term_send();
+    return !term_is_sending() && poll(&fd, 1, 0) != 0;
 }
 
 static void term_put(int x, int y, const struct cell *cell)

@@ -73,7 +73,8 @@ struct term_signals {
 /* Takes over the terminal and the signals. ERR_UNSUPPORTED when standard input or output is no
  * terminal, or is one that can't be drawn on; `hint` says what to do instead. */
 int term_open(const struct term_options *options, struct error *e, char hint[static TERM_HINT_MAX]);
-/* Gives it back. Harmless when it isn't open. */
+/* Gives it back; waits no longer than a moment for a terminal that nobody reads. Harmless when it
+ * isn't open. */
 void term_close(void);
 
 /* True when the terminal shows UTF-8: by its type and the locale, unless ASCII was asked for. */
@@ -91,6 +92,11 @@ void term_size(int *w, int *h);
 /* Draws everything anew with the next term_show. */
 void term_redraw(void);
 
+/* Nothing here waits for a terminal that takes no more: what it had no room for waits. While
+ * something does, look for POLLOUT at term_out_fd(), then term_send(). */
+bool term_is_sending(void);
+int term_out_fd(void);
+void term_send(void);
 /* False while the terminal takes no more: the frame is better left out. */
 bool term_is_ready(void);
 void term_show(const struct grid *grid);

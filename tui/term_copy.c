@@ -1,6 +1,5 @@
 /* Text for the clipboard. Terminals take it by OSC 52; tmux takes it from programs only if it is
  * told to, but does what its own command says, and hands it on to the terminal around it. */
-#include <curses.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -8,7 +7,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-#include <term.h>
 #include <unistd.h>
 
 #include "base/base64.h"
@@ -57,10 +55,8 @@ bool term_copy(const char *text)
     buf_init(&b, TERM_COPY_BYTES_MAX);
     bool fits = buf_append_str(&b, "\033]52;c;") == 0 && base64_encode(&b, text, len) == 0 &&
                 buf_append_str(&b, "\033\\") == 0;
-    if (fits) {
-        (void)putp(buf_cstr(&b));
-        (void)fflush(stdout);
-    }
+    if (fits)
+        term_out_say(buf_cstr(&b), b.len);
     buf_done(&b);
     return fits;
 }

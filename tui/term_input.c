@@ -58,18 +58,18 @@ void term_input_init(void)
  * behind one is a key. */
 static bool term_drop_sequence(void)
 {
-    int c = getch();
+    int c = wgetch(term_one.keys);
     if (c == ERR)
         return false;
     if (c == 'O') {
-        (void)getch();
+        (void)wgetch(term_one.keys);
         return true;
     }
     if (c != '[') {
         (void)ungetch(c);
         return false;
     }
-    for (int i = 0; i < TERM_SEQUENCE_MAX && (c = getch()) != ERR; i++) {
+    for (int i = 0; i < TERM_SEQUENCE_MAX && (c = wgetch(term_one.keys)) != ERR; i++) {
         if (c >= 0x40 && c <= 0x7e && !(i == 0 && c == '['))
             break;
     }
@@ -80,7 +80,7 @@ static struct term_input term_read_paste(void)
 {
     size_t len = 0;
     for (;;) {
-        int c = getch();
+        int c = wgetch(term_one.keys);
         if (c == TERM_NC_PASTE_END)
             break;
         if (c == ERR) {
@@ -161,7 +161,7 @@ static bool term_take_byte(int byte, uint32_t *ch)
 struct term_input term_read(void)
 {
     for (;;) {
-        int c = getch();
+        int c = wgetch(term_one.keys);
         if (c == ERR)
             return (struct term_input){.kind =
                                            term_is_closed() ? TERM_INPUT_CLOSED : TERM_INPUT_NONE};

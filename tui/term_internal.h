@@ -17,8 +17,12 @@ struct term_look {
 
 struct term_state {
     void *screen; /* ncurses'; NULL: not open */
+    void *keys;   /* ncurses' window that keys are read by: one that is never drawn */
     FILE *out;    /* where ncurses writes: the terminal, or term_out_begin()'s file */
     int kept_fd;  /* that file; -1: none */
+    int own_fd;   /* the terminal, never blocking; -1: none */
+    struct buf unsent;
+    size_t sent; /* of it */
     bool ascii;
     bool is_xterm; /* it has a mouse, and pastes in brackets */
     bool mouse;
@@ -31,7 +35,7 @@ struct term_state {
     short n_pairs;
     struct cell *shown; /* what the terminal shows */
     int shown_w, shown_h;
-    struct termios saved;
+    struct termios saved, mode; /* as it was found; as it is ours */
     char rescue[TERM_RESCUE_MAX];
     size_t rescue_len;
     char paste[TERM_PASTE_MAX];
@@ -42,12 +46,21 @@ struct term_state {
 extern struct term_state term_one;
 
 void term_modes(bool on);
-/* What ncurses writes in between goes to the terminal in one piece: by itself it makes a write for
- * each place that the cursor goes to, and each wakes the terminal up. */
+/* Gives the terminal to others, and takes it again. */
+void term_leave(void);
+void term_return(void);
+/* Output. What ncurses writes between begin and end goes to the terminal in one piece: by itself it
+ * makes a write for each place that the cursor goes to, and each wakes the terminal up. A terminal
+ * that has no room gets the rest by term_send(). */
 bool term_out_open(void);
 void term_out_close(void);
 void term_out_begin(void);
 void term_out_end(void);
+/* Besides ncurses, behind what it has written. */
+void term_out_say(const char *bytes, size_t len);
+/* Waits a little until all is written. When it isn't, drops it, leaves what puts the terminal right
+ * in its place, and gives false. */
+bool term_out_last(void);
 void term_input_init(void);
 void term_signal_open(void);
 void term_signal_close(void);

@@ -1,7 +1,6 @@
 /* Signals become a byte in a pipe and a flag. Those of a crash give the terminal back first. */
 #include "tui/term_internal.h"
 
-#include <curses.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -34,7 +33,7 @@ static void term_on_signal(int number)
 
 static void term_on_crash(int number)
 {
-    ssize_t n = write(STDOUT_FILENO, term_one.rescue, term_one.rescue_len);
+    ssize_t n = write(term_out_fd(), term_one.rescue, term_one.rescue_len);
     (void)n;
     (void)tcsetattr(STDIN_FILENO, TCSANOW, &term_one.saved);
     (void)signal(number, SIG_DFL);
@@ -86,14 +85,10 @@ struct term_signals term_take_signals(void)
 
 void term_suspend(void)
 {
-    term_modes(false);
-    (void)endwin();
-    (void)tcsetattr(STDIN_FILENO, TCSADRAIN, &term_one.saved);
+    term_leave();
     (void)signal(SIGTSTP, SIG_DFL);
     (void)raise(SIGTSTP);
     term_catch(SIGTSTP, term_on_signal);
-    (void)refresh();
-    term_modes(true);
-    term_redraw();
+    term_return();
     term_got_resize = 1;
 }

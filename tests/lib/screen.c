@@ -269,6 +269,16 @@ void screen_signal(struct screen *s, int number)
     (void)kill(s->pid, number);
 }
 
+static bool screen_reap(struct screen *s, int options)
+{
+    int status;
+    if (!s->is_reaped && waitpid(s->pid, &status, options) == s->pid) {
+        s->is_reaped = true;
+        s->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    }
+    return s->is_reaped;
+}
+
 int screen_wait_exit(struct screen *s)
 {
     int64_t deadline_ms = clock_mono_ms() + SCREEN_WAIT_MS;
@@ -276,10 +286,29 @@ int screen_wait_exit(struct screen *s)
         continue;
     if (!s->has_ended)
         fail_msg("waited for the program's end:\n%s", screen_text(s));
-    int status;
-    if (!s->is_reaped && waitpid(s->pid, &status, 0) == s->pid) {
-        s->is_reaped = true;
-        s->status = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    (void)screen_reap(s, 0);
+    return s->status;
+}
+
+void screen_wait_typed(struct screen *s)
+{
+    int64_t deadline_ms = clock_mono_ms() + SCREEN_WAIT_MS;
+    int fd = open(ptsname(s->fd), O_RDWR | O_NOCTTY | O_CLOEXEC), n = 1;
+    assert_true(fd >= 0);
+    while (ioctl(fd, FIONREAD, &n) == 0 && n > 0 && clock_mono_ms() < deadline_ms)
+        (void)poll(NULL, 0, 1);
+    (void)close(fd);
+    if (n > 0)
+        fail_msg("what was typed is not read");
+}
+
+int screen_wait_exit_unread(struct screen *s)
+{
+    int64_t deadline_ms = clock_mono_ms() + SCREEN_WAIT_MS;
+    while (!screen_reap(s, WNOHANG)) {
+        if (clock_mono_ms() >= deadline_ms)
+            fail_msg("waited for the program's end");
+        (void)poll(NULL, 0, 1);
     }
     return s->status;
 }

@@ -48,4 +48,8 @@ void screen_signal(struct screen *screen, int number);
 /* Waits for the program's end; exit status, or 128 + signal. */
 int screen_wait_exit(struct screen *screen);
 
+/* As long as only these are called, the terminal takes no more than it has room for. */
+void screen_wait_typed(struct screen *screen); /* until the program has read what was typed */
+int screen_wait_exit_unread(struct screen *screen);
+
 #endif

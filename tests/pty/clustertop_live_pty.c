@@ -166,6 +166,35 @@ static void every_signal_leaves_the_terminal_as_it_was(void **state)
     }
 }
 
+static void while_nobody_reads_the_terminal_keys_and_signals_are_heard(void **state)
+{
+    enum { SCREENS = 100 }; /* several times what a terminal has room for */
+    struct top_bed *w = *state;
+    struct screen *s = top_bed_open_usual(w);
+    for (unsigned i = 0; i < SCREENS; i++) {
+        screen_type(s, "\x0c");
+        screen_wait_typed(s);
+    }
+    screen_signal(s, SIGTERM);
+    assert_int_equal(screen_wait_exit_unread(s), 128 + SIGTERM);
+    (void)screen_wait_exit(s);
+    top_bed_check_restored(s);
+}
+
+static void a_terminal_that_is_read_again_shows_what_is_true_by_then(void **state)
+{
+    enum { SCREENS = 100 };
+    struct top_bed *w = *state;
+    struct screen *s = top_bed_open_usual(w);
+    screen_type(s, "8");
+    for (unsigned i = 0; i < SCREENS; i++) {
+        screen_type(s, "\x0c");
+        screen_wait_typed(s);
+    }
+    fake_top_emit(w->top, 1, "log.record", "while nobody looked", "");
+    screen_wait(s, "while nobody looked");
+}
+
 static void a_crash_leaves_the_terminal_as_it_was(void **state)
 {
     struct top_bed *w = *state;
@@ -227,6 +256,8 @@ int main(void)
         PTY_TEST(a_report_is_shown_without_a_cluster_and_changes_nothing),
         PTY_TEST(one_goes_back_in_time_and_returns),
         PTY_TEST(every_signal_leaves_the_terminal_as_it_was),
+        PTY_TEST(while_nobody_reads_the_terminal_keys_and_signals_are_heard),
+        PTY_TEST(a_terminal_that_is_read_again_shows_what_is_true_by_then),
         PTY_TEST(a_crash_leaves_the_terminal_as_it_was),
         PTY_TEST(stopped_and_continued_it_draws_itself_anew),
         PTY_TEST(ctrl_z_gives_the_terminal_to_the_shell_and_fg_brings_it_back),

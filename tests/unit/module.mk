@@ -363,6 +363,9 @@ tests_unit_tui_replay_test_SOURCES = tests/unit/tui_replay_test.c $(fake_top_fil
 tests_unit_tui_replay_test_LDADD = $(tui_libs) $(ARCHIVE_LIBS) $(XXHASH_LIBS) $(GNUTLS_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/tui_settings_test
 tests_unit_tui_settings_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/tui_term_test
+tests_unit_tui_term_test_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=write
+tests_unit_tui_term_test_LDADD = $(tui_libs) $(CMOCKA_LIBS) -lutil
 unit_tests += tests/unit/tui_vitals_test
 tests_unit_tui_vitals_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/client_replay_test
