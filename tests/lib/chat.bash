@@ -51,5 +51,11 @@ send() {
     [[ $message == *'"client"'* ]] || message="${message%\}},\"client\":\"$(</proc/sys/kernel/random/uuid)\",\"number\":1}"
     acknowledged -n "$1" -H 'Content-Type: application/json' -d "$message" /api/chat/messages
 }
+# Messages of a file, a line each with client and number, in one request, until each is acknowledged.
+send_all() { wait_until 60 all_are_sent "$1" "$2"; }
+all_are_sent() {
+    api -n "$1" -f -H 'Content-Type: application/x-ndjson' --data-binary "@$2" /api/chat/messages >"$CLUSTER_DIR/sent" &&
+        [ "$(grep -c '"seq"' "$CLUSTER_DIR/sent")" = "$(wc -l <"$2")" ]
+}
 status_of() { api -n n1 -o /dev/null -w '%{http_code}' -H 'Content-Type: application/json' "$@" /api/chat/messages; }
 endpoints() { echo "unix:$(socket_of "$1"),unix:$(socket_of "$2"),unix:$(socket_of "$3")"; }

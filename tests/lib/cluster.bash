@@ -86,7 +86,7 @@ acknowledged() {
     fi
     key=$(</proc/sys/kernel/random/uuid)
     wait_until 60 is_answered "$@" || return 1
-    printf '%s' "${answer%$'\n'*}"
+    echo "${answer%$'\n'*}"
     [[ $answer == *$'\n2'?? ]]
 }
 is_answered() {
