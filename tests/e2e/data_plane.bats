@@ -82,7 +82,7 @@ serves() { # NODE SERVICE VERSION
     models good=echo: bad=echo:fail=50
     post /api/rollouts/web/start '{"model":"good"}'
     wait_until 10 serves n1 web 1
-    post /api/rollouts/web/start '{"model":"bad","steps":"50:1m,100","gates":["errors<=5%"],"samples_min":20,"interval_ms":500,"window_ms":20000}'
+    post /api/rollouts/web/start '{"model":"bad","steps":"50:1m,100","gates":["errors<=5%"],"samples_min":20,"interval_ms":500}'
     wait_until 10 serves n1 web 2
     ask n1 '/predict?[1-200]' -d x -o /dev/null
     is_aborted() { [ "$(api /api/rollouts/web | jq -r .state)" = aborted ]; }
@@ -101,7 +101,7 @@ serves() { # NODE SERVICE VERSION
     ask n1 '/predict?[1-100]' -d x -o /dev/null
     state_is() { [ "$(api /api/rollouts/web | jq -r .state)" = "$1" ]; }
     wait_until 30 state_is aborted
-    api -f -X DELETE /api/models/bad
+    wait_until 10 api -f -X DELETE /api/models/bad # it serves no more
     models bad=echo:
     post /api/rollouts/web/retry '{}'
     wait_until 10 state_is waiting
