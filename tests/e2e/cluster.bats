@@ -17,7 +17,7 @@ teardown() { stop_cluster; }
 @test "a change through any node is read through any other" {
     start_cluster 3
     for node in n1 n2 n3; do
-        api -n $node -f -X PUT --data-binary "by $node" /api/kv/key >/dev/null
+        acknowledged -n $node -X PUT --data-binary "by $node" /api/kv/key >/dev/null
         for other in n1 n2 n3; do
             [ "$(api -n $other /api/kv/key)" = "by $node" ]
         done
@@ -34,11 +34,11 @@ teardown() { stop_cluster; }
 
 @test "the leader is killed: another leads, nothing acknowledged is lost" {
     start_cluster 3
-    for i in $(seq 20); do api -f -X PUT -d "$i" "/api/kv/k$i" >/dev/null; done
+    for i in $(seq 20); do acknowledged -X PUT -d "$i" "/api/kv/k$i" >/dev/null; done
     old=$(leader)
     kill_node "$old"
     up=$(up_node)
-    api -n "$up" -f -X PUT -d after /api/kv/after >/dev/null
+    acknowledged -n "$up" -X PUT -d after /api/kv/after >/dev/null
     wait_until 30 led_by_another "$old"
     for i in $(seq 20); do [ "$(api -n "$up" "/api/kv/k$i")" = "$i" ]; done
 }
@@ -46,7 +46,7 @@ teardown() { stop_cluster; }
 @test "a killed node comes back and catches up" {
     start_cluster 3
     kill_node n3
-    for i in $(seq 50); do api -f -X PUT -d "$i" "/api/kv/k$i" >/dev/null; done
+    for i in $(seq 50); do acknowledged -X PUT -d "$i" "/api/kv/k$i" >/dev/null; done
     start_node n3
     wait_until 20 all_vote
     has_it() { [ "$(api -n n3 -f '/api/kv/k50?consistency=stale')" = 50 ]; }
@@ -89,8 +89,7 @@ teardown() { stop_cluster; }
     start_node n3
     wait_until 30 all_vote
     [ "$(api -n n3 /api/kv/key)" = kept ]
-    [ "$(api /api/nodes | jq -r '[.[] | select(.name == "n3")] | length')" = 1 ]
-    [ "$(api /api/nodes | jq -r '.[] | select(.name == "n3") | .id')" -gt 3 ]
+    wait_until 10 holds /api/nodes 'map(select(.name == "n3") | .id) | length == 1 and .[0] > 3'
 }
 
 @test "without a majority nothing is acknowledged, with it again everything goes on" {
@@ -102,15 +101,16 @@ teardown() { stop_cluster; }
     start_node n2
     start_node n3
     wait_until 30 api -n n1 -f -X PUT -d again /api/kv/other
-    [ "$(api -n n2 /api/kv/other)" = again ]
+    has_it() { [ "$(api -n n2 -f /api/kv/other)" = again ]; }
+    wait_until 30 has_it
 }
 
 @test "the whole cluster is killed and started again: the state is there" {
     start_cluster 3
-    for i in $(seq 20); do api -f -X PUT -d "$i" "/api/kv/k$i" >/dev/null; done
+    for i in $(seq 20); do acknowledged -X PUT -d "$i" "/api/kv/k$i" >/dev/null; done
     for node in n1 n2 n3; do kill_node $node; done
     for node in n1 n2 n3; do start_node $node; done
-    wait_until 30 api -n n1 -f /api/kv/k20
+    wait_until 30 all_answer
     for i in $(seq 20); do [ "$(api -n n2 "/api/kv/k$i")" = "$i" ]; done
     ! grep -h 'cannot write' "$CLUSTER_DIR"/n?/clusterd.log || false
 }
@@ -118,10 +118,9 @@ teardown() { stop_cluster; }
 @test "the lead can be given to a named node" {
     start_cluster 3
     to=$(printf '%s\n' n1 n2 n3 | grep -v "$(leader)" | head -n 1)
-    api -f -d "{\"to\":\"$to\"}" /api/raft/transfer >/dev/null
-    leads() { [ "$(leader)" = "$to" ]; }
-    wait_until 10 leads
-    api -f -X PUT -d x /api/kv/key >/dev/null
+    is_given() { leader_is "$to" || { api -f -d "{\"to\":\"$to\"}" /api/raft/transfer && false; }; }
+    wait_until 10 is_given
+    acknowledged -X PUT -d x /api/kv/key >/dev/null
 }
 
 @test "a drained node gets no work until it is resumed" {

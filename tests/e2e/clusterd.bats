@@ -31,7 +31,7 @@ run_node() {
 says() {
     local want=$1 what=$2
     shift 2
-    run timeout 30 "$@"
+    run timeout $((30 * ${TEST_PATIENCE:-4})) "$@"
     [ "$status" = "$want" ] && [[ "$output" == *"$what"* ]] || { echo "status $status: $output" >&2; return 1; }
 }
 
@@ -98,8 +98,8 @@ says() {
     clusterd run --config copy.yaml 2>copy.log 3>&- &
     PID=$!
     wait_until 30 grep -q 'another process answers as this node: is a data directory a copy' copy.log
-    all_vote
-    node_state_is n3 online
+    wait_until 30 all_vote
+    wait_until 20 node_state_is n3 online
     [ "$(api /api/nodes | jq -c '.[] | select(.name == "n3") | .pid')" = "$link" ]
 }
 

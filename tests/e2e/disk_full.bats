@@ -65,25 +65,26 @@ has_caught_up() {
     give_own_disk n3
     wait_until 30 led_by_another n3
     pid=$(node_pid n3)
-    api -f -X PUT -d kept /api/kv/key >/dev/null
+    acknowledged -X PUT -d kept /api/kv/key >/dev/null
     job=$(submit '{"argv":["true"]}')
     [ "$(job_end "$job")" = completed ]
     wait_until 20 has_caught_up n3
     dd if=/dev/zero of="$FOLLOWER_DISK/fill" bs=64k 2>/dev/null || true
     head -c 60000 /dev/zero >"$CLUSTER_DIR/value"
-    for i in $(seq 400); do api -f -o /dev/null -X PUT --data-binary "@$CLUSTER_DIR/value" "/api/kv/filler$i"; done
+    wait_until 60 api -f -X PUT --data-binary "@$CLUSTER_DIR/value" '/api/kv/filler[1-400]'
     wait_until 30 lags n3 20
     [ "$(node_pid n3)" = "$pid" ]
     [ "$(api -n n3 -f /api/kv/key)" = kept ]
     [ "$(api -n n3 -f '/api/kv/key?consistency=stale')" = kept ]
-    api -n n3 -f -X PUT -d through /api/kv/other >/dev/null
+    acknowledged -n n3 -X PUT -d through /api/kv/other >/dev/null
     [ "$(api -n n3 -f /api/kv/other)" = through ]
-    [ "$(api -n n3 /healthz | jq -r .status)" = ok ]
-    node_state_is n3 online
+    wait_until 10 holds -n n3 /healthz '.status == "ok"'
+    wait_until 10 node_state_is n3 online
     rm "$FOLLOWER_DISK/fill"
     wait_until 60 has_caught_up n3
     [ "$(node_pid n3)" = "$pid" ]
-    [ "$(api -n n3 -f '/api/kv/other?consistency=stale')" = through ]
+    has_other() { [ "$(api -n n3 -f '/api/kv/other?consistency=stale')" = through ]; }
+    wait_until 10 has_other
     wait_until 30 all_vote
 }
 
@@ -99,7 +100,7 @@ send_many() {
 
 leads_no_more() {
     send_many
-    chat_has_leader && ! chat_leader_is "$1"
+    chat_led_by_another "$1"
 }
 
 acknowledged_are_in() {
@@ -145,10 +146,10 @@ node_is_full() {
     [ "$(job_end "$job")" = completed ]
     [ "$(api "/api/jobs/$job/tasks?attempts=all&limit=1000" | jq '[.[] | select(.node == "n3" and .state != "returned")] | length')" = 0 ]
     job=$(submit '{"argv":["true"],"selector":"name=n3"}')
-    api "/api/jobs/$job" | jq -re .reason | grep -qx 'n3 has no disk space'
+    wait_until 20 holds "/api/jobs/$job" '.reason == "n3 has no disk space"'
     rm "$FOLLOWER_DISK/fill"
     [ "$(job_end "$job")" = completed ]
-    node_is_full n3 false
+    wait_until 20 node_is_full n3 false
 }
 
 @test "elements that find no room on the disk before they begin run elsewhere, without using up retries" {

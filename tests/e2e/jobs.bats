@@ -23,8 +23,10 @@ assert_all_completed() {
 
 @test "an array runs on all nodes and every element completes" {
     start_cluster 3
-    mkdir "$CLUSTER_DIR/marks"
-    job=$(submit "$(marks 0-59)")
+    mkdir "$CLUSTER_DIR/marks" "$CLUSTER_DIR/on"
+    # none ends before each node has begun one
+    local begin="touch $CLUSTER_DIR/on/\$CLUSTERD_NODE; until [ \$(ls $CLUSTER_DIR/on | wc -l) = 3 ]; do sleep 0.02; done"
+    job=$(submit "$(marks 0-59 | jq -c --arg begin "$begin" '.commands |= map($begin + "; " + .)')")
     [ "$(job_end "$job")" = completed ]
     assert_all_completed "$job" 60
     [ "$(api "/api/jobs/$job/tasks?limit=100" | jq '[.[].node] | unique | length')" = 3 ]
@@ -86,7 +88,7 @@ assert_all_completed() {
     first=$(submit '{"argv":["true"],"idempotency_key":"k"}')
     [ "$(job_end "$first")" = completed ]
     for node in n1 n2 n3; do
-        [ "$(api -n $node -d '{"argv":["true"],"idempotency_key":"k"}' /api/jobs | jq -r .id)" = "$first" ]
+        [ "$(acknowledged -n $node -d '{"argv":["true"],"idempotency_key":"k"}' /api/jobs | jq -r .id)" = "$first" ]
     done
     [ "$(api /api/jobs | jq length)" = 1 ]
 }
@@ -165,7 +167,7 @@ assert_all_completed() {
 @test "a pending job says why it waits" {
     start_cluster 1
     job=$(submit '{"argv":["true"],"selector":"gpu=1"}')
-    api "/api/jobs/$job" | jq -re .reason | grep -q gpu
+    wait_until 10 holds "/api/jobs/$job" '.reason | contains("gpu")'
     [ "$(api -f -X POST "/api/jobs/$job/cancel" | jq -r .state)" = cancelled ]
 }
 

@@ -11,10 +11,6 @@ roles() {
     WORKERS=($(printf '%s\n' n1 n2 n3 | grep -v "$LEADER"))
 }
 
-is_down() {
-    ! api -n "$1" -m 1 /healthz
-}
-
 stop_node() {
     local pid
     pid=$(node_pid "$1")
@@ -54,15 +50,15 @@ stop_node() {
 }
 
 @test "a shutdown gives tasks their grace, and kills what ignores it" {
-    start_cluster 3 -o worker.kill_grace=1s
+    start_cluster 3 -o worker.kill_grace=2s
     roles
-    submit "{\"commands\":[\"trap 'echo bye >$CLUSTER_DIR/bye; exit 1' TERM; touch $CLUSTER_DIR/polite; while :; do sleep 0.05; done\"],\"selector\":\"name=${WORKERS[0]}\",\"kill_grace_ms\":1000}"
+    submit "{\"commands\":[\"trap 'echo bye >$CLUSTER_DIR/bye; exit 1' TERM; touch $CLUSTER_DIR/polite; while :; do sleep 0.05; done\"],\"selector\":\"name=${WORKERS[0]}\",\"kill_grace_ms\":100000}"
     submit "{\"commands\":[\"trap '' TERM; echo \$\$ >$CLUSTER_DIR/deaf; while :; do sleep 0.05; done\"],\"selector\":\"name=${WORKERS[0]}\",\"kill_grace_ms\":100000}"
     wait_until 20 test -e "$CLUSTER_DIR/polite"
     wait_until 20 test -s "$CLUSTER_DIR/deaf"
     stop_node "${WORKERS[0]}"
     [ "$(cat "$CLUSTER_DIR/bye")" = bye ]
-    ! kill -0 "$(cat "$CLUSTER_DIR/deaf")"
+    wait_until 10 bash -c "! kill -0 $(cat "$CLUSTER_DIR/deaf")"
 }
 
 @test "a killed daemon leaves no task behind" {
