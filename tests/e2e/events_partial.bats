@@ -48,10 +48,10 @@ is_partial() { api -n "$LEFT" -f "$1" | head -n 1 | jq -e --arg n "$LEFT" '.part
     lose_majority
     wait_until 60 is_partial /api/frame
     frame_has() { ready_frame "$LEFT" | jq -e --arg n "$LEFT" --arg id "$ID" "$1"; }
-    frame_has '.jobs | any(.id == $id and .state == "completed")'
-    frame_has '.elections | any(.group == "cluster" and .leader == null)'
-    frame_has '.nodes | length == 3 and all(.leader == false) and (.[] | select(.name == $n) | .state == "online")'
-    frame_has '.raft | length == 3 and all(.leader == false) and all((.state == "online") == (.name == $n))'
+    wait_until 20 frame_has '.jobs | any(.id == $id and .state == "completed")'
+    wait_until 20 frame_has '.elections | any(.group == "cluster" and .leader == null)'
+    wait_until 20 frame_has '.nodes | length == 3 and all(.leader == false) and (.[] | select(.name == $n) | .state == "online")'
+    wait_until 20 frame_has '.raft | length == 3 and all(.leader == false) and all((.state == "online") == (.name == $n))'
     # who is silent becomes so here too, as the leader would have it
     wait_until 60 frame_has '[.nodes[] | select(.state == "offline")] | length == 2'
     # the past as it was
@@ -101,21 +101,20 @@ is_partial() { api -n "$LEFT" -f "$1" | head -n 1 | jq -e --arg n "$LEFT" '.part
 @test "the console lists what the node knows while no node leads, and says so; who asks for a consistency gets that or an error" {
     lose_majority
     console() { run --separate-stderr clustersh -s "unix:$(socket_of "$LEFT")" --retry 1s "$@"; }
-    says() { console -o json node list && [[ "$stderr" = *"no node leads: this is what $LEFT knows; not reached: n"* ]]; }
-    wait_until 60 says
-    [ "$status" = 0 ]
-    jq -e --arg n "$LEFT" 'length == 3 and all(.leader == false) and (.[] | select(.name == $n) | .state == "online" and .cpu_percent != null and .last_seen != null)' <<<"$output"
-    jq -e --arg n "$LEFT" '.[] | select(.name != $n) | .cpu_percent == null and .last_seen == null' <<<"$output"
-    console -o json raft status
-    jq -e 'length == 3 and all(.leader == false)' <<<"$output"
-    console -o json node show "$LEFT"
-    jq -e --arg n "$LEFT" '.[0].name == $n' <<<"$output"
-    console -o jsonl job list --name 'still known'
-    jq -e --arg id "$ID" '.id == $id and .state == "completed"' <<<"$output"
-    console -o jsonl job list --name other
-    [ "$status" = 0 ] && [ -z "$output" ]
-    console -o json job show "${ID%%-*}"
-    jq -e --arg id "$ID" '.[0].id == $id' <<<"$output"
+    # lists CONDITION COMMAND...: that is what it prints, as a part
+    lists() {
+        console "${@:2}"
+        [ "$status" = 0 ] && [[ "$stderr" = *"no node leads: this is what $LEFT knows; not reached: n"* ]] &&
+            jq -se --arg n "$LEFT" --arg id "$ID" "$1" <<<"$output"
+    }
+    wait_until 60 lists '.[0] | length == 3 and all(.leader == false)' -o json node list
+    wait_until 20 lists '.[0][] | select(.name == $n) | .state == "online" and .cpu_percent != null and .last_seen != null' -o json node list
+    wait_until 20 lists '.[0] | map(select(.name != $n)) | all(.cpu_percent == null and .last_seen == null)' -o json node list
+    wait_until 20 lists '.[0] | length == 3 and all(.leader == false)' -o json raft status
+    wait_until 20 lists '.[0][0].name == $n' -o json node show "$LEFT"
+    wait_until 20 lists '.[0] | .id == $id and .state == "completed"' -o jsonl job list --name 'still known'
+    wait_until 20 lists '. == []' -o jsonl job list --name other
+    wait_until 20 lists '.[0][0].id == $id' -o json job show "${ID%%-*}"
     console node show n9
     [ "$status" = 3 ]
     console --consistency linearizable node list
@@ -129,10 +128,11 @@ is_partial() { api -n "$LEFT" -f "$1" | head -n 1 | jq -e --arg n "$LEFT" '.part
     sql() { clustersh -s "unix:$(socket_of "$LEFT")" -o csv -t -c "$1"; }
     says() { [[ "$(sql "SELECT text FROM cluster.events WHERE kind = 'events.partial'")" = *"no node leads: these are the events that $LEFT has"* ]]; }
     wait_until 60 says
-    [ "$(sql "SELECT count(*) FROM cluster.events WHERE kind = 'job.submit' AND key = '$ID'")" = 1 ]
-    [ "$(sql "SELECT count(*) > 0 FROM cluster.events WHERE kind = 'raft.none' AND node = '$LEFT'")" = true ]
+    answers() { [ "$(sql "$2")" = "$1" ]; }
+    wait_until 20 answers 1 "SELECT count(*) FROM cluster.events WHERE kind = 'job.submit' AND key = '$ID'"
+    wait_until 20 answers true "SELECT count(*) > 0 FROM cluster.events WHERE kind = 'raft.none' AND node = '$LEFT'"
     [ "$(sql "SELECT count(*) = count(DISTINCT id) FROM cluster.events WHERE id IS NOT NULL")" = true ]
-    [ "$(sql "SELECT leader IS NULL FROM cluster.elections WHERE \"group\" = 'cluster'")" = true ]
+    wait_until 20 answers true "SELECT leader IS NULL FROM cluster.elections WHERE \"group\" = 'cluster'"
     run clustersh -s "unix:$(socket_of "$LEFT")" events --since 1h
     [[ "$output" = *"no node leads: this is what $LEFT has; not reached: n"* ]]
 }
@@ -158,7 +158,7 @@ all_vote() { [ "$CLUSTER_NODES" != 4 ] || return 0; }
     wait_until 60 knows /api/frame
     wait_until 60 knows '/api/events?since=1h'
     wait_until 60 knows '/api/vitals?since=1h'
-    ready_frame "$SPARE" | jq -e --arg id "$id" '.jobs | any(.id == $id)'
+    wait_until 20 holds -n "$SPARE" /api/frame '.jobs | any(.id == $id)' --arg id "$id"
     both() { api -n "$SPARE" '/api/vitals?since=1h' | tail -n 1 | jq -e --arg a "$LEFT" --arg b "$SPARE" '(.nodes[$a] | length == 8) and (.nodes[$b] | length == 8)'; }
     wait_until 60 both
     # of each what it saw itself since: no link to the one that led
