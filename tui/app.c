@@ -405,4 +405,5 @@ void app_input(struct app *app, const struct term_input *input)
     case TERM_INPUT_CLOSED:
         break;
     }
+    app->is_behind = app->is_behind || place_is_behind(app_place(app));
 }

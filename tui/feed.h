@@ -39,7 +39,7 @@ struct feed;
 struct feed_options {
     struct client_options client;
     bool read_only;     /* every feed_act() is refused */
-    unsigned turn_us;   /* of one feed_dispatch() for the model; 0: 4,000 */
+    unsigned turn_us;   /* of one feed_dispatch() for the model; 0: 2,000 */
     size_t queue_bytes; /* waiting for it, with which nothing more is read; 0: 2 MiB */
 };
 

@@ -26,7 +26,7 @@ enum {
     FEED_EARLIER_MS = 10 * 60 * 1000, /* so much of the past is there at once */
     FEED_EARLIER_WAIT_MS = 3000,
     FEED_ID_MAX = 600,
-    FEED_TURN_US = 4000,                    /* of what has come, before keys are looked at again */
+    FEED_TURN_US = 2000,                    /* of what has come, before keys are looked at again */
     FEED_QUEUE_BYTES_MAX = 2 * 1024 * 1024, /* waiting; then nothing is read */
 };
 

@@ -49,7 +49,7 @@ static int log_view_remake(struct log_view *view, const char *pattern, struct er
         return rc;
     model_filter_free(view->filter);
     view->filter = filter;
-    (void)model_filter_run(filter, LOG_VIEW_RUN_US);
+    view->is_behind = true;
     return 0;
 }
 
@@ -123,11 +123,11 @@ bool log_view_update(struct log_view *view, const struct model_lines *lines, uin
             model_filter_reset(view->filter, lines);
         view->n_marks = 0;
     }
-    bool is_done = view->filter == NULL || model_filter_run(view->filter, LOG_VIEW_RUN_US);
+    view->is_behind = view->filter != NULL && !model_filter_run(view->filter, LOG_VIEW_RUN_US);
     size_t n = log_view_count(view);
     if (n > 0 && view->follows)
         view->at = model_filter_at(view->filter, n - 1);
-    return is_done;
+    return !view->is_behind;
 }
 
 void log_view_move(struct log_view *view, long delta)

@@ -14,7 +14,7 @@
 #include "tui/model_filter.h"
 #include "tui/model_lines.h"
 
-enum { LOG_VIEW_PATTERN_MAX = 256, LOG_VIEW_MARKS_MAX = 1024, LOG_VIEW_RUN_US = 4000 };
+enum { LOG_VIEW_PATTERN_MAX = 256, LOG_VIEW_MARKS_MAX = 1024, LOG_VIEW_RUN_US = 2000 };
 
 enum log_view_time {
     LOG_VIEW_TIME,
@@ -33,6 +33,7 @@ struct log_view {
     uint64_t generation;
     uint64_t end; /* positions from here on are not shown: the past does not know them */
     struct model_filter *filter;
+    bool is_behind;                     /* lines are left to look at: log_view_update() */
     char pattern[LOG_VIEW_PATTERN_MAX]; /* with '!' in front when inverted */
     char kinds[LOG_VIEW_PATTERN_MAX];   /* "" for all */
     struct nodeset sources;             /* none: all */
@@ -58,6 +59,7 @@ void log_view_draw(struct log_view *view, struct grid *grid, struct rect rect, b
 /* "1,204 of 9,310 · level warn · /text": what is shown of how much, into `out`; returns it. */
 const char *log_view_summary(const struct log_view *view, char *out, size_t size);
 
+/* What is set shows with the next log_view_update(). */
 int log_view_set_pattern(struct log_view *view, const char *pattern, struct error *e);
 int log_view_set_kinds(struct log_view *view, const char *kinds, struct error *e);
 int log_view_set_sources(struct log_view *view, const char *nodes, struct error *e);

@@ -167,29 +167,38 @@ static uint8_t *model_filter_known(uint8_t **known, size_t *n, size_t id)
     return &(*known)[id];
 }
 
+static bool model_filter_takes_kind(struct model_filter *filter, uint16_t id)
+{
+    uint8_t *known = model_filter_known(&filter->kind_known, &filter->n_kind_known, id);
+    if (*known == MODEL_FILTER_UNKNOWN)
+        *known = model_filter_wants_kind(filter, model_lines_kind(filter->lines, id))
+                     ? MODEL_FILTER_YES
+                     : MODEL_FILTER_NO;
+    return *known == MODEL_FILTER_YES;
+}
+
+static bool model_filter_takes_source(struct model_filter *filter, uint16_t id)
+{
+    uint8_t *known = model_filter_known(&filter->source_known, &filter->n_source_known, id);
+    if (*known == MODEL_FILTER_UNKNOWN)
+        *known = nodeset_contains(&filter->sources, model_lines_source(filter->lines, id))
+                     ? MODEL_FILTER_YES
+                     : MODEL_FILTER_NO;
+    return *known == MODEL_FILTER_YES;
+}
+
+/* The text last: the rest is at hand without it. */
 static bool model_filter_takes(struct model_filter *filter, uint64_t pos)
 {
-    struct model_line line;
+    struct model_line_head head = model_lines_head(filter->lines, pos);
     size_t len;
-    if (model_lines_is_silent(filter->lines, pos) && !filter->has_empty)
+    if (head.level < filter->level_min ||
+        (!filter->has_empty && model_lines_is_silent(filter->lines, pos)))
         return false;
-    if (filter->level_min > MODEL_LEVEL_DEBUG || filter->n_kinds > 0 || filter->has_sources) {
-        model_lines_get(filter->lines, pos, &line);
-        if (line.level < filter->level_min)
-            return false;
-        uint8_t *kind =
-            model_filter_known(&filter->kind_known, &filter->n_kind_known, line.kind_id);
-        if (*kind == MODEL_FILTER_UNKNOWN)
-            *kind = model_filter_wants_kind(filter, line.kind) ? MODEL_FILTER_YES : MODEL_FILTER_NO;
-        uint8_t *source =
-            model_filter_known(&filter->source_known, &filter->n_source_known, line.source_id);
-        if (*source == MODEL_FILTER_UNKNOWN)
-            *source = !filter->has_sources || nodeset_contains(&filter->sources, line.source)
-                          ? MODEL_FILTER_YES
-                          : MODEL_FILTER_NO;
-        if (*kind == MODEL_FILTER_NO || *source == MODEL_FILTER_NO)
-            return false;
-    }
+    if (filter->n_kinds > 0 && !model_filter_takes_kind(filter, head.kind_id))
+        return false;
+    if (filter->has_sources && !model_filter_takes_source(filter, head.source_id))
+        return false;
     if (!filter->has_pattern)
         return true;
     const char *whole = model_lines_whole(filter->lines, pos, &len);

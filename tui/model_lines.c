@@ -238,6 +238,12 @@ bool model_lines_is_silent(const struct model_lines *lines, uint64_t pos)
     return (model_lines_record(lines, pos)->flags & MODEL_RECORD_SILENT) != 0;
 }
 
+struct model_line_head model_lines_head(const struct model_lines *lines, uint64_t pos)
+{
+    const struct model_record *record = model_lines_record(lines, pos);
+    return (struct model_line_head){record->level, record->source, record->kind};
+}
+
 void model_lines_get(const struct model_lines *lines, uint64_t pos, struct model_line *line)
 {
     const struct model_record *record = model_lines_record(lines, pos);

@@ -85,6 +85,12 @@ size_t model_lines_n_kinds(const struct model_lines *lines);
  */
 bool model_lines_is_silent(const struct model_lines *lines, uint64_t pos);
 
+/* What is found without touching the text. */
+struct model_line_head {
+    enum model_level level;
+    uint16_t source_id, kind_id;
+};
+struct model_line_head model_lines_head(const struct model_lines *lines, uint64_t pos);
 /* What filters look at: "SOURCE KIND TEXT" in one piece, NUL-terminated. */
 const char *model_lines_whole(const struct model_lines *lines, uint64_t pos, size_t *len);
 

@@ -80,11 +80,14 @@ static void model_take_partial(struct model *model, const struct model_parts *pa
 
 /* Frames */
 
-/* Members of a frame that are none of its tables. */
+/* Frames are long, and nearly all are whole: looked at once more only when they may not be. */
 static void model_frame_partial(struct model *model, const char *text, size_t len)
 {
+    static const char name[] = "\"partial\"";
     struct model_parts parts;
-    if (model_parts_read(&parts, &model->scratch, text, len))
+    if (memmem(text, len, name, sizeof name - 1) == NULL)
+        model->partial[0] = '\0';
+    else if (model_parts_read(&parts, &model->scratch, text, len))
         model_take_partial(model, &parts);
 }
 
@@ -185,8 +188,8 @@ static void model_take_event(struct model *model, const struct model_parts *part
     }
     *colon = '\0';
     size_t id_len = (size_t)(colon - id);
-    bool is_known = model_sources_know(model->sources, id, id_len);
-    bool is_covered = model->is_resuming && !is_known && line.at_ms < model->frame_ms;
+    bool is_covered = model->is_resuming && line.at_ms < model->frame_ms &&
+                      !model_sources_know(model->sources, id, id_len);
     if (is_covered ||
         !model_sources_take(model->sources, id, id_len, line.number, &missing, &filled)) {
         model->duplicates++;

@@ -339,14 +339,15 @@ static bool model_key_find(struct json_scan *s, enum model_table table,
     char first[MODEL_ROW_KEY_MAX / 2] = "", second[MODEL_ROW_KEY_MAX / 2 - 1] = "";
     struct json_mark mark = json_scan_mark(s);
     struct json_slice name;
-    bool ok = json_scan_object(s), fits = true;
-    while (ok && json_scan_key(s, &name)) {
+    bool ok = json_scan_object(s), fits = true, is_found = false;
+    while (ok && !is_found && json_scan_key(s, &name)) {
         if (json_slice_is(&name, parts->first))
             fits = model_key_part(s, first, sizeof first) && fits;
         else if (parts->second != NULL && json_slice_is(&name, parts->second))
             fits = model_key_part(s, second, sizeof second) && fits;
         else
             (void)json_scan_skip(s, NULL);
+        is_found = first[0] != '\0' && (parts->second == NULL || second[0] != '\0');
     }
     if (json_scan_failed(s))
         return false;

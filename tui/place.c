@@ -97,6 +97,11 @@ void place_update(struct place *place)
     }
 }
 
+bool place_is_behind(const struct place *place)
+{
+    return place->view->has_log && place->log.is_behind;
+}
+
 static void place_draw_list_title(struct place *place, struct grid *grid, struct rect rect)
 {
     char right[VIEW_STATUS_MAX];

@@ -77,6 +77,8 @@ struct place *place_new(struct app *app, const struct view *view, const char *su
                         const char *label);
 void place_free(struct place *place);
 void place_update(struct place *place);
+/* Whether lines of its log are left to look at. */
+bool place_is_behind(const struct place *place);
 void place_draw(struct place *place, struct grid *grid, struct rect rect);
 /* The list of a place, or NULL when the log has the focus or there is none; and the other way. */
 struct list *place_list(struct place *place);

@@ -636,6 +636,23 @@ static void freezing_holds_the_screen_and_leaves_the_keys(void **state)
     assert_shows(w, "while it is frozen");
 }
 
+static void a_filter_looks_at_all_lines_though_nothing_new_comes(void **state)
+{
+    enum { LINES = 100000 };
+    struct world *w = *state;
+    for (int i = 0; i < LINES; i++)
+        add_event(w, 5, "n1", "log.record", "info", i == 0 ? "the very first" : "one more", "");
+    keys(w, "8");
+    while (w->app.is_behind)
+        draw(w);
+    keys(w, "/very (first|last)\n");
+    while (w->app.is_behind)
+        draw(w);
+    draw(w);
+    assert_hides(w, "looking");
+    assert_shows(w, "the very first");
+}
+
 static void one_log_of_the_marked_nodes(void **state)
 {
     struct world *w = *state;
@@ -919,6 +936,7 @@ int main(void)
         APP_TEST(the_past_is_shown_as_it_was_and_said_to_be),
         APP_TEST(what_happened_before_the_first_frame_is_told_and_changes_nothing),
         APP_TEST(freezing_holds_the_screen_and_leaves_the_keys),
+        APP_TEST(a_filter_looks_at_all_lines_though_nothing_new_comes),
         APP_TEST(one_log_of_the_marked_nodes),
         APP_TEST(commands_complete_and_explain_themselves),
         APP_TEST(pasted_text_presses_no_keys),
