@@ -347,6 +347,11 @@ static void order_lead_reject(struct order *order, struct order_peer *peer,
         (peer->probing && peer->probe_seq != UINT64_MAX && reply->rejected_seq != peer->probe_seq);
     if (stale || peer->installing_ms != 0)
         return;
+    if (reply->rejected_seq == peer->match_seq && reply->durable_seq < peer->match_seq) {
+        order_trouble(order, "node %llu lacks entries that it acknowledged",
+                      (unsigned long long)peer->id);
+        peer->match_seq = reply->durable_seq;
+    }
     order_log_hint(&order->log, reply->hint_seq, reply->hint_term, &seq, &term);
     if (reply->hint_seq < order->log.base_seq)
         seq = reply->hint_seq;

@@ -20,6 +20,7 @@
 
 enum {
     OP_BYTES_MAX = 256 << 10, /* of one write, unless a single line is larger */
+    BULK_BYTES_MAX = 1 << 20, /* of one in bulk */
     OP_TEXT_MAX = 2 << 20,
     HANDED_MAX = 2,
 };
@@ -79,6 +80,7 @@ static struct journal_op *stage(struct journal *journal, enum journal_op_kind ki
     op->last = first - 1;
     op->durable = 0;
     op->status = 0;
+    op->bulk = false;
     op->queued_ms = loop_now_ms(journal->loop);
     STAILQ_INIT(&op->reqs);
     STAILQ_INSERT_TAIL(&journal->staged, op, entry);
@@ -267,8 +269,17 @@ static struct journal_op *last_staged(struct journal *journal)
     return TAILQ_LAST(&journal->order, journal_op_order);
 }
 
+/* Whether a line of at most `bytes` can go into the write that was staged last. */
+static bool takes(const struct journal_op *op, uint64_t bytes, bool bulk)
+{
+    if (op == NULL || op->kind != JOURNAL_OP_WRITE)
+        return false;
+    uint64_t bytes_max = bulk ? BULK_BYTES_MAX : OP_BYTES_MAX;
+    return op->text.len == 0 || (op->bulk == bulk && op->text.len + bytes <= bytes_max);
+}
+
 /* An object without its first brace. */
-static int append_members(struct journal *journal, const char *members, size_t len)
+static int append_members(struct journal *journal, const char *members, size_t len, bool bulk)
 {
     if (journal->status != 0)
         return journal->status;
@@ -279,11 +290,12 @@ static int append_members(struct journal *journal, const char *members, size_t l
         journal->in_flight_bytes + bytes > journal->options.in_flight_bytes_max)
         return ERR_BUSY;
     struct journal_op *op = last_staged(journal);
-    if (op == NULL || op->kind != JOURNAL_OP_WRITE ||
-        (op->text.len > 0 && op->text.len + bytes > OP_BYTES_MAX))
+    if (!takes(op, bytes, bulk))
         op = stage(journal, JOURNAL_OP_WRITE, journal->next);
-    if (op->text.len == 0)
+    if (op->text.len == 0) {
         op->first = journal->next;
+        op->bulk = bulk;
+    }
     size_t before = op->text.len;
     journal_format_put_members(&op->text, journal->next, op->first, members, len);
     journal->in_flight_bytes += op->text.len - before;
@@ -294,7 +306,7 @@ static int append_members(struct journal *journal, const char *members, size_t l
 int journal_append(struct journal *journal, const char *object, size_t len)
 {
     assert(journal_format_is_object(object, len));
-    return append_members(journal, object + 1, len - 1);
+    return append_members(journal, object + 1, len - 1, false);
 }
 
 int journal_append_lines(struct journal *journal, const char *lines, size_t len)
@@ -305,7 +317,7 @@ int journal_append_lines(struct journal *journal, const char *lines, size_t len)
         const char *newline = memchr(lines, '\n', (size_t)(end - lines));
         size_t line_len = (size_t)((newline != NULL ? newline : end) - lines);
         size_t members = journal_format_members(lines, line_len);
-        rc = append_members(journal, lines + members, line_len - members);
+        rc = append_members(journal, lines + members, line_len - members, true);
         lines += line_len + 1;
     }
     return rc;

@@ -10,7 +10,7 @@
  *
  * Segments are files FIRST.jsonl, named after the number of their first line. The one that is being
  * written is filled with newlines ahead of the lines, so that a durable write costs no change of
- * the file's size; jq skips them.
+ * the file's size; jq skips them. Only what comes in bulk (journal_append_lines()) grows its files.
  *
  * Happy path: lines appended during one turn of the loop leave together at its end to the journal's
  * one writer thread, one durable write for all that waits, and requests made by journal_sync() are
@@ -115,7 +115,8 @@ int journal_append(struct journal *journal, const char *object, size_t len);
 
 /* Appends what the lines of another journal hold, a result of journal_read() there; they get the
  * numbers from journal_last() + 1 on. The owner has seen that they are whole. As journal_append();
- * an error leaves those before it appended. */
+ * an error leaves those before it appended. They are written in larger pieces than others, and into
+ * segments that were not filled before: as fast as the disk takes them, not as soon. */
 int journal_append_lines(struct journal *journal, const char *lines, size_t len);
 
 struct journal_req;

@@ -107,6 +107,23 @@ int journal_file_create(struct wal_dir *dir, struct journal_file *file, const ch
     return rc;
 }
 
+int journal_file_create_growing(struct wal_dir *dir, struct journal_file *file, const char *name)
+{
+    int rc = open_file(dir, file, name, O_CREAT | O_TRUNC);
+    if (rc < 0)
+        return rc;
+    file->grows = true;
+    file->len = file->filled = file->cap = 0;
+    make_room(file, WAL_PAGE_BYTES);
+    return 0;
+}
+
+void journal_file_grow(struct journal_file *file, size_t len)
+{
+    assert(file->grows);
+    file->filled = file->cap = round_up(file->len + len);
+}
+
 int journal_file_resume(struct wal_dir *dir, struct journal_file *file, const char *name,
                         uint64_t len, uint64_t bytes)
 {
@@ -128,6 +145,7 @@ int journal_file_resume(struct wal_dir *dir, struct journal_file *file, const ch
         rc = -errno;
     if (rc < 0)
         return rc;
+    file->grows = false;
     file->len = len;
     file->cap = round_up(len > bytes ? len : bytes);
     file->filled = (uint64_t)size & ~(uint64_t)(WAL_PAGE_BYTES - 1);

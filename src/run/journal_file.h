@@ -16,6 +16,7 @@
 struct journal_file {
     int fd;      /* -1: none */
     bool direct; /* it was opened with O_DIRECT|O_DSYNC */
+    bool grows;  /* with each write: there is no room ahead */
     uint64_t len;
     uint64_t cap;    /* multiple of a page */
     uint64_t filled; /* while newlines are put in */
@@ -29,6 +30,10 @@ void journal_file_done(struct journal_file *file); /* closes */
 /* Creates `name` with `bytes` of space, replacing what was there. Then fill it. */
 int journal_file_create(struct wal_dir *dir, struct journal_file *file, const char *name,
                         uint64_t bytes);
+/* The same without space: give it room for each write with journal_file_grow(). */
+int journal_file_create_growing(struct wal_dir *dir, struct journal_file *file, const char *name);
+/* Room for `len` bytes behind the content, which the next write makes on the disk. */
+void journal_file_grow(struct journal_file *file, size_t len);
 /* Opens `name`, whose content ends at `len`, and everything behind is newlines up to its size, or
  * is not there. Then fill it up to `bytes`. */
 int journal_file_resume(struct wal_dir *dir, struct journal_file *file, const char *name,

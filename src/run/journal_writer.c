@@ -1,6 +1,7 @@
 #include "run/journal_writer.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -10,7 +11,8 @@
 #include "run/journal_format.h"
 #include "run/journal_rewrite.h"
 
-#define NEXT_NAME "next.tmp"
+#define NEXT_NAME    "next.tmp"
+#define GROWING_NAME "growing.tmp"
 
 static void lock(struct journal_writer *writer)
 {
@@ -50,6 +52,14 @@ static int prepare(struct journal_writer *writer, uint64_t bytes)
     return rc;
 }
 
+static int prepare_all(struct journal_writer *writer, uint64_t bytes)
+{
+    int rc;
+    while ((rc = prepare(writer, bytes)) == 0)
+        continue;
+    return rc < 0 ? rc : 0;
+}
+
 int journal_writer_prepare(struct journal_writer *writer)
 {
     return prepare(writer, writer->segment_bytes);
@@ -60,38 +70,46 @@ bool journal_writer_is_low(const struct journal_writer *writer)
     return !writer->next_ready && writer->file.len > writer->file.cap / 2;
 }
 
+/* `file`, which is empty, becomes the segment that begins with line `first`, with `content` in it,
+ * of which `head_len` bytes are its head, and is written from now on. */
+static int adopt(struct journal_writer *writer, struct journal_file *file, const char *name,
+                 uint64_t first, const struct buf *content, size_t head_len)
+{
+    char final[JOURNAL_NAME_MAX];
+    journal_name(final, first);
+    int rc = journal_file_write(writer->dir, file, name, content->data, content->len);
+    if (rc == 0)
+        rc = journal_file_rename(writer->dir, name, final);
+    if (rc < 0)
+        return rc;
+    struct journal_segment *segment = journal_segment_new(first);
+    segment->bytes = segment->lines_at = head_len;
+    segment->at_ms = clock_wall_ms();
+    lock(writer);
+    journal_table_add(writer->table, segment);
+    unlock(writer);
+    journal_file_done(&writer->file);
+    writer->active = segment;
+    writer->file = *file;
+    journal_file_init(file);
+    return 0;
+}
+
 /* Goes on in a new segment that begins with line `first` and has room for `bytes` of lines. */
 static int rotate(struct journal_writer *writer, uint64_t first, const struct buf *carry,
                   uint64_t bytes)
 {
-    char name[JOURNAL_NAME_MAX];
-    journal_name(name, first);
     struct buf head;
     buf_init(&head, SIZE_MAX / 4);
     journal_put_beginning(&head, writer->log, first, carry);
     uint64_t want = head.len + bytes;
     if (want < writer->segment_bytes)
         want = writer->segment_bytes;
-    int rc;
-    while ((rc = prepare(writer, want)) == 0)
-        continue;
-    if (rc > 0)
-        rc = journal_file_write(writer->dir, &writer->next, NEXT_NAME, head.data, head.len);
+    int rc = prepare_all(writer, want);
     if (rc == 0)
-        rc = journal_file_rename(writer->dir, NEXT_NAME, name);
-    if (rc == 0) {
-        struct journal_segment *segment = journal_segment_new(first);
-        segment->bytes = segment->lines_at = head.len;
-        segment->at_ms = clock_wall_ms();
-        lock(writer);
-        journal_table_add(writer->table, segment);
-        unlock(writer);
-        journal_file_done(&writer->file);
-        writer->active = segment;
-        writer->file = writer->next;
-        journal_file_init(&writer->next);
+        rc = adopt(writer, &writer->next, NEXT_NAME, first, &head, head.len);
+    if (rc == 0)
         writer->next_ready = false;
-    }
     buf_done(&head);
     return rc;
 }
@@ -160,23 +178,79 @@ static void note_lines(struct journal_writer *writer, const struct journal_op *o
     unlock(writer);
 }
 
+static int put_lines(struct journal_writer *writer, const struct journal_op *op)
+{
+    char name[JOURNAL_NAME_MAX];
+    journal_name(name, writer->active->first);
+    int rc = journal_file_write(writer->dir, &writer->file, name, op->text.data, op->text.len);
+    if (rc == 0)
+        note_lines(writer, op);
+    return rc;
+}
+
+/* Goes on in a new segment that grows, with the lines of `op` as its first. */
+static int begin_growing(struct journal_writer *writer, const struct journal_op *op)
+{
+    struct journal_file file;
+    struct buf content;
+    journal_file_init(&file);
+    buf_init(&content, SIZE_MAX / 4);
+    journal_put_beginning(&content, writer->log, op->first, NULL);
+    size_t head_len = content.len;
+    (void)buf_append(&content, op->text.data, op->text.len);
+    int rc = journal_file_create_growing(writer->dir, &file, GROWING_NAME);
+    if (rc == 0) {
+        journal_file_grow(&file, content.len);
+        rc = adopt(writer, &file, GROWING_NAME, op->first, &content, head_len);
+    }
+    if (rc == 0) {
+        note_lines(writer, op);
+    } else {
+        journal_file_done(&file);
+        (void)journal_file_unlink(writer->dir, GROWING_NAME);
+    }
+    buf_done(&content);
+    return rc;
+}
+
+static bool is_full(int code)
+{
+    return code == -ENOSPC || code == -EDQUOT;
+}
+
+/* Writes where the segment grows. When is_full() nothing was written, and the reserve is there. */
+static int write_growing(struct journal_writer *writer, const struct journal_op *op)
+{
+    struct journal_file *file = &writer->file;
+    int rc = prepare_all(writer, writer->segment_bytes);
+    if (rc < 0)
+        return rc;
+    if (!file->grows || file->len + op->text.len > writer->segment_bytes)
+        return begin_growing(writer, op);
+    journal_file_grow(file, op->text.len);
+    rc = put_lines(writer, op);
+    if (!is_full(rc))
+        return rc;
+    char name[JOURNAL_NAME_MAX];
+    journal_name(name, writer->active->first);
+    int cut = journal_file_cut(writer->dir, name, file->len);
+    return cut < 0 ? cut : rc;
+}
+
 static int write_lines(struct journal_writer *writer, const struct journal_op *op)
 {
     if (op->text.len == 0)
         return 0;
     assert(op->first == writer->active->last + 1);
-    int rc = 0;
-    if (writer->file.len + op->text.len > writer->file.cap)
-        rc = make_room(writer, op->first, op->text.len);
-    if (rc < 0)
-        return rc;
-    char name[JOURNAL_NAME_MAX];
-    journal_name(name, writer->active->first);
     writer->since_us = clock_mono_us();
-    rc = journal_file_write(writer->dir, &writer->file, name, op->text.data, op->text.len);
-    if (rc == 0)
-        note_lines(writer, op);
-    return rc;
+    if (writer->file.len + op->text.len <= writer->file.cap)
+        return put_lines(writer, op);
+    bool is_empty = writer->active->first == op->first;
+    int rc = op->bulk && !is_empty ? write_growing(writer, op) : -ENOSPC;
+    if (!is_full(rc))
+        return rc;
+    rc = make_room(writer, op->first, op->text.len);
+    return rc == 0 ? put_lines(writer, op) : rc;
 }
 
 bool journal_writer_plan(struct journal_writer *writer, const struct journal_op *op,

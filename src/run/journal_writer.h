@@ -1,5 +1,12 @@
 /* What a journal has its writer do, one after the other. Belongs to whoever writes at the time: the
- * writer's thread or the loop (run/writer_thread.h). */
+ * writer's thread or the loop (run/writer_thread.h).
+ *
+ * Happy path: lines go into the active segment, which was filled before it became that, and so does
+ * its reserve meanwhile: their writes change no size. Lines in bulk would have the disk take
+ * everything twice; where a segment ends, they begin one that grows with them.
+ *
+ * How it fails: the disk is full while a segment grows: what that write left is cut off, durably,
+ * and the reserve, which is there as long as any grows, takes the lines. */
 #ifndef RUN_JOURNAL_WRITER_H
 #define RUN_JOURNAL_WRITER_H
 
@@ -27,6 +34,7 @@ struct journal_op {
     enum journal_op_kind kind;
     uint64_t first;
     uint64_t last;
+    bool bulk; /* of JOURNAL_OP_WRITE: much at once, and more of it comes */
     struct buf text;
     int status;
     /* The loop's. */

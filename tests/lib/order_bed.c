@@ -322,11 +322,13 @@ void order_bed_start(struct order_bed *bed, unsigned id)
     }
 }
 
-void order_bed_empty(struct order_bed *bed, unsigned id)
+void order_bed_lose(struct order_bed *bed, unsigned id, uint64_t seq)
 {
     struct order_bed_node *node = &bed->nodes[id];
     assert(node->order == NULL);
-    order_bed_forget(node, 0);
+    order_bed_forget(node, seq);
+    if (seq > 0)
+        return;
     free(node->snapshot);
     node->snapshot = NULL;
     node->meta = (struct order_meta){0};

@@ -59,8 +59,8 @@ void order_bed_start(struct order_bed *bed, unsigned id);
 void order_bed_form(struct order_bed *bed);
 /* As by SIGKILL: the others lose their links to it. */
 void order_bed_kill(struct order_bed *bed, unsigned id);
-/* A node that doesn't run loses all that it kept. */
-void order_bed_empty(struct order_bed *bed, unsigned id);
+/* A node that doesn't run loses what it kept behind entry `seq`; with 0 all of it. */
+void order_bed_lose(struct order_bed *bed, unsigned id, uint64_t seq);
 
 int order_bed_step(struct order_bed *bed, unsigned id, struct order_event event);
 /* Delivers messages until none is left. */

@@ -25,11 +25,15 @@ static void after_a_power_cut_at_any_write_all_that_was_acknowledged_is_there(vo
         f.options.whole = true; /* nothing may look like damage */
         f.options.buffered = prng_chance(&g.prng, 1, 3);
         wal_disk_vary(&f.disk, &g.prng);
+        bool bulk = prng_chance(&g.prng, 1, 2);
         journal_fixture_must_open(&f);
         wal_disk_fail(&f.disk, WAL_FAULT_POWER, (unsigned)prng_below(&g.prng, 30), 0);
         for (int i = 0; i < 200 && f.failures == 0; i++) {
             if (prng_chance(&g.prng, 1, 10) && f.next > 1)
                 journal_fixture_truncate(&f, prng_between(&g.prng, 1, f.next - 1));
+            else if (bulk && prng_chance(&g.prng, 3, 4))
+                journal_fixture_append_bulk(&f, 1 + (unsigned)prng_below(&g.prng, 30),
+                                            prng_below(&g.prng, 900));
             else
                 journal_fixture_append(&f, 1 + (unsigned)prng_below(&g.prng, 8),
                                        prng_below(&g.prng, 900));

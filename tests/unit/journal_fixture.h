@@ -64,6 +64,7 @@ void journal_fixture_reopen(struct journal_fixture *f);
 
 /* Changes, in the model too. */
 int journal_fixture_append(struct journal_fixture *f, unsigned count, size_t pad);
+int journal_fixture_append_bulk(struct journal_fixture *f, unsigned count, size_t pad);
 void journal_fixture_truncate(struct journal_fixture *f, uint64_t seq);
 void journal_fixture_reset(struct journal_fixture *f, uint64_t next);
 /* Asks to be told when all so far is durable. */

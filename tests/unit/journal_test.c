@@ -520,6 +520,63 @@ static void plain_writes_are_started_by_the_loop(void **state)
     journal_fixture_done(&f);
 }
 
+static void what_comes_in_bulk_goes_to_the_disk_once(void **state)
+{
+    (void)state;
+    struct journal_fixture f;
+    journal_fixture_init(&f, 1, true);
+    f.options.segment_bytes = 1 << 20;
+    journal_fixture_must_open(&f);
+    uint64_t before = f.disk.bytes;
+    for (int i = 0; i < 40; i++) {
+        assert_int_equal(journal_fixture_append_bulk(&f, 300, 900), 0);
+        journal_fixture_wait(&f);
+    }
+    uint64_t lines = journal_bytes_on_disk(f.journal);
+    assert_true(lines > 10 << 20);
+    assert_true(f.disk.bytes - before < lines + lines / 3); /* it, and a reserve */
+    assert_true(journal_segments(f.journal) < 20);
+    unsigned started = f.disk.started;
+    for (int i = 0; i < 20; i++) { /* small ones go where they cost the disk little, again */
+        assert_int_equal(journal_fixture_append(&f, 1, 100), 0);
+        journal_fixture_wait(&f);
+    }
+    bool starts = f.disk.started > 0; /* O_DIRECT here */
+    assert_true(!starts || f.disk.started > started + 10);
+    journal_fixture_reopen(&f);
+    journal_fixture_must_hold(&f);
+    journal_fixture_done(&f);
+}
+
+static void on_a_full_disk_what_comes_in_bulk_goes_into_the_reserve(void **state)
+{
+    (void)state;
+    for (unsigned grown = 0; grown < 12; grown++) {
+        struct journal_fixture f;
+        journal_fixture_init(&f, grown, false);
+        f.options.segment_bytes = 64 << 10;
+        f.options.buffered = grown % 2 == 1;
+        journal_fixture_must_open(&f);
+        do {
+            assert_int_equal(journal_fixture_append_bulk(&f, 10, 1000), 0);
+            journal_fixture_wait(&f);
+        } while (journal_segments(f.journal) < 3);
+        assert_int_equal(journal_fixture_append_bulk(&f, 4 * grown, 1000), 0);
+        journal_fixture_wait(&f);
+        wal_disk_fail(&f.disk, WAL_FAULT_SPACE, 0, 0);
+        assert_int_equal(journal_fixture_append_bulk(&f, 20, 1000), 0);
+        journal_fixture_wait(&f);
+        assert_int_equal(f.failures, 0);
+        assert_int_equal(journal_durable(f.journal), f.next - 1);
+        journal_fixture_close(&f);
+        wal_disk_release(&f.disk);
+        journal_fixture_must_open(&f);
+        assert_int_equal(journal_torn_bytes(f.journal), 0);
+        journal_fixture_must_hold(&f);
+        journal_fixture_done(&f);
+    }
+}
+
 static void any_sequence_of_changes_is_what_the_next_open_finds(void **state)
 {
     (void)state;
@@ -559,6 +616,11 @@ static void any_sequence_of_changes_is_what_the_next_open_finds(void **state)
                 journal_fixture_sync(&f);
                 loop_turn(f.loop);
                 break;
+            case 6:
+            case 7:
+                journal_fixture_append_bulk(&f, 1 + (unsigned)prng_below(&g.prng, 30),
+                                            prng_below(&g.prng, 1500));
+                break;
             default:
                 journal_fixture_append(&f, 1 + (unsigned)prng_below(&g.prng, 10),
                                        prng_below(&g.prng, 1500));
@@ -594,6 +656,8 @@ int main(void)
         cmocka_unit_test(a_lost_reserve_is_told_while_there_is_room),
         cmocka_unit_test(a_hanging_disk_shows_as_waiting),
         cmocka_unit_test(plain_writes_are_started_by_the_loop),
+        cmocka_unit_test(what_comes_in_bulk_goes_to_the_disk_once),
+        cmocka_unit_test(on_a_full_disk_what_comes_in_bulk_goes_into_the_reserve),
         cmocka_unit_test(any_sequence_of_changes_is_what_the_next_open_finds),
     };
     return cmocka_run_group_tests_name("journal", tests, NULL, NULL);

@@ -243,6 +243,23 @@ static void a_returning_higher_id_catches_up_and_then_gets_the_lead_without_a_ga
     order_bed_done(&bed);
 }
 
+static void a_node_whose_disk_lost_what_it_acknowledged_gets_it_again(void **state)
+{
+    (void)state;
+    struct order_bed bed;
+    order_bed_init(&bed, 3);
+    order_bed_form(&bed);
+    for (uint64_t number = 1; number <= 50; number++)
+        order_bed_submit(&bed, 3, 1, number);
+    order_bed_wait(&bed, 200);
+    order_bed_kill(&bed, 1);
+    order_bed_lose(&bed, 1, 20);
+    order_bed_start(&bed, 1);
+    order_bed_wait(&bed, 500);
+    assert_int_equal(bed.nodes[1].messages, 50);
+    order_bed_done(&bed);
+}
+
 static void a_minority_neither_elects_nor_acknowledges(void **state)
 {
     (void)state;
@@ -428,7 +445,7 @@ static void a_voter_that_lost_its_log_votes_again_when_it_has_the_others(void **
         order_bed_submit(&bed, 3, 1, number);
     order_bed_settle(&bed);
     order_bed_kill(&bed, 1);
-    order_bed_empty(&bed, 1);
+    order_bed_lose(&bed, 1, 0);
     order_bed_kill(&bed, 3);
     order_bed_start(&bed, 1);
     assert_int_equal(order_bed_step(&bed, 1, (struct order_event){.type = ORDER_EVENT_JOIN}), 0);
@@ -953,6 +970,7 @@ int main(void)
         cmocka_unit_test(the_earlier_of_two_askers_is_told_that_the_later_one_gets_the_answer),
         cmocka_unit_test(after_a_leaders_death_the_next_delivery_comes_within_600_ms),
         cmocka_unit_test(a_returning_higher_id_catches_up_and_then_gets_the_lead_without_a_gap),
+        cmocka_unit_test(a_node_whose_disk_lost_what_it_acknowledged_gets_it_again),
         cmocka_unit_test(a_minority_neither_elects_nor_acknowledges),
         cmocka_unit_test(a_node_that_hears_nobody_does_not_depose_a_leader_that_others_hear),
         cmocka_unit_test(a_promise_is_sent_when_it_is_durable),

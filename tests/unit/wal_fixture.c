@@ -30,21 +30,41 @@ static bool strikes(struct wal_disk *disk, enum wal_fault fault)
     return true;
 }
 
-/* Some sectors of the write arrive, as when the power goes. */
+/* Some sectors of the write arrive, as when the power goes; of what makes the file longer, some
+ * pages. */
 static void write_some_sectors(struct wal_disk *disk, int fd, const uint8_t *data, size_t len,
                                off_t offset)
 {
-    void *page = NULL;
-    if (posix_memalign(&page, PAGE_BYTES, len) != 0)
+    uint8_t *page = NULL;
+    if (posix_memalign((void **)&page, PAGE_BYTES, len) != 0)
         abort();
-    if (pread(fd, page, len, offset) == (ssize_t)len) {
+    memset(page, 0, len);
+    ssize_t there = pread(fd, page, len, offset);
+    if (there >= 0 && (size_t)there < len) {
+        size_t whole = (size_t)there / PAGE_BYTES * PAGE_BYTES;
+        len = whole + prng_below(&disk->prng, (len - whole) / PAGE_BYTES + 1) * PAGE_BYTES;
+    }
+    if (there >= 0) {
         for (size_t at = 0; at < len; at += SECTOR_BYTES)
             if (prng_chance(&disk->prng, 1, 2))
-                memcpy((uint8_t *)page + at, data + at, SECTOR_BYTES);
+                memcpy(page + at, data + at, SECTOR_BYTES);
         if (pwrite(fd, page, len, offset) != (ssize_t)len)
             abort();
     }
     free(page);
+}
+
+/* The disk is full for a write that makes the file longer; some of it may have room still. */
+static int suffer_lack(int fd, size_t *len, off_t offset)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || offset + (off_t)*len <= st.st_size)
+        return 0;
+    size_t pages = *len / PAGE_BYTES;
+    if (pages < 2)
+        return ENOSPC;
+    *len = pages / 2 * PAGE_BYTES;
+    return 0;
 }
 
 /* Called with the mutex held: what becomes of a write that does not hang; its errno or 0, with less
@@ -54,6 +74,7 @@ static int suffer(struct wal_disk *disk, int fd, const void *data, size_t *len, 
     disk->writes++;
     if (*len > disk->writes_largest)
         disk->writes_largest = (unsigned)*len;
+    disk->bytes += *len;
     if (disk->dead)
         return EIO;
     if (strikes(disk, WAL_FAULT_POWER)) {
@@ -65,6 +86,8 @@ static int suffer(struct wal_disk *disk, int fd, const void *data, size_t *len, 
         disk->fault = WAL_FAULT_NONE;
         return disk->code;
     }
+    if (strikes(disk, WAL_FAULT_SPACE))
+        return suffer_lack(fd, len, offset);
     if (strikes(disk, WAL_FAULT_SHORT) && *len > PAGE_BYTES)
         *len = PAGE_BYTES + prng_below(&disk->prng, *len - PAGE_BYTES) / PAGE_BYTES * PAGE_BYTES;
     return 0;

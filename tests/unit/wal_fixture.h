@@ -20,7 +20,8 @@ enum wal_fault {
     WAL_FAULT_SHORT, /* every write is cut short at a random page */
     WAL_FAULT_WRITE, /* that write fails with `code`, all before and behind succeed */
     WAL_FAULT_SYNC,  /* fdatasync fails with `code` */
-    WAL_FAULT_SPACE, /* fallocate fails with ENOSPC while `on` */
+    WAL_FAULT_SPACE, /* the disk is full: fallocate fails with ENOSPC, and what makes files longer
+                      */
     WAL_FAULT_POWER, /* that write reaches the disk in some of its sectors; nothing after it does */
     WAL_FAULT_HANG,  /* writes wait until released */
 };
@@ -37,6 +38,7 @@ struct wal_disk {
     unsigned writes;
     unsigned writes_of_owner;
     unsigned writes_largest;    /* bytes */
+    uint64_t bytes;             /* of all writes */
     unsigned started;           /* by the loop */
     bool declines;              /* some of these, at their begin or end */
     struct disk_queue *held_in; /* what the loop started and hangs */
