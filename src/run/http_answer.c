@@ -17,6 +17,7 @@
 #include "base/metric.h"
 #include "run/http_conn.h"
 #include "run/http_tls.h"
+#include "run/peer_user.h"
 
 enum {
     HTTP_CHUNK_SIZE = 16 * 1024,
@@ -303,22 +304,38 @@ static const char *http_answer_peer(struct http_request *req)
     return http_request_text(req, conn->peer);
 }
 
-/* The name of the process's user behind a Unix socket; the last one is remembered. */
-static const char *http_answer_unix_user(struct http_request *req)
+/* The last name is remembered. */
+static const char *http_answer_user_name(struct http_request *req, uid_t uid)
 {
     struct http_server *server = req->owner;
+    if (server->user_name == NULL || server->user_uid != uid) {
+        const struct passwd *pw = getpwuid(uid);
+        free(server->user_name);
+        server->user_name =
+            pw != NULL ? mem_strdup(pw->pw_name) : mem_printf("uid %u", (unsigned)uid);
+        server->user_uid = uid;
+    }
+    return http_request_text(req, server->user_name);
+}
+
+static const char *http_answer_unix_user(struct http_request *req)
+{
     struct ucred cred;
     socklen_t len = sizeof cred;
     if (getsockopt(req->conn->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
         return "unknown";
-    if (server->user_name == NULL || server->user_uid != cred.uid) {
-        const struct passwd *pw = getpwuid(cred.uid);
-        free(server->user_name);
-        server->user_name =
-            pw != NULL ? mem_strdup(pw->pw_name) : mem_printf("uid %u", (unsigned)cred.uid);
-        server->user_uid = cred.uid;
-    }
-    return http_request_text(req, server->user_name);
+    return http_answer_user_name(req, cred.uid);
+}
+
+/* Who has the token: on this machine the user of the process, so that he is the same one on each
+ * node's port and socket. Asked once for a connection. */
+static const char *http_answer_token_user(struct http_request *req)
+{
+    struct http_conn *conn = req->conn;
+    if (!conn->user_asked)
+        conn->user_known = peer_user_of(conn->fd, &conn->user_uid) == 0;
+    conn->user_asked = true;
+    return conn->user_known ? http_answer_user_name(req, conn->user_uid) : "token";
 }
 
 static const char *http_answer_user(struct http_request *req)
@@ -331,7 +348,7 @@ static const char *http_answer_user(struct http_request *req)
     char name[HTTP_TLS_NAME_MAX];
     if (conn->listener->client_certs && http_tls_cert_name(conn->mhd, name))
         return http_request_text(req, name);
-    return "token";
+    return http_answer_token_user(req);
 }
 
 static void http_answer_notice(struct http_request *req)

@@ -73,6 +73,8 @@ struct http_conn {
     struct http_upload_file *upload;
     struct http_stream *stream;
     char peer[HTTP_PEER_MAX];
+    bool user_asked, user_known;
+    uid_t user_uid; /* of the process at the other end, when it is known */
     TAILQ_ENTRY(http_conn) entry;
 };
 

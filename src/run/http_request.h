@@ -42,8 +42,8 @@ const char *http_request_body(const struct http_request *req, size_t *len);
  * reference. ERR_INVALID names line and column. */
 int http_request_json(const struct http_request *req, json_t **out, struct error *e);
 
-/* The user that asks: the peer's user name on the Unix socket, the common name of a client
- * certificate, "token" otherwise. */
+/* The user that asks: the common name of a client certificate; else the name of the user whose
+ * process is at the other end, on the Unix socket and on loopback addresses; "token" otherwise. */
 const char *http_request_user(const struct http_request *req);
 /* "unix" or "ADDRESS:PORT" of the peer. */
 const char *http_request_peer(const struct http_request *req);

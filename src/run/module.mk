@@ -80,6 +80,7 @@ librun_a_SOURCES += src/run/object_internal.h
 librun_a_SOURCES += src/run/object_s3.c src/run/object_s3.h
 librun_a_SOURCES += src/run/object_store.c src/run/object_store.h
 librun_a_SOURCES += src/run/output_reader.c src/run/output_reader.h
+librun_a_SOURCES += src/run/peer_user.c src/run/peer_user.h
 librun_a_SOURCES += src/run/proc_fs.c src/run/proc_fs.h
 librun_a_SOURCES += src/run/raft_io.h
 librun_a_SOURCES += src/run/proxy.c src/run/proxy.h

@@ -341,6 +341,7 @@ static void ctrl_r_finds_an_earlier_statement(void **state)
     screen_type(s, "\022raf");
     screen_wait(s, "(reverse-i-search)`raf': raft status");
     screen_type(s, "\003");
+    screen_wait(s, "^C"); /* the line of the search is the prompt's again before that */
     screen_wait_cursor(s, prompt);
     screen_type(s, "\022raf\r");
     screen_wait_count(s, "(3 rows)", 2);
