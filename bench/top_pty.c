@@ -7,8 +7,9 @@
  * TEXT is what the first frame has, in one piece. RUNS starts (default 5) are timed; then one is
  * left alone for SECONDS (0: none), after which KEYS are typed, KEYS_N of them (default 40) one
  * each 100 ms, round and round. What a key changed is over when nothing comes for QUIET_MS (default
- * 5). Prints one JSON object: frame_ms (median), cpu_percent, rss_mb, bytes_per_s, key_ms (median:
- * to the last byte of what a key changed) and key_max_ms (the longest). */
+ * 5). Prints one JSON object: frame_ms (median), frame_cpu_ms (of it, on the processor),
+ * cpu_percent, rss_mb, bytes_per_s, key_ms (median: to the last byte of what a key changed) and
+ * key_max_ms (the longest). */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -77,12 +79,16 @@ static void pty_start(struct pty *pty, const struct pty_options *options)
     (void)fcntl(pty->fd, F_SETFL, O_NONBLOCK);
 }
 
-static void pty_end(struct pty *pty)
+/* Processor time that it took, in milliseconds. */
+static double pty_end(struct pty *pty)
 {
+    struct rusage used = {0};
     (void)kill(pty->pid, SIGKILL);
-    (void)waitpid(pty->pid, NULL, 0);
+    (void)wait4(pty->pid, NULL, 0, &used);
     (void)close(pty->fd);
     buf_done(&pty->out);
+    return (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000 +
+           (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1000;
 }
 
 /* Reads what comes within `ms`; false at its end. */
@@ -199,15 +205,16 @@ static size_t pty_time_keys(struct pty *pty, const struct pty_options *options, 
 
 static void pty_measure(const struct pty_options *options)
 {
-    double frames[PTY_RUNS_MAX], keys[PTY_KEYS_MAX], cpu = -1, rss = -1, rate = -1, key = -1;
+    double frames[PTY_RUNS_MAX], works[PTY_RUNS_MAX], keys[PTY_KEYS_MAX], cpu = -1, rss = -1,
+                                                                          rate = -1, key = -1;
     size_t n = 0, keys_n = 0;
     struct pty pty;
     for (unsigned i = 0; i < options->runs; i++) {
         pty_start(&pty, options);
         double ms = pty_wait_frame(&pty, options->frame);
+        works[n] = pty_end(&pty);
         if (ms >= 0)
             frames[n++] = ms;
-        pty_end(&pty);
     }
     if (options->seconds > 0) {
         pty_start(&pty, options);
@@ -224,12 +231,13 @@ static void pty_measure(const struct pty_options *options)
         if (options->keys != NULL)
             keys_n = pty_time_keys(&pty, options, keys);
         key = pty_median(keys, keys_n); /* sorts */
-        pty_end(&pty);
+        (void)pty_end(&pty);
     }
     double frame = pty_median(frames, n); /* sorts */
-    printf("{\"frame_ms\":%.1f,\"frame_max_ms\":%.1f,\"cpu_percent\":%.2f,\"rss_mb\":%.1f,"
+    printf("{\"frame_ms\":%.1f,\"frame_max_ms\":%.1f,\"frame_cpu_ms\":%.1f,\"cpu_percent\":%.2f,"
+           "\"rss_mb\":%.1f,"
            "\"bytes_per_s\":%.0f,\"key_ms\":%.2f,\"key_max_ms\":%.2f}\n",
-           frame, n > 0 ? frames[n - 1] : -1, cpu, rss, rate, key,
+           frame, n > 0 ? frames[n - 1] : -1, pty_median(works, n), cpu, rss, rate, key,
            keys_n > 0 ? keys[keys_n - 1] : -1);
 }
 
