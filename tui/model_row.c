@@ -48,6 +48,8 @@ struct model_name {
 static struct model_name *model_names_by_text;
 static struct model_name *model_names[MODEL_ROW_FIELD_NAMES_MAX];
 static uint16_t model_n_names;
+/* The name that stood behind each when it was last read: rows of a table are alike. */
+static uint16_t model_name_next[MODEL_ROW_FIELD_NAMES_MAX];
 
 static int model_name_find(const char *text, size_t len)
 {
@@ -71,6 +73,23 @@ static int model_name_intern(const char *text, size_t len)
     model_names[model_n_names++] = name;
     HASH_ADD_KEYPTR(hh, model_names_by_text, name->text, len, name);
     return name->id;
+}
+
+static bool model_name_is(uint16_t id, const char *text, size_t len)
+{
+    return id < model_n_names && model_names[id]->hh.keylen == len &&
+           memcmp(model_names[id]->text, text, len) == 0;
+}
+
+/* As model_name_intern(), behind the name `before` in a row; < 0: it is the first. */
+static int model_name_intern_behind(int before, const char *text, size_t len)
+{
+    if (before >= 0 && model_name_is(model_name_next[before], text, len))
+        return model_name_next[before];
+    int id = model_name_intern(text, len);
+    if (before >= 0 && id >= 0)
+        model_name_next[before] = (uint16_t)id;
+    return id;
 }
 
 /* Reading */
@@ -173,10 +192,11 @@ static bool model_draft_value(struct model_draft *draft, struct json_scan *s,
 static bool model_draft_read(struct model_draft *draft, struct json_scan *s)
 {
     struct json_slice key;
+    int name = -1;
     if (!json_scan_object(s))
         return false;
     while (json_scan_key(s, &key)) {
-        int name = model_name_intern(key.text, key.len);
+        name = model_name_intern_behind(name, key.text, key.len);
         struct model_draft_field *to = name >= 0 ? model_draft_find(draft, (uint16_t)name) : NULL;
         if (to == NULL && name >= 0 && draft->n < MODEL_ROW_FIELDS_MAX)
             to = &draft->fields[draft->n++];

@@ -220,9 +220,24 @@ static bool json_escape(struct json_scan *s, uint8_t *out, size_t *n)
     return true;
 }
 
+/* Whether one of eight characters is a quote, a backslash or a control character; it may say so of
+ * others that stand behind such a one. */
+static bool json_has_special(const char *at)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101);
+    uint64_t chars;
+    memcpy(&chars, at, sizeof chars);
+    uint64_t quotes = chars ^ ones * '"', backslashes = chars ^ ones * '\\';
+    uint64_t found = ((quotes - ones) & ~quotes) | ((backslashes - ones) & ~backslashes) |
+                     ((chars - ones * 0x20) & ~chars);
+    return (found & ones * 0x80) != 0;
+}
+
 /* Up to the next quote, backslash or control character. */
 static const char *json_plain(const char *at, const char *end)
 {
+    while (end - at >= (ptrdiff_t)sizeof(uint64_t) && !json_has_special(at))
+        at += sizeof(uint64_t);
     while (at < end && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
         at++;
     return at;

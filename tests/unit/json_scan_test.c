@@ -65,6 +65,41 @@ static void what_is_no_json_is_refused(void **state)
             fail_msg("%s was taken", bad[i]);
 }
 
+static void what_ends_a_string_is_seen_wherever_it_stands(void **state)
+{
+    enum { LEN_MAX = 40 };
+    static const char fillers[] = {'a', ' ', '!', '#', '[', ']', '\x7f', '\xc3', '\xff'};
+    char text[LEN_MAX + 2];
+    struct json_slice value;
+    struct json_scan s;
+    (void)state;
+    for (size_t f = 0; f < sizeof fillers; f++) {
+        for (size_t len = 0; len < LEN_MAX; len++) {
+            memset(text, fillers[f], sizeof text);
+            text[0] = text[len + 1] = '"';
+            json_scan_init(&s, text, sizeof text);
+            assert_true(json_scan_string(&s, &value));
+            assert_int_equal(value.len, len);
+            json_scan_reset(&s, text, len + 2);
+            assert_true(json_scan_skip(&s, NULL) && json_scan_end(&s));
+            if (len > 0) {
+                text[len] = '\x1f';
+                json_scan_reset(&s, text, len + 2);
+                assert_false(json_scan_string(&s, &value));
+            }
+            if (len > 1) {
+                text[len - 1] = '\\';
+                text[len] = 'n';
+                json_scan_reset(&s, text, len + 2);
+                assert_true(json_scan_string(&s, &value));
+                assert_int_equal(value.len, len - 1);
+                assert_int_equal(value.text[len - 2], '\n');
+            }
+            json_scan_done(&s);
+        }
+    }
+}
+
 static void nesting_is_bounded(void **state)
 {
     (void)state;
@@ -126,6 +161,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(values_are_read_by_kind),
         cmocka_unit_test(what_is_no_json_is_refused),
+        cmocka_unit_test(what_ends_a_string_is_seen_wherever_it_stands),
         cmocka_unit_test(nesting_is_bounded),
         cmocka_unit_test(numbers_out_of_range_are_no_integers),
         cmocka_unit_test(it_takes_what_another_reader_takes),
