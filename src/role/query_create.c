@@ -122,9 +122,9 @@ static void query_create_as_run(struct query *q)
         return;
     uuid_generate(&table->id);
     free(table->place);
-    table->place = s->path != NULL ? mem_strdup(s->path)
-                                   : lake_table_place(node_lake(q->role->node)->place,
-                                                      s->table.name, &table->id);
+    table->place = s->path != NULL
+                       ? mem_strdup(s->path)
+                       : lake_table_place(node_lake(q->role->node)->place, table->name, &table->id);
     q->target = (struct query_target){.kind = WIRE__SQL_OUTPUT_KIND__SQL_OUTPUT_KIND_TABLE,
                                       .root = table->place,
                                       .schema = &q->schema,

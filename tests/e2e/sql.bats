@@ -336,6 +336,16 @@ parts_n() {
     find "$CLUSTER_DIR" -name 'part-*.parquet' | wc -l
 }
 
+@test "a table of a schema that is made of a query is where its files are" {
+    start_cluster 1
+    sql "create table s.t as select i as a from range(10) r(i)"
+    sql "create or replace table s.u as select 7 as a"
+    sql "create table t as select 1 as a"
+    [ "$(sql "select sum(a) from s.t where a > 1")" = 44 ]
+    [ "$(sql "select a + 0 from s.u")" = 7 ]
+    [ "$(sql "select a + 0 from t")" = 1 ]
+}
+
 @test "a table that is made of a query is there with all of it, or not at all" {
     start_cluster 1
     run clustersh -c "create table t as select 1 / (i - 5000) as a, case when i = 99999 then error('late') else i end as b from range(100000) r(i)"
