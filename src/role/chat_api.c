@@ -66,9 +66,14 @@ bool chat_api_allow(struct chat_api *api, const char *user, unsigned n)
 
 /* ---- one message ----------------------------------------------------------------------------- */
 
-/* A client's name for itself counts for its user only: nobody can use up another's numbers. */
+/* A client's name for itself counts for its user only: nobody can use up another's numbers. A UUID,
+ * which nobody else hits on, is one client whoever its connection belongs to: a console that goes
+ * on from a Unix socket to TCP is another user there. */
 static void make_client(const char *user, const char *client, struct uuid *out)
 {
+    struct uuid id;
+    if (uuid_parse(client, &id) == 0)
+        user = "";
     XXH3_state_t *state = XXH3_createState();
     (void)XXH3_128bits_reset(state);
     (void)XXH3_128bits_update(state, user, strlen(user) + 1);
