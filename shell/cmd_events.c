@@ -33,6 +33,7 @@ struct cmd_events {
     bool ended;
     bool told_partial; /* that nobody collects */
     int status;
+    struct error failed; /* what the stream said last, why there is no more; code 0: nothing */
     char cursor[EVENTS_CURSOR_MAX];
     char *ids[EVENTS_IDS_MAX]; /* a ring */
     size_t ids_n;
@@ -149,29 +150,51 @@ static void cmd_events_take(struct cmd_events *events, const json_t *event, cons
 
 static void cmd_events_on_data(void *arg, const char *bytes, size_t len)
 {
+    struct cmd_events *events = arg;
     json_t *event = json_loadb(bytes, len, 0, NULL);
-    if (json_is_object(event))
-        cmd_events_take(arg, event, bytes, len);
+    const json_t *error = json_object_get(event, "error");
+    if (json_is_object(error)) {
+        char *text = text_of_field(error, "message", false);
+        const char *code = json_string_value(json_object_get(error, "code"));
+        (void)error_set(&events->failed, err_from_name(code != NULL ? code : ""), "%s", text);
+        free(text);
+    } else if (json_is_object(event)) {
+        cmd_events_take(events, event, bytes, len);
+    }
     json_decref(event);
 }
 
 /* ---- the stream ------------------------------------------------------------------------------ */
 
-static void cmd_events_on_done(void *arg, const struct client_reply *reply)
+/* Whether asking again, perhaps another node, may help. A stream that began ends for many reasons
+ * that lie with the node; that its query makes no sense is none of them. */
+static bool cmd_events_may_help(int code, bool streamed)
+{
+    if (streamed)
+        return code != ERR_NOT_FOUND && code != ERR_INVALID;
+    return code == 0 || code == ERR_UNAVAILABLE || code == ERR_TIMEOUT || code == ERR_BUSY ||
+           code == ERR_NO_LEADER;
+}
+
+static void cmd_events_on_done(void *arg, const struct client_reply *answer)
 {
     struct cmd_events *events = arg;
+    struct client_reply reply = *answer;
+    bool streamed = reply.code == 0 && events->failed.code != 0;
     events->request = NULL;
-    bool may_help = reply->code == 0 || reply->code == ERR_UNAVAILABLE ||
-                    reply->code == ERR_TIMEOUT || reply->code == ERR_BUSY ||
-                    reply->code == ERR_NO_LEADER;
+    if (streamed) {
+        reply.code = events->failed.code;
+        reply.text = events->failed.text;
+    }
+    bool may_help = cmd_events_may_help(reply.code, streamed);
     if (events->ended)
         return;
-    if (reply->code == 0 && !events->follows) {
+    if (reply.code == 0 && !events->follows) {
         cmd_events_end(events, SHELL_STATUS_OK);
         return;
     }
-    if (!may_help || !events->follows || (events->cursor[0] == '\0' && !reply->connected)) {
-        cmd_events_end(events, request_report_reply(events->shell, reply));
+    if (!may_help || !events->follows || (events->cursor[0] == '\0' && !reply.connected)) {
+        cmd_events_end(events, request_report_reply(events->shell, &reply));
         return;
     }
     if (++events->failures == EVENTS_FAILURES_QUIET)
@@ -200,6 +223,7 @@ static void cmd_events_ask(struct cmd_events *events)
         (void)client_path_param(&path, filters[i], command_option_text(call, filters[i]));
     (void)client_path_param(&path, "follow", events->follows ? "true" : NULL);
     events->retry_ms = 0;
+    events->failed.code = 0;
     events->request =
         client_start(events->shell->client,
                      &CLIENT_REQUEST(.method = "GET", .path = path.text, .body = CLIENT_BODY_LINES),

@@ -92,9 +92,8 @@ static int events_parse_nodes(struct events *events, const struct http_target *t
     if (text == NULL || *text == '\0')
         return 0;
     query->has_nodes = true;
-    int err = node_resolve(events->node, text, &query->nodes, e);
-    if (err != ERR_NOT_FOUND)
-        return err;
+    if (node_resolve(events->node, text, &query->nodes, NULL) == 0)
+        return 0;
     nodeset_done(&query->nodes); /* it may have been removed since */
     nodeset_init(&query->nodes);
     return nodeset_parse(&query->nodes, text, NULL, NULL, e);

@@ -255,6 +255,26 @@ numbers_are_whole() {
     zstd -dc "$CLUSTER_DIR/r.tar.zst" | tar -xO report.json | jq -e '.format == 1'
 }
 
+@test "clustersh events says why a stream ended early, and fails" {
+    program=$(dirname "$(command -v clusterd)")/tests/lib/url_serve
+    [ -x "$program" ] || skip "no $program: make tests/lib/url_serve"
+    printf '%s\n' '{"id":"1","at":"2026-11-28T20:15:04.000Z","kind":"job.submit","node":"n1","text":"the first"}' \
+        '{"error":{"code":"closed","message":"this node is being stopped"}}' >"$BATS_TEST_TMPDIR/lines"
+    "$program" "$BATS_TEST_TMPDIR/lines" "$BATS_TEST_TMPDIR/log" >"$BATS_TEST_TMPDIR/url" 3>&- &
+    FOLLOWER=$!
+    wait_until 20 grep -q http "$BATS_TEST_TMPDIR/url"
+    CLUSTERSH_TOKEN=x run timeout 60 clustersh -s "$(grep -o 'http://[0-9.:]*' "$BATS_TEST_TMPDIR/url")" events
+    [[ "$status" = 3 && "$output" == *"the first"*"this node is being stopped"* ]]
+}
+
+@test "events of a node that is gone can be asked for, through any node" {
+    start_cluster 3
+    for node in n1 n2 n3; do
+        wait_until 20 ready_frame $node
+        api -n $node '/api/events?since=1h&node=n9' | jq -se 'map(.error // empty) == [] and (last | .cursor)'
+    done
+}
+
 @test "clustersh events -f goes on at another node when the one that leads is killed, without repetition" {
     start_cluster 3
     wait_until 20 ready_frame
