@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "base/uuid.h"
+#include "shell/jobs.h"
 #include "shell/request.h"
 #include "shell/upload.h"
 #include "shell/words.h"
@@ -227,9 +228,33 @@ static int submit_add_plain(struct shell *shell, const struct command_call *call
     const struct command_value *priority = command_option(call, "priority");
     if (priority != NULL)
         (void)json_object_set_new(body, "priority", json_integer(priority->integer));
+    return SHELL_STATUS_OK;
+}
+
+/* A job is named as everywhere, by the beginning of its id or as last; the API takes whole ids. */
+static int submit_add_after(struct shell *shell, const struct command_call *call, json_t *body)
+{
     size_t n;
     const struct command_value *after = command_option_all(call, "after", &n);
-    return n == 0 ? SHELL_STATUS_OK : submit_set(body, "after", words_json(shell, after, n));
+    if (n == 0)
+        return SHELL_STATUS_OK;
+    json_t *list = words_json(shell, after, n);
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+        const char *colon = strchr(text, ':');
+        json_t *job = NULL;
+        if (colon == NULL || colon[1] == '\0' || strlen(colon + 1) == UUID_TEXT_MAX - 1)
+            continue;
+        int status = jobs_fetch(shell, colon + 1, &job);
+        if (status != SHELL_STATUS_OK) {
+            json_decref(list);
+            return status;
+        }
+        (void)json_array_set_new(
+            list, i, json_sprintf("%.*s:%s", (int)(colon - text), text, jobs_text(job, "id")));
+        json_decref(job);
+    }
+    return submit_set(body, "after", list);
 }
 
 static int submit_send(struct shell *shell, const struct command_call *call, const json_t *body,
@@ -267,6 +292,8 @@ int submit_job(struct shell *shell, const struct command_call *call, json_t **an
         status = submit_add_plain(shell, call, body);
     if (status == SHELL_STATUS_OK)
         status = shell_connect(shell);
+    if (status == SHELL_STATUS_OK)
+        status = submit_add_after(shell, call, body);
     if (status == SHELL_STATUS_OK)
         status = submit_add_files(shell, call, body);
     if (status == SHELL_STATUS_OK)

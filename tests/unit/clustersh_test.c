@@ -442,6 +442,8 @@ static void submit_prints_the_id_only_and_sends_what_was_asked(void **state)
     FILE *file = fopen(path, "we");
     (void)fputs("data", file);
     (void)fclose(file);
+    RUN(w, "", "job", "submit", "true");
+    char *after = mem_printf("ok:%.36s", w->out);
     RUN(w, "", "job", "submit", "--name", "count", "--array", "0-3%2", "--after", "ok:4f12", "-e",
         "A=x=y", "--file", path, "--url", "w.txt=http://h/a?b=c", "--unpack", "--time", "1m",
         "--memory", "1G", "--priority", "-2", "--select", "gpu=1", "--retries", "2", "--", "wc",
@@ -454,7 +456,7 @@ static void submit_prints_the_id_only_and_sends_what_was_asked(void **state)
     json_t *expected =
         json_pack("{s:s, s:s, s:[s], s:{s:s}, s:[{s:s,s:s,s:b},{s:s,s:s}], s:i, s:i, s:i, s:s, s:i,"
                   " s:[s,s,s]}",
-                  "name", "count", "array", "0-3%2", "after", "ok:4f12", "env", "A", "x=y", "files",
+                  "name", "count", "array", "0-3%2", "after", after, "env", "A", "x=y", "files",
                   "name", "input.tar.gz", "file", "f1", "unpack", 1, "name", "w.txt", "url",
                   "http://h/a?b=c", "time_limit_ms", 60000, "memory_bytes", 1 << 30, "priority", -2,
                   "selector", "gpu=1", "retries", 2, "argv", "wc", "-l", "--array");
@@ -464,6 +466,17 @@ static void submit_prints_the_id_only_and_sends_what_was_asked(void **state)
     free(body);
     (void)unlink(path);
     free(path);
+    free(after);
+}
+
+static void a_job_to_wait_for_that_is_not_there_is_said_before_anything_is_submitted(void **state)
+{
+    struct world *w = *state;
+    RUN(w, "", "job", "submit", "--after", "ok:beef", "--", "true");
+    assert_int_equal(w->status, 3);
+    assert_non_null(strstr(w->err, "no such job"));
+    RUN(w, "", "job", "show", "last");
+    assert_int_equal(w->status, 3);
 }
 
 static void a_single_word_is_a_program_or_goes_through_a_shell(void **state)
@@ -737,6 +750,7 @@ int main(void)
         CASE(raft_commands_change_the_group),
         CASE(keys_are_stored_compared_and_listed),
         CASE(submit_prints_the_id_only_and_sends_what_was_asked),
+        CASE(a_job_to_wait_for_that_is_not_there_is_said_before_anything_is_submitted),
         CASE(a_single_word_is_a_program_or_goes_through_a_shell),
         CASE(words_that_are_no_text_are_refused),
         CASE(a_result_that_cannot_be_written_is_an_error),
