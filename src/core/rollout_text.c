@@ -1,4 +1,5 @@
 /* Plans and gates as people write them. */
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +36,7 @@ static int rollout_gate_limit(const char *text, const char *limit, struct rollou
                               struct error *e)
 {
     int64_t ms;
+    size_t len = strlen(limit);
     if (gate->kind == ROLLOUT_GATE_ERRORS) {
         if (rollout_percent(limit, &gate->limit) < 0)
             return error_set(e, ERR_INVALID,
@@ -43,9 +45,13 @@ static int rollout_gate_limit(const char *text, const char *limit, struct rollou
                              text);
         return 0;
     }
-    if (str_parse_duration_ms(limit, &ms) < 0 || ms < 1 || ms > 3600000)
-        return error_set(e, ERR_INVALID,
-                         "\"%.100s\": a latency is limited by a time, 1ms to 1h: p95<=250ms", text);
+    /* A bare number would be seconds, where milliseconds are meant. */
+    if (len == 0 || isdigit((unsigned char)limit[len - 1]) ||
+        str_parse_duration_ms(limit, &ms) < 0 || ms < 1 || ms > 3600000)
+        return error_set(
+            e, ERR_INVALID,
+            "\"%.100s\": a latency is limited by a time with its unit, 1ms to 1h: p95<=250ms",
+            text);
     gate->limit = (uint64_t)ms * 1000;
     return 0;
 }

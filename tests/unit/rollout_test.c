@@ -476,9 +476,10 @@ static void gates_and_steps_read_as_they_are_written(void **state)
         free(text);
     }
     static const char *const bad[] = {
-        "",         "speed<=1",     "errors",       "errors<=x%", "errors<=1",    "errors<=-1%",
-        "p95<=0ms", "errors<=nan%", "errors<=101%", "command:",   "p94<=1ms",     "http:",
-        "http:foo", "http://",      "http:///x",    "https://:1", "http://h/a b", "http:http:h"};
+        "",           "speed<=1", "errors",       "errors<=x%",   "errors<=1",  "errors<=-1%",
+        "p95<=0ms",   "p95<=250", "errors<=nan%", "errors<=101%", "command:",   "p94<=1ms",
+        "http:",      "http:foo", "http://",      "http:///x",    "https://:1", "http://h/a b",
+        "http:http:h"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_int_equal(rollout_gate_parse(bad[i], &gate, &e), ERR_INVALID);
     assert_int_equal(rollout_gate_parse("speed<=1", &gate, &e), ERR_INVALID);
