@@ -15,7 +15,11 @@
 #include "shell/interrupt.h"
 #include "shell/shell.h"
 
-enum { LIVE_TIMEOUT_MS = 1500, LIVE_SQL_TIMEOUT_MS = 10000 };
+enum {
+    LIVE_TIMEOUT_MS = 2500,
+    LIVE_ATTEMPT_MS = 1000, /* then another node is asked: one that starts or hangs is silent */
+    LIVE_SQL_TIMEOUT_MS = 10000,
+};
 
 static const char *const live_paths[] = {
     [LIVE_STATUS] = "/api/status",
@@ -184,6 +188,7 @@ static void live_item_fetch(struct live_item *item)
         .data_len = body != NULL ? strlen(body) : 0,
         .repeatable = true,
         .body = live_is_lines(item) ? CLIENT_BODY_WHOLE : CLIENT_BODY_JSON,
+        .attempt_ms = sql != NULL ? 0 : LIVE_ATTEMPT_MS,
         .timeout_ms = sql != NULL ? LIVE_SQL_TIMEOUT_MS : LIVE_TIMEOUT_MS,
     };
     item->call = client_start(item->shell->client, &request, &handler, item, NULL);

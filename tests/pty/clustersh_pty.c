@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -434,6 +436,23 @@ static void without_a_server_there_is_a_prompt_that_tries_again(void **state)
     screen_wait_cursor(s, prompt);
 }
 
+static void a_server_that_does_not_answer_is_left_for_the_next(void **state)
+{
+    struct world *w = *state;
+    struct sockaddr_un silent = {.sun_family = AF_UNIX};
+    (void)snprintf(silent.sun_path, sizeof silent.sun_path, "%s/silent.sock", w->dir);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&silent, sizeof silent), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    char *endpoints = mem_printf("unix:%s,unix:%s", silent.sun_path, w->socket_path);
+    assert_int_equal(setenv("CLUSTERSH_ENDPOINT", endpoints, 1), 0);
+    struct screen *s = open_shell(w);
+    assert_int_equal(screen_count(s, "error:"), 0);
+    (void)close(fd);
+    (void)unlink(silent.sun_path);
+    free(endpoints);
+}
+
 /* Terminals */
 
 static void a_dumb_terminal_gets_no_escapes(void **state)
@@ -560,6 +579,7 @@ int main(void)
         CASE(a_history_that_cannot_be_written_is_said_once),
         CASE(a_server_that_dies_is_one_line_and_is_found_again),
         CASE(without_a_server_there_is_a_prompt_that_tries_again),
+        CASE(a_server_that_does_not_answer_is_left_for_the_next),
         CASE(a_dumb_terminal_gets_no_escapes),
         CASE(a_small_terminal_shows_records_instead_of_a_wide_table),
         CASE(a_large_terminal_shows_every_column),
