@@ -10,7 +10,8 @@
  *
  * Segments are files FIRST.jsonl, named after the number of their first line. The one that is being
  * written is filled with newlines ahead of the lines, so that a durable write costs no change of
- * the file's size; jq skips them. Only what comes in bulk (journal_append_lines()) grows its files.
+ * the file's size; jq skips them. The first is small, so that a journal is soon made. Only what
+ * comes in bulk (journal_append_lines()) grows its files.
  *
  * Happy path: lines appended during one turn of the loop leave together at its end to the journal's
  * one writer thread, one durable write for all that waits, and requests made by journal_sync() are
@@ -52,6 +53,7 @@
 enum {
     JOURNAL_SEGMENT_BYTES = 8 << 20,
     JOURNAL_SEGMENT_BYTES_MIN = 16 << 10,
+    JOURNAL_SEGMENT_BYTES_FIRST = 256 << 10,
     JOURNAL_LINE_BYTES_MAX = 1 << 20,   /* of one line */
     JOURNAL_CARRY_BYTES_MAX = 64 << 20, /* of all carried lines */
     JOURNAL_IN_FLIGHT_BYTES = 8 << 20,

@@ -60,6 +60,11 @@ static int prepare_all(struct journal_writer *writer, uint64_t bytes)
     return rc < 0 ? rc : 0;
 }
 
+static uint64_t at_most_whole(const struct journal_writer *writer, uint64_t bytes)
+{
+    return bytes < writer->segment_bytes ? bytes : writer->segment_bytes;
+}
+
 int journal_writer_prepare(struct journal_writer *writer)
 {
     return prepare(writer, writer->segment_bytes);
@@ -67,7 +72,15 @@ int journal_writer_prepare(struct journal_writer *writer)
 
 bool journal_writer_is_low(const struct journal_writer *writer)
 {
-    return !writer->next_ready && writer->file.len > writer->file.cap / 2;
+    const struct journal_file *file = &writer->file;
+    return !writer->next_ready && (file->len > file->cap / 2 || file->cap < writer->segment_bytes);
+}
+
+/* Of a segment that nobody prepared: somebody waits for it. */
+static uint64_t next_bytes(const struct journal_writer *writer)
+{
+    return at_most_whole(writer,
+                         writer->file.fd >= 0 ? 2 * writer->file.cap : JOURNAL_SEGMENT_BYTES_FIRST);
 }
 
 /* `file`, which is empty, becomes the segment that begins with line `first`, with `content` in it,
@@ -103,8 +116,8 @@ static int rotate(struct journal_writer *writer, uint64_t first, const struct bu
     buf_init(&head, SIZE_MAX / 4);
     journal_put_beginning(&head, writer->log, first, carry);
     uint64_t want = head.len + bytes;
-    if (want < writer->segment_bytes)
-        want = writer->segment_bytes;
+    if (want < next_bytes(writer))
+        want = next_bytes(writer);
     int rc = prepare_all(writer, want);
     if (rc == 0)
         rc = adopt(writer, &writer->next, NEXT_NAME, first, &head, head.len);
@@ -124,6 +137,15 @@ static int resume(struct journal_writer *writer, uint64_t bytes)
     writer->active = segment;
     int rc = journal_file_resume(writer->dir, &writer->file, name, segment->bytes, bytes);
     return rc == 0 ? fill_all(writer, &writer->file, name) : rc;
+}
+
+/* Writes on in the last segment, which gets as much room again as it has lines. */
+static int resume_last(struct journal_writer *writer)
+{
+    uint64_t bytes = 2 * TAILQ_LAST(&writer->table->segments, journal_segment_list)->bytes;
+    if (bytes < JOURNAL_SEGMENT_BYTES_FIRST)
+        bytes = JOURNAL_SEGMENT_BYTES_FIRST;
+    return resume(writer, at_most_whole(writer, bytes));
 }
 
 /* Makes room for `bytes` of lines that begin with `first`: in a new segment, or, when there is no
@@ -148,8 +170,7 @@ int journal_writer_init(struct journal_writer *writer, struct wal_dir *dir,
     writer->bytes = metric_series(METRIC_LOG_BYTES, name);
     journal_file_init(&writer->file);
     journal_file_init(&writer->next);
-    int rc =
-        TAILQ_EMPTY(&table->segments) ? rotate(writer, 1, NULL, 0) : resume(writer, segment_bytes);
+    int rc = TAILQ_EMPTY(&table->segments) ? rotate(writer, 1, NULL, 0) : resume_last(writer);
     if (rc < 0)
         return error_set(e, rc, "cannot write to the journal in %s: %s", dir->path, err_text(rc));
     return 0;
@@ -360,7 +381,7 @@ static int truncate_from(struct journal_writer *writer, uint64_t seq)
         segment->last = last;
     journal_table_forget_damage(writer->table, seq, UINT64_MAX);
     unlock(writer);
-    return resume(writer, writer->segment_bytes);
+    return resume_last(writer);
 }
 
 static int reset(struct journal_writer *writer, uint64_t next, const struct buf *carry)
@@ -389,7 +410,7 @@ static int rewrite(struct journal_writer *writer, const struct journal_rewrite *
 /* The segment's file is a new one: if it is the one being written, go on there. */
 static int follow(struct journal_writer *writer, const struct journal_segment *segment)
 {
-    return segment == writer->active ? resume(writer, writer->segment_bytes) : 0;
+    return segment == writer->active ? resume_last(writer) : 0;
 }
 
 static int drop(struct journal_writer *writer, struct journal_op *op)

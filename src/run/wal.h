@@ -5,7 +5,8 @@
  * segment, and then the callbacks run on the loop in the order of the calls. A plain block is
  * written by the kernel beside the loop, all else by the log's one writer thread
  * (run/writer_thread.h). Full segments are followed by ones prepared ahead; trimmed ones are used
- * again.
+ * again. The first has WAL_SEGMENT_BYTES_FIRST, each later one twice as much as the one before it,
+ * up to `segment_bytes`: a log that holds little is soon made.
  *
  * How it fails:
  * - The process or machine stops in the middle of a write: the torn tail is cut at the next open
@@ -42,6 +43,7 @@
 enum {
     WAL_SEGMENT_BYTES = 8 << 20,
     WAL_SEGMENT_BYTES_MIN = 64 << 10,
+    WAL_SEGMENT_BYTES_FIRST = 256 << 10,
     WAL_BLOCK_BYTES_MAX = 1 << 20, /* of one write, unless a single record is larger */
     WAL_RECORD_BYTES_MAX = 64 << 20,
     WAL_IN_FLIGHT_BYTES = 64 << 20,

@@ -232,7 +232,7 @@ static int take_reserve(struct wal_store *store, struct wal_segment *segment, st
         return corrupt(e, store, store->active, store->offset,
                        "a later segment holds valid blocks, but this one is damaged");
     TAILQ_REMOVE(&store->live, segment, entry);
-    if (store->next != NULL || segment->head.bytes != store->segment_bytes) {
+    if (store->next != NULL || segment->head.bytes != wal_store_next_bytes(store)) {
         wal_file_remove(&store->dir, segment);
         return 0;
     }

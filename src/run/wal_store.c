@@ -132,17 +132,24 @@ static int prepare(struct wal_store *store, uint64_t bytes)
     return start_next(store, segment, true);
 }
 
+uint64_t wal_store_next_bytes(const struct wal_store *store)
+{
+    uint64_t bytes =
+        store->active != NULL ? 2 * store->active->head.bytes : WAL_SEGMENT_BYTES_FIRST;
+    return bytes < store->segment_bytes ? bytes : store->segment_bytes;
+}
+
 int wal_store_prepare(struct wal_store *store)
 {
-    return prepare(store, store->segment_bytes);
+    return prepare(store, wal_store_next_bytes(store));
 }
 
 int wal_store_prepare_now(struct wal_store *store, uint64_t bytes)
 {
     uint64_t needed = bytes + WAL_PAGE_BYTES + WAL_SEAL_BYTES;
     needed = (needed + WAL_PAGE_BYTES - 1) & ~(uint64_t)(WAL_PAGE_BYTES - 1);
-    if (needed < store->segment_bytes)
-        needed = store->segment_bytes;
+    if (needed < wal_store_next_bytes(store))
+        needed = wal_store_next_bytes(store);
     int rc;
     while ((rc = prepare(store, needed)) == 0)
         continue;

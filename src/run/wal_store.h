@@ -25,7 +25,7 @@ struct wal_place {
 struct wal_store {
     struct wal_dir dir;
     struct wal_meta *head;
-    uint64_t segment_bytes;
+    uint64_t segment_bytes; /* of one when the log has grown */
     unsigned spares_max;
 
     uint64_t log;             /* random name of this log */
@@ -49,6 +49,9 @@ void wal_store_done(struct wal_store *store);
 
 /* Makes the first segment of a new log. */
 int wal_store_create(struct wal_store *store, struct error *e);
+
+/* Of the segment behind the active one, unless a single record needs more. */
+uint64_t wal_store_next_bytes(const struct wal_store *store);
 
 /* One step, under a millisecond, towards having a `next`: 1 when it is there, 0 when more steps are
  * needed, negative when it cannot be had. */

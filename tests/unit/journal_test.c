@@ -341,6 +341,31 @@ static void whole_segments_go_by_size_and_carry_over(void **state)
     journal_fixture_done(&f);
 }
 
+static void a_new_journal_is_small_and_its_segments_grow(void **state)
+{
+    (void)state;
+    struct journal_fixture f;
+    journal_fixture_init(&f, 1, false);
+    f.options.segment_bytes = 0;
+    journal_fixture_must_open(&f);
+    char path[WAL_FIXTURE_PATH_MAX];
+    journal_fixture_path(&f, 1, path);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, JOURNAL_SEGMENT_BYTES_FIRST);
+    uint64_t largest;
+    for (int i = 0; i < 12; i++) {
+        assert_int_equal(journal_fixture_append(&f, 20, 100000), 0);
+        journal_fixture_wait(&f);
+        if (i % 2 != 0)
+            journal_fixture_reopen(&f);
+    }
+    (void)wal_fixture_usage(f.dir, &largest);
+    assert_int_equal(largest, JOURNAL_SEGMENT_BYTES);
+    journal_fixture_must_hold(&f);
+    journal_fixture_done(&f);
+}
+
 static void segments_go_by_age_but_never_the_last(void **state)
 {
     (void)state;
@@ -650,6 +675,7 @@ int main(void)
         cmocka_unit_test(a_read_beside_the_loop_is_called_back_and_can_be_cancelled),
         cmocka_unit_test(reads_go_on_while_lines_are_cut_off_and_dropped),
         cmocka_unit_test(whole_segments_go_by_size_and_carry_over),
+        cmocka_unit_test(a_new_journal_is_small_and_its_segments_grow),
         cmocka_unit_test(segments_go_by_age_but_never_the_last),
         cmocka_unit_test(a_failed_write_is_told_once_and_what_is_durable_is_read),
         cmocka_unit_test(short_writes_are_completed),

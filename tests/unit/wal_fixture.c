@@ -294,6 +294,25 @@ void wal_fixture_copy(const char *from, const char *to)
     closedir(dir);
 }
 
+uint64_t wal_fixture_usage(const char *dir, uint64_t *largest)
+{
+    DIR *d = opendir(dir);
+    assert_non_null(d);
+    uint64_t bytes = 0;
+    *largest = 0;
+    const struct dirent *entry;
+    while ((entry = readdir(d)) != NULL) {
+        struct stat st;
+        if (fstatat(dirfd(d), entry->d_name, &st, 0) != 0 || !S_ISREG(st.st_mode))
+            continue;
+        bytes += (uint64_t)st.st_size;
+        if ((uint64_t)st.st_size > *largest)
+            *largest = (uint64_t)st.st_size;
+    }
+    closedir(d);
+    return bytes;
+}
+
 void wal_fixture_find(const char *path, const char *suffix, char out[WAL_FIXTURE_PATH_MAX])
 {
     DIR *dir = opendir(path);

@@ -118,6 +118,8 @@ const char *wal_fixture_check(struct wal_fixture *f, uint64_t last_min);
 /* Copies the directory's files to `to`, which is made; and removes a directory with its files. */
 void wal_fixture_copy(const char *from, const char *to);
 void wal_fixture_remove(const char *dir);
+/* Bytes of all files of `dir`, and of the largest. */
+uint64_t wal_fixture_usage(const char *dir, uint64_t *largest);
 
 /* The only file in `dir` that ends with `suffix`; fails the test when there are more or none. */
 void wal_fixture_find(const char *dir, const char *suffix, char path[WAL_FIXTURE_PATH_MAX]);

@@ -161,6 +161,29 @@ static void a_trim_gives_segments_back_and_they_are_used_again(void **state)
     wal_fixture_done(&f);
 }
 
+static void a_log_that_holds_little_takes_little_and_its_segments_grow(void **state)
+{
+    (void)state;
+    struct wal_fixture f;
+    wal_fixture_init(&f, 1, false);
+    f.options.segment_bytes = 0;
+    wal_fixture_must_open(&f);
+    assert_int_equal(wal_fixture_append(&f, 10, 1000), 0);
+    reopen(&f);
+    uint64_t largest;
+    assert_true(wal_fixture_usage(f.dir, &largest) <= 4 * WAL_SEGMENT_BYTES_FIRST);
+    for (int i = 0; i < 12; i++) {
+        assert_int_equal(wal_fixture_append(&f, 4, 500000), 0);
+        wal_fixture_wait(&f);
+        if (i % 2 != 0)
+            reopen(&f);
+    }
+    (void)wal_fixture_usage(f.dir, &largest);
+    assert_int_equal(largest, WAL_SEGMENT_BYTES);
+    must_hold(&f);
+    wal_fixture_done(&f);
+}
+
 static void a_reset_log_goes_on_at_the_index_it_was_told(void **state)
 {
     (void)state;
@@ -298,6 +321,7 @@ int main(void)
         cmocka_unit_test(what_one_turn_appends_leaves_in_one_write),
         cmocka_unit_test(more_than_the_bound_in_flight_is_refused_and_nothing_lost),
         cmocka_unit_test(a_trim_gives_segments_back_and_they_are_used_again),
+        cmocka_unit_test(a_log_that_holds_little_takes_little_and_its_segments_grow),
         cmocka_unit_test(a_reset_log_goes_on_at_the_index_it_was_told),
         cmocka_unit_test(a_truncated_end_is_replaced),
         cmocka_unit_test(sync_returns_when_all_is_durable),
