@@ -10,7 +10,7 @@ tree_checks += scripts/check-hosts
 tree_checks += scripts/check-layers
 tree_checks += scripts/check-man
 
-fast_tests = $(tree_checks:%=$(abs_top_srcdir)/%) $(unit_tests) $(sim_tests) $(fuzz_tests)
+fast_tests = $(tree_checks:%=$(abs_top_srcdir)/%) $(sim_tests) $(fuzz_tests) $(unit_tests)
 slow_tests = $(pty_tests) $(abs_top_srcdir)/scripts/check-dist $(abs_top_srcdir)/scripts/check-shell \
     $(wildcard $(abs_top_srcdir)/tests/e2e/*.bats $(abs_top_srcdir)/tests/pty/*.bats)
 
@@ -23,8 +23,9 @@ check-fast: $(BUILT_SOURCES)
 	@$(MAKE) $(AM_MAKEFLAGS) $(bin_PROGRAMS) $(check_PROGRAMS)
 	@$(run_tests) $(fast_tests)
 
+# The longest first, so that none is left to run alone in the end.
 check-local:
-	@$(run_tests) $(fast_tests) $(slow_tests)
+	@$(run_tests) $(slow_tests) $(fast_tests)
 
 format:
 	@$(srcdir)/scripts/check-format --fix

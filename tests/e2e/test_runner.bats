@@ -27,6 +27,30 @@ last_line_is() {
     last_line_is '3 passed, 0 failed'
 }
 
+@test "the seconds that each took are told" {
+    program one <<<'sleep 1.1; echo "ok 1 - a"'
+    program two <<<'sleep 1.1; echo "not ok 1 - a"'
+    run_tests one two
+    grep -E '^PASS .*/one \(1\) [1-9][0-9]* s$' <<<"$output"
+    grep -E '^FAIL .*/two \(1 of 1\) [1-9][0-9]* s' <<<"$output"
+}
+
+@test "a TEST that waits keeps no processor from the others" {
+    program one <<<'until [ -e go ]; do sleep 0.05; done; echo "ok 1 - a"'
+    program two <<<'touch go; echo "ok 1 - b"'
+    run_tests one two
+    last_line_is '2 passed, 0 failed'
+}
+
+@test "what an earlier run left of a TEST is not taken for its end" {
+    program .one <<<'sleep 0.3; echo "ok 1 - a"'
+    mkdir -p "$TEST_LOGS"
+    touch "$TEST_LOGS/.one.log"
+    echo 0 0 >"$TEST_LOGS/.one.status"
+    run "$TOP_SRCDIR/tests/run" .one
+    last_line_is '1 passed, 0 failed'
+}
+
 @test "a failed case is shown and fails the run" {
     program bad <<<'echo "ok 1 - a"; echo "not ok 2 - b"; echo "# expected 1, got 2"; exit 1'
     run_tests bad

@@ -14,14 +14,16 @@
 #                                 time to spare, TEST_PATIENCE times as many are waited (4; tests/run: more for sanitizers)
 
 wait_until() {
-    local looks=$(($1 * 20 * ${TEST_PATIENCE:-4}))
+    local left_ms=$(($1 * 1000 * ${TEST_PATIENCE:-4})) pause_ms=20 pause
     shift
     until "$@" >/dev/null 2>&1; do
-        if [ $((looks -= 1)) -le 0 ]; then
+        if [ $((left_ms -= pause_ms)) -le 0 ]; then
             echo "never: $*" >&2
             return 1
         fi
-        sleep 0.05
+        printf -v pause '0.%03d' "$pause_ms"
+        sleep "$pause"
+        pause_ms=$((pause_ms < 160 ? pause_ms * 5 / 4 : 200))
     done
 }
 
