@@ -15,11 +15,12 @@ shows() { # VIEW FILTER: what the view has as JSON
     job=$(submit '{"argv":["true"],"array":"0-4"}')
     wait_until 30 job_has_ended "$job"
     for node in n1 n2 n3; do
-        [ "$(clustertop -s "unix:$(socket_of $node)" --once -v nodes -o json | jq '.nodes | length')" = 3 ]
+        CLUSTERSH_ENDPOINT=unix:$(socket_of $node) wait_until 20 shows nodes '.nodes | length == 3'
     done
     wait_until 20 shows jobs ".jobs[] | select(.id == \"$job\" and .state == \"completed\")"
-    shows elections ".elections[] | select(.group == \"cluster\" and .leader == \"$(leader)\")"
-    clustertop --once | grep -q '3 online'
+    wait_until 20 shows elections ".elections[] | select(.group == \"cluster\" and .leader == \"$(leader)\")"
+    all_are_online() { clustertop --once | grep -q '3 online'; }
+    wait_until 20 all_are_online
     shows overview '.missing == {"events_lost": 0, "lines_unreadable": 0, "rows_left_out": 0}'
 }
 
@@ -27,11 +28,15 @@ shows() { # VIEW FILTER: what the view has as JSON
     start_cluster 1
     job=$(submit '{"argv":["true"]}')
     wait_until 30 job_has_ended "$job"
-    wait_until 20 shows jobs ".jobs[] | select(.id == \"$job\" and .state == \"completed\")"
-    api -f /api/report >"$BATS_TEST_TMPDIR/report"
+    is_reported() {
+        clustertop --replay "$BATS_TEST_TMPDIR/report" --once -v jobs -o json |
+            jq -e --arg id "$job" '.jobs[] | select(.id == $id and .state == "completed")'
+    }
+    reports() { api -f /api/report >"$BATS_TEST_TMPDIR/report" && is_reported; }
+    wait_until 20 reports # it holds what the disk has by then
     stop_cluster
     unset CLUSTERSH_ENDPOINT
-    clustertop --replay "$BATS_TEST_TMPDIR/report" --once -v jobs -o json | jq -e ".jobs[] | select(.id == \"$job\" and .state == \"completed\")"
+    is_reported
     clustertop --replay "$BATS_TEST_TMPDIR/report" --once -o json | jq -e '.missing | add == 0'
     head -c 1000 "$BATS_TEST_TMPDIR/report" >"$BATS_TEST_TMPDIR/cut"
     run clustertop --replay "$BATS_TEST_TMPDIR/cut" --once

@@ -140,7 +140,7 @@ check_shell() {
     kill -STOP "$pid"
     export CLUSTERSH_ENDPOINT
     CLUSTERSH_ENDPOINT=unix:$(socket_of n3)
-    run -0 --separate-stderr timeout 10 clustersh --complete node show ''
+    run -0 --separate-stderr timeout $((10 * ${TEST_PATIENCE:-4})) clustersh --complete node show ''
     kill -CONT "$pid"
     [ "$output" = : ] && [ -z "$stderr" ]
 }

@@ -16,6 +16,14 @@ stream_of() {
         while read -r line; do base64 -d <<<"$line"; done
 }
 
+# Three nodes that reach each other.
+start_three() {
+    start_cluster 3
+    local node
+    for node in n1 n2 n3; do wait_until 20 reaches_all "$node"; done
+}
+reaches_all() { api -n "$1" -f -d '{"nodes":"@all","argv":["true"]}' /api/exec | jq -es 'last | .event == "done" and .ok == 3'; }
+
 no_process() {
     ! pgrep -f -- "$1"
 }
@@ -25,7 +33,7 @@ exec_dirs_are_empty() {
 }
 
 @test "a command runs on every node, through any node" {
-    start_cluster 3
+    start_three
     for via in n1 n2 n3; do
         api -n $via -f -d '{"nodes":"@all","argv":["echo out $CLUSTERD_NODE; echo err >&2; exit ${CLUSTERD_NODE#n}"]}' /api/exec >"$CLUSTER_DIR/lines"
         for node in n1 n2 n3; do
@@ -41,7 +49,7 @@ exec_dirs_are_empty() {
 }
 
 @test "sets of nodes mean what they say" {
-    start_cluster 3
+    start_three
     nodes_of() { run_on "$1" true | jq -r 'select(.event == "ended") | .node' | sort | tr '\n' ' '; }
     [ "$(nodes_of 'n[1-2]')" = "n1 n2 " ]
     [ "$(nodes_of '@all!n2')" = "n1 n3 " ]
@@ -50,7 +58,7 @@ exec_dirs_are_empty() {
 }
 
 @test "output is live" {
-    start_cluster 3
+    start_three
     run_on @all "echo first; while ! [ -e $CLUSTER_DIR/go ]; do sleep 0.02; done; echo second" >"$CLUSTER_DIR/lines" 3>&- &
     local pid=$!
     wait_until 20 bash -c "[ \$(grep -c first $CLUSTER_DIR/lines) = 3 ]"
@@ -62,7 +70,7 @@ exec_dirs_are_empty() {
 }
 
 @test "a node that is down is a failed line, the others run" {
-    start_cluster 3
+    start_three
     kill_node n3
     wait_until 20 node_state_is n3 offline
     run_on @all 'echo here' >"$CLUSTER_DIR/lines"
@@ -71,7 +79,7 @@ exec_dirs_are_empty() {
 }
 
 @test "a node that dies meanwhile is a failed line" {
-    start_cluster 3
+    start_three
     run_on @all "touch $CLUSTER_DIR/on_\$CLUSTERD_NODE; [ \$CLUSTERD_NODE != n3 ] || sleep 1000" >"$CLUSTER_DIR/lines" 3>&- &
     local pid=$!
     wait_until 20 test -e "$CLUSTER_DIR/on_n3"
@@ -82,7 +90,7 @@ exec_dirs_are_empty() {
 }
 
 @test "closing the connection stops the commands on every node, with all they started" {
-    start_cluster 3
+    start_three
     local mark=31415.$$
     curl -sN --unix-socket "$(socket_of n1)" -d "{\"nodes\":\"@all\",\"argv\":[\"touch $CLUSTER_DIR/on_\$CLUSTERD_NODE; sleep $mark & sleep $mark\"]}" http://localhost/api/exec >/dev/null 3>&- &
     local pid=$!
@@ -93,7 +101,7 @@ exec_dirs_are_empty() {
 }
 
 @test "much output of all nodes arrives whole at a slow reader, and no node grows" {
-    start_cluster 3
+    start_three
     before=$(awk '/VmHWM/ { print $2 }' "/proc/$(node_pid n1)/status")
     run_on @all 'head -c 20000000 /dev/zero | tr "\0" x' | { sleep 1; jq -j 'select(.event == "stdout") | .data'; } | tr -d '\n' | tr -s x y >"$CLUSTER_DIR/kinds"
     [ "$(cat "$CLUSTER_DIR/kinds")" = y ]
@@ -123,7 +131,7 @@ exec_dirs_are_empty() {
 }
 
 @test "direct mode answers with the output and how it ended" {
-    start_cluster 3
+    start_three
     direct() { api -n n2 -d "$1" /api/execute; }
     direct '{"mode":"direct","command":"echo out; echo err >&2; exit 7"}' >"$CLUSTER_DIR/answer"
     jq -e '.mode == "direct" and .exit_code == 7 and .signal == 0 and .stdout == "out\n" and .stderr == "err\n" and .wall_ms >= 0 and (has("truncated") | not)' "$CLUSTER_DIR/answer"
@@ -180,8 +188,7 @@ add_worker() {
     add_worker w2
     wait_until 30 api -n w1 -f -o "$CLUSTER_DIR/lines" -d '{"nodes":"w2","argv":["echo here"]}' /api/exec
     [ "$(stream_of w2 stdout <"$CLUSTER_DIR/lines")" = here ]
-    api -n w2 -f -d '{"nodes":"@all","argv":["echo","on"]}' /api/exec >"$CLUSTER_DIR/lines"
-    [ "$(tail -n 1 "$CLUSTER_DIR/lines")" = '{"event":"done","ok":3,"failed":0}' ]
+    wait_until 30 reaches_all w2
     job=$(submit '{"commands":["head -c 100000 /dev/zero | tr \"\\0\" x"],"selector":"name=w2"}')
     [ "$(job_end "$job")" = completed ]
     [ "$(api -n w1 -f "/api/jobs/$job/output" | wc -c)" = 100000 ]

@@ -81,7 +81,8 @@ sum_job() {
     id=$(upload n1 "$CLUSTER_DIR/data")
     third=$(printf '%s\n' n1 n2 n3 | grep -vxF "$(holders "$id")")
     kill_node "$(holders "$id" | head -n 1)"
-    api -n "$third" -f "/api/files/$id" | cmp - "$CLUSTER_DIR/data"
+    is_given() { api -n "$third" -f "/api/files/$id" | cmp - "$CLUSTER_DIR/data"; }
+    wait_until 20 is_given # it may have led
     job=$(submit "$(sum_job "$id" "name=$third")")
     [ "$(job_end "$job")" = completed ]
 }
@@ -173,8 +174,8 @@ array_job() {
     job=$(submit "$(array_job "$id" "$node" 24 'cksum <in/data.bin; echo damage >in/data.bin')")
     [ "$(job_end "$job")" = completed ]
     [ "$(api "/api/jobs/$job/tasks?output=true" | jq -r '.[].stdout' | sort -u | grep .)" = "$sum" ]
-    [ "$(cache_count "$node" miss)" = 1 ]
-    [ $(($(cache_count "$node" hit) + $(cache_count "$node" shared))) = 23 ]
+    have_shared() { [ "$(cache_count "$node" miss)" = 1 ] && [ $(($(cache_count "$node" hit) + $(cache_count "$node" shared))) = 23 ]; }
+    wait_until 10 have_shared
     kill_node "$node"
     start_node "$node"
     for holder in n1 n2 n3; do rm -f "$CLUSTER_DIR/$holder/data/files/$id"; done
@@ -212,7 +213,8 @@ array_job() {
         [ "$(job_end "$job")" = completed ]
         [ "$(api "/api/jobs/$job/output")" = "$(cksum <"$CLUSTER_DIR/data$i")" ]
     done
-    [ "$(ls "$CLUSTER_DIR/n3/data/file-cache" | sort)" = "$(printf '%s\n' "${files[@]:1}" | sort)" ]
+    has_the_last_two() { [ "$(ls "$CLUSTER_DIR/n3/data/file-cache" | sort)" = "$(printf '%s\n' "${files[@]:1}" | sort)" ]; }
+    wait_until 10 has_the_last_two
     head -c 6000000 /dev/urandom >"$CLUSTER_DIR/large"
     id=$(upload n1 "$CLUSTER_DIR/large")
     rm -f "$CLUSTER_DIR/n3/data/files/$id"

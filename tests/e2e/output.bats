@@ -56,6 +56,7 @@ rss_max_kb() {
     job=$(submit '{"commands":["printf \"a\\377\\000\\376b\""],"selector":"name=n3"}')
     [ "$(job_end "$job")" = completed ]
     kill_node n3
+    leader # n3 may have been it
     for node in n1 n2; do
         [ "$(api -n $node -f "/api/jobs/$job/output" | hex)" = 61ff00fe62 ]
         [ "$(api -n $node -f "/api/jobs/$job/output?offset=3" | hex)" = fe62 ]

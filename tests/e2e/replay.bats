@@ -73,7 +73,8 @@ still_routing='sort_by(.node) | map({node, service, version, stable_model_id, st
     }
     same() {
         clustersh report "$CLUSTER_DIR/r.tar.zst" && sql clustersh >"$CLUSTER_DIR/live" && sql replay >"$CLUSTER_DIR/past" &&
-            cmp -s "$CLUSTER_DIR/live" "$CLUSTER_DIR/past"
+            cmp -s "$CLUSTER_DIR/live" "$CLUSTER_DIR/past" &&
+            [ "$(replay -t -o csv -c "SELECT count(DISTINCT node) FROM cluster.vitals WHERE cpu_percent >= 0;")" = 3 ]
     }
     wait_until 40 same || { diff "$CLUSTER_DIR/live" "$CLUSTER_DIR/past"; false; }
     grep -q '"n": *3' "$CLUSTER_DIR/past"
@@ -82,7 +83,6 @@ still_routing='sort_by(.node) | map({node, service, version, stable_model_id, st
     export TMPDIR=$CLUSTER_DIR/tmp
     count='SELECT count(*) FROM cluster.jobs;'
     [ "$(replay -t -o csv -c "$count" -c "\at $between" -c "$count" -c '\at end' -c "$count" | paste -sd ' ')" = '2 1 2' ]
-    [ "$(replay -t -o csv -c "SELECT count(DISTINCT node) FROM cluster.vitals WHERE cpu_percent >= 0;")" = 3 ]
     [ "$(replay -t -o csv -c "SELECT count(*) > 3 FROM cluster.log WHERE node IS NOT NULL;")" = true ]
     [ "$(replay -o jsonl -c "SELECT 'job show ' || id FROM cluster.jobs WHERE name = 'later' \gexec" | jq -r .name)" = later ]
     [[ "$(replay -t -o csv -c 'EXPLAIN SELECT count(*) FROM cluster.events;')" = *READ_JSON* ]]

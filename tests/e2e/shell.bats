@@ -174,10 +174,11 @@ bats_require_minimum_version 1.5.0
 }
 
 @test "the lead is handed over by command" {
-    local before
-    before=$(leader)
-    run -0 clustersh raft transfer -o json
-    [ "$(jq -r '.[0].leader' <<<"$output")" != "$before" ]
+    hands_over() {
+        local before
+        before=$(leader) && [ "$(clustersh raft transfer -o json | jq -re '.[0].leader')" != "$before" ]
+    }
+    wait_until 20 hands_over
 }
 
 @test "a query whose node hangs is answered by another one; \\gexec acts on what a query finds; sets have algebra" {
