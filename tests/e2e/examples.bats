@@ -49,5 +49,6 @@ free_ports() {
     wait_until 30 chat_leader_is n3
     clustersh -s "unix:$CLUSTER_DIR/run/n1/clusterd.sock" chat send hello
     wait_until 10 all_have 1
-    jq -e 'select(.text == "hello")' "$CLUSTER_DIR"/run/n2-log/*.jsonl
+    is_there() { jq -e 'select(.text == "hello")' "$CLUSTER_DIR"/run/n2-log/*.jsonl; }
+    wait_until 10 is_there
 }

@@ -2,6 +2,7 @@
 # The state of the cluster as tables: cluster.nodes, .jobs, .tasks, .tables, .commits, .settings.
 
 load ../lib/cluster.bash
+load ../lib/chat.bash
 
 teardown() { stop_cluster; }
 
@@ -95,10 +96,10 @@ sql() {
 
 # post FIRST LAST CHANNEL [NODE]: messages, whose texts are their numbers
 post() {
-    seq "$1" "$2" | jq -c --arg c "$3" '{text: tostring, channel: $c}' |
-        api -n "${4:-n1}" -f -H 'Content-Type: application/x-ndjson' --data-binary @- /api/chat/messages >"$CLUSTER_DIR/posted"
-    [ "$(jq -s 'map(select(.seq > 0)) | length' "$CLUSTER_DIR/posted")" = $(($2 - $1 + 1)) ]
+    seq "$1" "$2" | jq -c --arg c "$3" '{text: tostring, channel: $c, client: "me", number: .}' >"$CLUSTER_DIR/lines"
+    send_all "${4:-n1}" "$CLUSTER_DIR/lines"
 }
+counts() { [ "$(sql "SELECT count(*) FROM cluster.messages")" = "$1" ]; }
 chat_leads() { api -n "${1:-n1}" /api/chat/members | jq -e 'any(.leader)'; }
 
 @test "the messages of the chat are a table, in their order, whichever node is asked" {
@@ -109,6 +110,7 @@ chat_leads() { api -n "${1:-n1}" /api/chat/members | jq -e 'any(.leader)'; }
     post 3005 3006 general n3
     for node in n1 n2 n3; do
         export CLUSTERSH_ENDPOINT=unix:$(socket_of $node)
+        wait_until 20 counts 3006
         [ "$(sql "SELECT text FROM cluster.messages WHERE channel = 'general' ORDER BY seq")" = $'1\n2\n3\n4\n3005\n3006' ]
         [ "$(sql "SELECT count(*), count(DISTINCT seq), min(text::INT), max(text::INT) FROM cluster.messages")" = 3006,3006,1,3006 ]
     done
@@ -144,8 +146,8 @@ chat_leads() { api -n "${1:-n1}" /api/chat/members | jq -e 'any(.leader)'; }
     n4_has_all() { [ "$(on_n4 "SELECT count(*) FROM cluster.messages")" = 10 ]; }
     wait_until 60 n4_has_all
     [ "$(on_n4 "SELECT text FROM cluster.messages ORDER BY seq DESC LIMIT 1")" = 10 ]
-    gone=$(api /api/elections | jq -r '.[] | select(.group == "chat") | .leader')
-    kill_node "$gone"
+    wait_until 20 chat_has_leader
+    kill_node "$CHAT_LEADER"
     wait_until 60 n4_has_all
 }
 

@@ -128,8 +128,9 @@ nothing_is_left() {
     attempt "$cut" # all entries are there
     sql "$place"
     [ "$(sql "select count(*), sum(id + 0) from t")" = 12,78 ]
-    grep -q "checkpoint 10.*is read instead" "$CLUSTER_DIR/log"
-    api /metrics | grep -q '^clusterd_table_checkpoints_unreadable_total [1-9]'
+    wait_until 10 grep -q "checkpoint 10.*is read instead" "$CLUSTER_DIR/log"
+    is_counted() { api /metrics | grep -q '^clusterd_table_checkpoints_unreadable_total [1-9]'; }
+    wait_until 10 is_counted
     sql "drop table t"
     attempt "$cut; rm 00000000000000000000.json"
     refuses "$place" "_delta_log/00000000000000000010.checkpoint.parquet"

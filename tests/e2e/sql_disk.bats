@@ -53,8 +53,8 @@ fill() {
 
 @test "a node without room on its disk takes no part in writing, and reads as ever" {
     start_cluster 3 -o sql.split_bytes=1
-    [ "$(leader)" = n1 ] || api -X POST -d '{"to":"n1"}' /api/raft/transfer
-    wait_until 30 leads n1
+    n1_leads() { leader_is n1 || { api -X POST -d '{"to":"n1"}' /api/raft/transfer && false; }; }
+    wait_until 30 n1_leads
     sql "create table t as select i as id, i % 7 as k from range(10000) r(i)"
     for i in 1 2 3 4 5 6; do sql "insert into t select i, i % 7 from range(10000) r(i)"; done
     give_own_disk n3
@@ -85,7 +85,7 @@ fill() {
     refuses "update t set id = 0 where id = -1" "the disk of n1 is full"
     refuses "select * from u" 'there is no table "u"'
     [ "$(sql "select count(*), min(id) from t")" = 100001,-1 ]
-    nothing_is_left
+    wait_until 20 nothing_is_left
     truncate -s -80M "$PROBE/fill"
     # There is room when it begins, and none before it ends.
     refuses "create table u as select hash(i) as a, hash(i + 1) as b, hash(i + 2) as c from range(20000000) r(i)" ""
@@ -93,8 +93,4 @@ fill() {
     refuses "select * from u" 'there is no table "u"'
     wait_until 20 nothing_is_left
     [ "$(clustersh -c "insert into t values (-2)")" = "INSERT 1" ]
-}
-
-leads() {
-    [ "$(leader)" = "$1" ]
 }

@@ -29,6 +29,11 @@ commit() { # [-n NODE] ID BASE TXN <lines
     api "${at[@]}" -X POST -H 'Content-Type: text/plain' --data-binary @- "/api/tables/$1/commits?base=$2&txn_id=$3"
 }
 
+# The same, until a leader has answered.
+committed() { # NODE ID BASE TXN LINES
+    acknowledged -n "$1" -X POST -H 'Content-Type: text/plain' --data-binary "$5" "/api/tables/$2/commits?base=$3&txn_id=$4"
+}
+
 table() { # NAME [QUERY]
     api -n "$(up_node)" "/api/tables/$1${2:-}"
 }
@@ -104,7 +109,7 @@ entries_are() {
     start_cluster 3
     id=$(make_table t)
     for w in $(seq 16); do
-        for i in $(seq 12); do adds "w$w-$i" 1 | commit -n n$((w % 3 + 1)) "$id" 0 "w$w-$i"; done >"$CLUSTER_DIR/out$w" &
+        for i in $(seq 12); do committed n$((w % 3 + 1)) "$id" 0 "w$w-$i" "$(adds "w$w-$i" 1)"; done >"$CLUSTER_DIR/out$w" &
     done
     wait $(jobs -p | grep -vx "$CLUSTER_PID")
     [ "$(cat "$CLUSTER_DIR"/out* | jq -s '[.[].version] | sort == [range(1; 193)]')" = true ]
@@ -131,7 +136,7 @@ entries_are() {
         DOWN="$old"
         [ "${acknowledged:-$((version + 1))}" = $((version + 1)) ]
         wait_until 20 entries_are t $((version + 1))
-        [ "$(adds "$point" | commit -n "$(up_node)" "$id" 0 "$point" | jq -c .)" = '{"version":'$((version + 1))',"duplicate":true}' ]
+        [ "$(committed "$(up_node)" "$id" 0 "$point" "$(adds "$point")" | jq -c .)" = '{"version":'$((version + 1))',"duplicate":true}' ]
         start_node "$old"
         DOWN=
         wait_until 30 all_vote

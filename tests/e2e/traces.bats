@@ -61,7 +61,7 @@ traced() { # runs curl with a context of its own: trace $1, span 00f067aa0ba902b
     [ "$(job_end "$id")" = completed ]
     wait_until 20 count '.name == "task"' 12
     wait_until 20 count '.name == "job"' 1
-    family $trace 00f067aa0ba902b7
+    wait_until 20 family $trace 00f067aa0ba902b7
     job=$(spans | jq -rs '.[] | select(.name == "job") | .spanId')
     [ "$(spans | jq -rs '.[] | select(.name == "job") | [.traceId, .parentSpanId, .kind, .attributes["clusterd.job.id"], .attributes["clusterd.job.state"]] | join(" ")')" = "$trace 00f067aa0ba902b7 2 $id completed" ]
     [ "$(spans | jq -rs '[.[] | select(.name == "task") | .parentSpanId] | unique | join(" ")')" = "$job" ]
@@ -91,7 +91,7 @@ traced() { # runs curl with a context of its own: trace $1, span 00f067aa0ba902b
     [ "$(job_end "$id")" = completed ]
     wait_until 20 count '.name == "job"' 1
     wait_until 20 count '.name == "task"' 1
-    family $trace 00f067aa0ba902b7
+    wait_until 20 family $trace 00f067aa0ba902b7
     [ "$(spans | jq -s '[.[] | select(.name == "job")] | length')" = 1 ]
     [ "$(spans | jq -rs '.[] | select(.name == "job") | .node')" != "$lead" ]
     [ "$(spans | jq -rs '(.[] | select(.name == "job") | .spanId) == (.[] | select(.name == "task") | .parentSpanId)')" = true ]
@@ -150,7 +150,7 @@ traced() { # runs curl with a context of its own: trace $1, span 00f067aa0ba902b
     wait_until 20 family $trace 00f067aa0ba902b7
     [ "$(spans | jq -rs '(map(select(.name == "sql task") | .spanId)) as $t | any(.[] | select(.name == "object get"); .parentSpanId as $p | $t | index($p) != null)')" = true ]
     [ "$(spans | jq -rs '[.[] | select(.name == "object get") | .attributes["clusterd.object.result"]] | unique | join(" ")')" = ok ]
-    [ "$(value n1 'clusterd_object_cache_read_bytes_total{from="store"}')" -gt 0 ]
+    wait_until 10 at_least n1 'clusterd_object_cache_read_bytes_total{from="store"}' 1
 }
 
 @test "a rollout's transaction is one trace over all nodes; a request of the data plane hands its context on" {
@@ -195,7 +195,7 @@ traced() { # runs curl with a context of its own: trace $1, span 00f067aa0ba902b
         [ "$(job_end "$(submit '{"commands":["true"]}')")" = completed ]
         [ "$(grep -c '"role":"trace"' "$CLUSTER_DIR/log")" -le 1 ]
         case $path in
-        /refuse) at_least n1 'clusterd_trace_spans_total{result="dropped"}' 1 ;;
+        /refuse) wait_until 10 at_least n1 'clusterd_trace_spans_total{result="dropped"}' 1 ;;
         esac
         stop_cluster
     done
