@@ -114,7 +114,8 @@ static void finish(struct journal *journal, struct journal_op *op)
         journal->durable = op->durable;
     if (op->kind == JOURNAL_OP_DROP && op->status == 0) {
         pthread_mutex_lock(&journal->table.mutex);
-        uint64_t first = TAILQ_FIRST(&journal->table.segments)->first;
+        const struct journal_segment *oldest = TAILQ_FIRST(&journal->table.segments);
+        uint64_t first = oldest != NULL ? oldest->first : 0; /* none while a reset is written */
         pthread_mutex_unlock(&journal->table.mutex);
         if (first > journal->first)
             journal->first = first;
@@ -406,14 +407,14 @@ uint64_t journal_retain(const struct journal *journal, uint64_t bytes_max, int64
     uint64_t bytes = table->bytes;
     const struct journal_segment *segment = TAILQ_FIRST(&table->segments);
     const struct journal_segment *next;
-    while ((next = TAILQ_NEXT(segment, entry)) != NULL) {
+    while (segment != NULL && (next = TAILQ_NEXT(segment, entry)) != NULL) {
         bool is_old = oldest_ms > 0 && next->at_ms < oldest_ms; /* begun when this one ended */
         if (!is_old && (bytes_max == 0 || bytes <= bytes_max))
             break;
         bytes -= segment->bytes;
         segment = next;
     }
-    uint64_t seq = segment->first;
+    uint64_t seq = segment != NULL ? segment->first : 0; /* none while a reset is written */
     pthread_mutex_unlock(&table->mutex);
     return seq < journal->first ? journal->first : seq;
 }

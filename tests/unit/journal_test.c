@@ -484,6 +484,38 @@ static void a_lost_reserve_is_told_while_there_is_room(void **state)
     journal_fixture_done(&f);
 }
 
+static void turn_for_a_moment(struct journal_fixture *f)
+{
+    struct loop_timer timer;
+    loop_timer_init(&timer, f->loop, (loop_timer_fn)loop_stop, f->loop);
+    loop_timer_start(&timer, 5);
+    loop_turn(f->loop);
+    loop_timer_stop(&timer);
+}
+
+static void nothing_may_go_while_a_reset_is_written(void **state)
+{
+    (void)state;
+    struct journal_fixture f;
+    journal_fixture_init(&f, 1, false);
+    journal_fixture_must_open(&f);
+    assert_int_equal(journal_fixture_append(&f, 2, 100), 0); /* few: no next file is made yet */
+    journal_fixture_wait(&f);
+    assert_int_equal(journal_drop(f.journal, 1, NULL), 0);
+    wal_disk_fail(&f.disk, WAL_FAULT_HANG, 0, 0);
+    journal_fixture_reset(&f, 5000);
+    journal_fixture_sync(&f);
+    while (journal_segments(f.journal) > 0)
+        turn_for_a_moment(&f);
+    assert_int_equal(journal_retain(f.journal, 1, INT64_MAX), 5000);
+    wal_disk_release(&f.disk);
+    journal_fixture_wait(&f);
+    assert_int_equal(journal_first(f.journal), 5000);
+    journal_fixture_reopen(&f);
+    journal_fixture_must_hold(&f);
+    journal_fixture_done(&f);
+}
+
 static void the_wait_is_seen(bool by_thread)
 {
     struct journal_fixture f;
@@ -497,13 +529,8 @@ static void the_wait_is_seen(bool by_thread)
     wal_disk_fail(&f.disk, WAL_FAULT_HANG, 0, 0);
     assert_int_equal(journal_fixture_append(&f, 1, 10), 0);
     journal_fixture_sync(&f);
-    while (journal_oldest_wait_ms(f.journal) < 20 || !wal_disk_is_hanging(&f.disk)) {
-        struct loop_timer timer;
-        loop_timer_init(&timer, f.loop, (loop_timer_fn)loop_stop, f.loop);
-        loop_timer_start(&timer, 5);
-        loop_turn(f.loop);
-        loop_timer_stop(&timer);
-    }
+    while (journal_oldest_wait_ms(f.journal) < 20 || !wal_disk_is_hanging(&f.disk))
+        turn_for_a_moment(&f);
     assert_int_equal(f.in_flight, 1);
     assert_int_equal(journal_durable(f.journal), 1);
     wal_disk_release(&f.disk);
@@ -677,6 +704,7 @@ int main(void)
         cmocka_unit_test(whole_segments_go_by_size_and_carry_over),
         cmocka_unit_test(a_new_journal_is_small_and_its_segments_grow),
         cmocka_unit_test(segments_go_by_age_but_never_the_last),
+        cmocka_unit_test(nothing_may_go_while_a_reset_is_written),
         cmocka_unit_test(a_failed_write_is_told_once_and_what_is_durable_is_read),
         cmocka_unit_test(short_writes_are_completed),
         cmocka_unit_test(a_lost_reserve_is_told_while_there_is_room),
