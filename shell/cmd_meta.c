@@ -220,8 +220,16 @@ static int cmd_meta_top_run(struct shell *shell, const struct command_call *call
         argv[n++] = names[i];
         argv[n++] = values[i];
     }
+    /* One that was found beside a socket is found no more behind \c to another node. */
+    const char *token = c->token_file == NULL && getenv("CLUSTERSH_TOKEN") == NULL
+                            ? client_token(shell->client)
+                            : NULL;
+    if (token != NULL)
+        (void)setenv("CLUSTERSH_TOKEN", token, 1);
     output_flush(&shell->output);
     int code = editor_run_program(argv);
+    if (token != NULL)
+        (void)unsetenv("CLUSTERSH_TOKEN");
     if (code == 127 || code < 0) {
         shell_error(shell, "%s: %s", program,
                     code < 0 ? strerror(-code) : "there is no such program");

@@ -220,37 +220,77 @@ const struct command cmd_meta_conninfo = {
     .run = cmd_meta_conninfo_run,
 };
 
+/* The nodes of this cluster, as the prompt knows them, else asked for. Yours; NULL: unknown. */
+static json_t *known_nodes(struct shell *shell)
+{
+    struct client_path path;
+    struct request_answer answer;
+    struct error e;
+    if (shell->live.items[LIVE_NODES].value != NULL)
+        return json_incref(shell->live.items[LIVE_NODES].value);
+    if (shell->client == NULL && client_open(&shell->connection, &shell->client, &e) != 0)
+        return NULL;
+    (void)client_path(&path, "nodes", NULL);
+    request_run(shell,
+                &CLIENT_REQUEST(.method = "GET", .path = path.text, .repeatable = true,
+                                .body = CLIENT_BODY_JSON, .attempt_ms = SHELL_ATTEMPT_MS,
+                                .timeout_ms = SHELL_ATTEMPT_MS),
+                &answer);
+    json_t *nodes = json_incref(answer.json);
+    request_answer_done(&answer);
+    return nodes;
+}
+
 /* The endpoint of a node of this cluster by its name. Malloc'ed; NULL when there is no such. */
 static char *node_endpoint(struct shell *shell, const char *name)
 {
     size_t i;
     const json_t *node;
-    if (shell->client == NULL || strpbrk(name, ":/") != NULL)
+    char *found = NULL;
+    if (strpbrk(name, ":/") != NULL)
         return NULL;
-    const json_t *nodes = live_get(&shell->live, LIVE_NODES, LIVE_WAIT_MS);
-    bool is_tls = str_starts_with(client_endpoint(shell->client), "https:");
+    json_t *nodes = known_nodes(shell);
+    bool is_tls = nodes != NULL && str_starts_with(client_endpoint(shell->client), "https:");
     json_array_foreach(nodes, i, node)
     {
-        if (strcmp(jobs_text(node, "name"), name) == 0 && jobs_text(node, "api_address")[0] != '\0')
-            return mem_printf("%s://%s", is_tls ? "https" : "http", jobs_text(node, "api_address"));
+        if (found == NULL && strcmp(jobs_text(node, "name"), name) == 0 &&
+            jobs_text(node, "api_address")[0] != '\0')
+            found =
+                mem_printf("%s://%s", is_tls ? "https" : "http", jobs_text(node, "api_address"));
     }
-    return NULL;
+    json_decref(nodes);
+    return found;
+}
+
+/* At the prompt what does not answer is not taken; a script must not go on where it did not mean
+ * to be. */
+static int connect_to(struct shell *shell, const char *endpoint, bool is_ours, json_t **answer)
+{
+    struct error e = {0};
+    struct client *previous;
+    if (shell_try(shell, endpoint, is_ours, &previous, &e) != 0) {
+        shell_error(shell, "%s", e.text);
+        return SHELL_STATUS_USAGE;
+    }
+    int status = get_status(shell, answer);
+    if (status == SHELL_STATUS_OK || !shell->is_interactive || previous == NULL) {
+        shell_keep(shell, endpoint, previous);
+    } else {
+        shell_go_back(shell, previous);
+        shell_hint(shell, "the connection to %s is kept", client_endpoint(previous));
+    }
+    return status;
 }
 
 static int cmd_meta_connect_run(struct shell *shell, const struct command_call *call)
 {
     const char *given = command_argument_text(call, 0);
-    struct error e = {0};
     json_t *answer;
     char *found = given != NULL ? node_endpoint(shell, given) : NULL;
     const char *endpoint = found != NULL ? found : given;
-    int rc = endpoint != NULL ? shell_reconnect(shell, endpoint, &e) : 0;
+    int status = endpoint != NULL ? connect_to(shell, endpoint, found != NULL, &answer)
+                                  : get_status(shell, &answer);
     free(found);
-    if (rc != 0) {
-        shell_error(shell, "%s", e.text);
-        return SHELL_STATUS_USAGE;
-    }
-    int status = get_status(shell, &answer);
     if (status != SHELL_STATUS_OK)
         return status;
     const char *node = json_string_value(json_object_get(answer, "node"));

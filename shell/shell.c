@@ -84,24 +84,48 @@ int shell_connect(struct shell *shell)
     return rc == ERR_INVALID ? SHELL_STATUS_USAGE : SHELL_STATUS_NO_CONNECTION;
 }
 
-int shell_reconnect(struct shell *shell, const char *endpoints, struct error *e)
+int shell_try(struct shell *shell, const char *endpoints, bool is_ours, struct client **previous,
+              struct error *e)
 {
     struct client *client;
     struct client_options options = shell->connection;
     options.endpoints = endpoints;
     options.replay = NULL;
+    if (is_ours && options.token == NULL && options.token_file == NULL)
+        options.token = client_token(shell->client);
     int rc = client_open(&options, &client, e);
     if (rc != 0)
         return rc;
     live_done(&shell->live);
-    client_close(shell->client);
+    *previous = shell->client;
     shell->client = client;
+    return 0;
+}
+
+void shell_keep(struct shell *shell, const char *endpoints, struct client *previous)
+{
+    client_close(previous);
     client_replay_free(shell->replay);
     shell->replay = shell->connection.replay = NULL;
     char *copy = mem_strdup(endpoints);
     free((char *)shell->connection.endpoints);
     shell->connection.endpoints = copy;
-    return 0;
+}
+
+void shell_go_back(struct shell *shell, struct client *previous)
+{
+    live_done(&shell->live);
+    client_close(shell->client);
+    shell->client = previous;
+}
+
+int shell_reconnect(struct shell *shell, const char *endpoints, struct error *e)
+{
+    struct client *previous;
+    int rc = shell_try(shell, endpoints, false, &previous, e);
+    if (rc == 0)
+        shell_keep(shell, endpoints, previous);
+    return rc;
 }
 
 /* Saying */

@@ -94,6 +94,13 @@ int shell_connect(struct shell *shell);
 /* Takes another endpoint; the old connection, or the replay, is closed. ERR_INVALID leaves
  * everything as it was. */
 int shell_reconnect(struct shell *shell, const char *endpoints, struct error *e);
+/* The same in two steps: talks to `endpoints`, and keeps in *previous (may be NULL) what was there;
+ * then shell_keep() closes that, or shell_go_back() returns to it. `is_ours`: a node of the present
+ * cluster, which is shown the present token. */
+int shell_try(struct shell *shell, const char *endpoints, bool is_ours, struct client **previous,
+              struct error *e);
+void shell_keep(struct shell *shell, const char *endpoints, struct client *previous);
+void shell_go_back(struct shell *shell, struct client *previous);
 
 /* Takes a report in place of a cluster, at `at` (moment.h; NULL: its end). 0, or an exit status
  * after saying what is wrong. */

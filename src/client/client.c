@@ -299,6 +299,11 @@ const char *client_endpoint_first(const struct client *client)
     return client->endpoints[0].text;
 }
 
+const char *client_token(const struct client *client)
+{
+    return client->token;
+}
+
 bool client_is_connected(const struct client *client)
 {
     return client->connected;

@@ -116,6 +116,8 @@ void client_cancel(struct client_call *call);
 const char *client_endpoint(const struct client *client);
 /* The first of those that it was opened with. */
 const char *client_endpoint_first(const struct client *client);
+/* The token that it shows, wherever that was found; NULL: none. */
+const char *client_token(const struct client *client);
 /* True once an endpoint has answered, until a call has found none that does. */
 bool client_is_connected(const struct client *client);
 /* Why calls are being repeated right now, as a sentence; NULL when none is. */

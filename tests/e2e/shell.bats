@@ -30,6 +30,14 @@ bats_require_minimum_version 1.5.0
     [ "$(jq '[.[] | select(.leader == true)] | length' <<<"$output")" = 1 ]
 }
 
+@test "from a Unix socket another node is gone to by its name, with the token that is beside the socket" {
+    for node in n2 n3; do
+        run -0 clustersh -o json -c "\\c $node" -c '\conninfo'
+        [ "$(grep '^\[' <<<"$output" | jq -r '.[0].node')" = "$node" ]
+    done
+    run -2 clustersh -c '\c http://127.0.0.1:1' -c '\conninfo'
+}
+
 @test "submit prints the id alone, wait and results tell how it went" {
     id=$(clustersh job submit --name greet -- echo hello)
     [[ $id =~ ^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$ ]]

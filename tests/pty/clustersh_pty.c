@@ -539,7 +539,8 @@ static void meta_commands_set_the_shell(void **state)
     screen_wait(s, "from 42");
     screen_type(s, "\\connect http://127.0.0.1:1\r");
     screen_wait(s, "error: no connection to http://127.0.0.1:1");
-    screen_wait_cursor(s, "clustersh (no connection)> ");
+    screen_wait(s, "hint: the connection to unix:");
+    screen_wait_cursor(s, prompt);
     screen_type(s, "\\connect nonsense://x\r");
     screen_wait(s, "it must be unix:PATH");
 }
