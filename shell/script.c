@@ -322,6 +322,15 @@ static size_t script_mark_len(const char *line, ssize_t n)
     return n >= (ssize_t)sizeof mark && memcmp(line, mark, sizeof mark) == 0 ? sizeof mark : 0;
 }
 
+/* What cannot be read to its end is not run to where it was cut. */
+static int script_check_end(struct shell *shell, FILE *stream, const char *name)
+{
+    if (!ferror(stream))
+        return SHELL_STATUS_OK;
+    shell_error(shell, "%s: %s", name != NULL ? name : "standard input", strerror(errno));
+    return SHELL_STATUS_USAGE;
+}
+
 static int script_take_line(struct shell *shell, struct buf *text, const char *line, ssize_t n)
 {
     if (memchr(line, '\0', (size_t)n) != NULL)
@@ -352,7 +361,7 @@ int script_run_stream(struct shell *shell, FILE *stream, const char *name)
         is_over = n < 0;
         size_t mark = is_first ? script_mark_len(line, n) : 0;
         int status = n > 0 ? script_take_line(shell, &text, line + mark, n - (ssize_t)mark)
-                           : SHELL_STATUS_OK;
+                           : script_check_end(shell, stream, name);
         is_first = false;
         is_over = is_over || status != SHELL_STATUS_OK;
         if (status == SHELL_STATUS_OK && !is_over && was > 0 && !script_may_end(&text, was))

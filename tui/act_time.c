@@ -1,8 +1,10 @@
 /* Keys that go back and forth in time. */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "base/mem.h"
 #include "base/str.h"
 #include "tui/act.h"
 #include "tui/app.h"
@@ -70,7 +72,7 @@ void act_now(struct app *app, const char *argument)
     app_go_live(app);
 }
 
-/* "14:05", "14:05:09" of the last 24 hours, or "10m" back. */
+/* "14:05", "14:05:09" of the last 24 hours, or "10m", "10m ago". */
 static int64_t act_parse_time(const char *s, int64_t now_ms)
 {
     int h;
@@ -91,9 +93,13 @@ static int64_t act_parse_time(const char *s, int64_t now_ms)
         time_t at = mktime(&tm);
         return ((int64_t)at > (int64_t)now ? (int64_t)at - 86400 : (int64_t)at) * 1000;
     }
-    if (str_parse_duration_ms(s, &back) == 0)
-        return now_ms - back;
-    return 0;
+    size_t len = strlen(s);
+    if (str_ends_with(s, " ago"))
+        len -= strlen(" ago");
+    char *span = mem_strndup(s, len);
+    int err = str_parse_duration_ms(span, &back);
+    free(span);
+    return err == 0 ? now_ms - back : 0;
 }
 
 void act_time(struct app *app, const char *argument)

@@ -116,6 +116,8 @@ bats_require_minimum_version 1.5.0
     run -1 --separate-stderr timeout 60 clustersh -o jsonl -f "$BATS_TEST_TMPDIR/bad"
     [[ $stderr == *':2: error: '*'NUL character'* ]]
     [ ${#lines[@]} = 1 ]
+    run -1 timeout 60 clustersh -k -f "$BATS_TEST_TMPDIR"
+    [[ $output == *"error: $BATS_TEST_TMPDIR: Is a directory"* ]]
     run -2 clustersh -s "unix:$BATS_TEST_TMPDIR/none" status
     [[ $output == *"no connection to unix:$BATS_TEST_TMPDIR/none: No such file or directory"* ]]
 }

@@ -697,6 +697,8 @@ static void commands_complete_and_explain_themselves(void **state)
     key(w, TERM_KEY_UP);
     assert_string_equal(w->app.edit.text, "sort state");
     key(w, TERM_KEY_ESC);
+    keys(w, ":time 10m ago\n");
+    assert_false(shows(w, "a time is 14:05"));
     keys(w, ":time yesterday\n");
     assert_shows(w, "a time is 14:05");
     keys(w, ":q\n");
