@@ -323,25 +323,40 @@ static int wait_for_answers(struct chat_talk *talk, unsigned left)
     return SHELL_STATUS_OK;
 }
 
+/* Each line is a message, whatever it begins with. False when it is left out, which was said. */
+static bool send_input_line(struct chat_talk *talk, const char *line, size_t len, size_t number)
+{
+    const char *what = NULL;
+    if (len > LINE_MAX_BYTES)
+        what = "is longer than a message can be";
+    else if (strlen(line) < len)
+        what = "holds a NUL character";
+    else if (line[strspn(line, " \t\r")] != '\0' &&
+             chat_send_add(&talk->send, talk->channel, line) < 0)
+        what = "is not UTF-8";
+    if (what != NULL)
+        shell_error(talk->shell, "not sent: line %zu %s", number, what);
+    return what == NULL;
+}
+
 static int talk_from_input(struct chat_talk *talk)
 {
     char *line = NULL;
     size_t cap = 0;
+    size_t number = 0;
     ssize_t len;
+    bool sent_all = true;
     int status = SHELL_STATUS_OK;
-    while (status == SHELL_STATUS_OK && !talk->is_over && (len = getline(&line, &cap, stdin)) > 0) {
+    while (status == SHELL_STATUS_OK && (len = getline(&line, &cap, stdin)) > 0) {
         if (line[len - 1] == '\n')
             line[--len] = '\0';
-        if (len > LINE_MAX_BYTES)
-            shell_error(talk->shell, "a line is longer than a message can be: left out");
-        else
-            take_line(talk, line);
+        sent_all = send_input_line(talk, line, (size_t)len, ++number) && sent_all;
         status = wait_for_answers(talk, CHAT_SEND_WAITING_MAX / 2);
     }
     free(line);
     if (status == SHELL_STATUS_OK)
         status = wait_for_answers(talk, 0);
-    return status;
+    return status == SHELL_STATUS_OK && !sent_all ? SHELL_STATUS_FAILED : status;
 }
 
 int chat_talk(struct shell *shell, const char *channel, const char *from)

@@ -387,7 +387,7 @@ const struct command cmd_chat = {
     .name = "chat",
     .summary = "Converse: what you type is sent, what all say appears above the prompt",
     .text = "Any node will do; the order is the same on all. /help lists the commands of the "
-            "conversation, Ctrl-D ends it. Lines from a pipe are sent one by one.",
+            "conversation, Ctrl-D ends it. Lines from a pipe are sent one by one, as they are.",
     .options = {OPTION_CHANNEL,
                 {"from", 'F', COMMAND_TYPE_TEXT, "WHERE", NULL, false,
                  "show messages from this number or time on first"},

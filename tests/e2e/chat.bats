@@ -51,6 +51,15 @@ send_as_nobody() {
     wait_until 20 all_have 3
 }
 
+@test "lines from a pipe are messages as they are, and one that cannot be sent is an error in the end" {
+    start_chat
+    printf '/quit\n//x\n\nlast\n' | clustersh -s "unix:$(socket_of n1)" chat
+    run clustersh -s "unix:$(socket_of n2)" chat < <(printf 'one\nb\xff\nn\0l\ntwo\n')
+    [[ "$status" = 3 && $output == *"line 2 is not UTF-8"*"line 3 holds a NUL"* ]]
+    wait_until 20 all_have 5
+    [ "$(jq -r '.[4]' "$CLUSTER_DIR/log.n1" | tr '\n' ' ')" = '/quit //x last one two ' ]
+}
+
 has_begun() { [ "$(log_of n1 | wc -l)" -gt 20 ]; }
 
 @test "the leader is killed under load: nothing acknowledged is lost, nothing comes twice" {
