@@ -1,5 +1,6 @@
 /* election show */
 #include "shell/commands.h"
+#include "shell/look.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 
@@ -20,7 +21,7 @@ static int cmd_election_show_run(struct shell *shell, const struct command_call 
     (void)call;
     struct client_path path;
     (void)client_path(&path, "elections", NULL);
-    return request_list(shell, &path, cmd_election_columns);
+    return look_list(shell, &path, "which elections there were", cmd_election_columns);
 }
 
 const struct command cmd_election_show = {

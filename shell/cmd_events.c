@@ -39,6 +39,7 @@ struct cmd_events {
     size_t ids_n;
     json_t *seen; /* the same as a set */
     uint64_t left;
+    uint64_t unreadable; /* lines */
     int64_t retry_ms;
     unsigned failures;
 };
@@ -92,6 +93,19 @@ static void cmd_events_end(struct cmd_events *events, int status)
 {
     events->ended = true;
     events->status = status;
+}
+
+/* Whether what came was an answer: its last line is a cursor. */
+static int cmd_events_judge(const struct cmd_events *events)
+{
+    char text[64];
+    if (events->unreadable == 0 && events->cursor[0] != '\0')
+        return SHELL_STATUS_OK;
+    if (events->unreadable == 0)
+        return request_strange(events->shell, "its last line is no cursor");
+    (void)snprintf(text, sizeof text, "%llu line%s can't be read",
+                   (unsigned long long)events->unreadable, events->unreadable == 1 ? "" : "s");
+    return request_strange(events->shell, text);
 }
 
 /* That nobody collects, and whose events are missing. */
@@ -160,6 +174,8 @@ static void cmd_events_on_data(void *arg, const char *bytes, size_t len)
         free(text);
     } else if (json_is_object(event)) {
         cmd_events_take(events, event, bytes, len);
+    } else if (len > 0 && events->unreadable++ == 0 && events->follows) {
+        output_note(&events->shell->output, "a line that can't be read was left out");
     }
     json_decref(event);
 }
@@ -190,7 +206,7 @@ static void cmd_events_on_done(void *arg, const struct client_reply *answer)
     if (events->ended)
         return;
     if (reply.code == 0 && !events->follows) {
-        cmd_events_end(events, SHELL_STATUS_OK);
+        cmd_events_end(events, cmd_events_judge(events));
         return;
     }
     if (!may_help || !events->follows || (events->cursor[0] == '\0' && !reply.connected)) {

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "shell/commands.h"
+#include "shell/look.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 
@@ -189,7 +190,7 @@ static int cmd_kv_list_run(struct shell *shell, const struct command_call *call)
     struct client_path path;
     (void)client_path(&path, "kv", NULL);
     (void)client_path_param(&path, "prefix", command_argument_text(call, 0));
-    return request_list(shell, &path, cmd_kv_columns);
+    return look_list(shell, &path, "the list of keys", cmd_kv_columns);
 }
 
 const struct command cmd_kv_list = {

@@ -39,7 +39,7 @@ static int list_tables(struct shell *shell, const char *pattern)
     struct client_path path;
     json_t *rows;
     (void)client_path(&path, "tables", NULL);
-    int status = request_get(shell, &path, &rows);
+    int status = request_get_rows(shell, &path, &rows);
     if (status != SHELL_STATUS_OK)
         return status;
     keep_names(rows, pattern);

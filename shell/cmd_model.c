@@ -1,6 +1,7 @@
 /* model add, list, remove */
 #include "base/mem.h"
 #include "shell/commands.h"
+#include "shell/look.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 
@@ -42,7 +43,7 @@ static int cmd_model_list_run(struct shell *shell, const struct command_call *ca
     (void)call;
     struct client_path path;
     (void)client_path(&path, "models", NULL);
-    return request_list(shell, &path, cmd_model_columns);
+    return look_list(shell, &path, "the list of models", cmd_model_columns);
 }
 
 const struct command cmd_model_list = {

@@ -168,6 +168,20 @@ const struct command cmd_node_show = {
     .run = cmd_node_show_run,
 };
 
+/* Whether the cluster has all of them. */
+static int cmd_node_exist(struct shell *shell, const struct nodeset *set)
+{
+    struct client_path path;
+    json_t *nodes;
+    (void)client_path(&path, "nodes", NULL);
+    int status = request_get(shell, &path, &nodes);
+    if (status != SHELL_STATUS_OK)
+        return status;
+    status = cmd_node_find(shell, set, nodes);
+    json_decref(nodes);
+    return status;
+}
+
 /* Sends POST /api/nodes/NODE/VERB for every node given, and prints what they are now. */
 static int cmd_node_change(struct shell *shell, const struct command_call *call, const char *verb,
                            const json_t *body, bool force)
@@ -180,14 +194,20 @@ static int cmd_node_change(struct shell *shell, const struct command_call *call,
     nodeset_init(&set);
     for (size_t i = 0; i < n && status == SHELL_STATUS_OK; i++)
         status = nodes_expand(shell, values[i].text, &set);
+    if (status == SHELL_STATUS_OK && set.n > 1) /* none is changed when one is not there */
+        status = cmd_node_exist(shell, &set);
     for (size_t i = 0; i < set.n && status == SHELL_STATUS_OK; i++) {
         struct client_path path;
         json_t *node;
         (void)client_path(&path, "nodes", set.names[i], verb, NULL);
         (void)client_path_param(&path, "force", force ? "true" : NULL);
         status = request_change(shell, "POST", path.text, json_deep_copy(body), &node);
-        if (status == SHELL_STATUS_OK)
+        if (status == SHELL_STATUS_OK && !json_is_string(json_object_get(node, "name"))) {
+            status = request_strange(shell, "it is no node");
+            json_decref(node);
+        } else if (status == SHELL_STATUS_OK) {
             (void)json_array_append_new(changed, node);
+        }
     }
     if (json_array_size(changed) > 0)
         shell_print_rows(shell, cmd_node_columns, changed);

@@ -26,7 +26,7 @@ static int cmd_query_get(struct shell *shell, json_t **rows)
     struct client_path path;
     (void)client_path(&path, "sql", NULL);
     (void)client_path_param(&path, "nodes", "all");
-    return request_get(shell, &path, rows);
+    return request_get_rows(shell, &path, rows);
 }
 
 static int cmd_query_list_run(struct shell *shell, const struct command_call *call)

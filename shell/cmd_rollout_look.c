@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "shell/commands.h"
+#include "shell/look.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 
@@ -27,7 +28,7 @@ static int cmd_rollout_history_run(struct shell *shell, const struct command_cal
     (void)client_path_param(&path, "service", command_argument_text(call, 0));
     if (limit != NULL)
         (void)client_path_param_u64(&path, "limit", limit->number);
-    return request_list(shell, &path, columns);
+    return look_list(shell, &path, "the history of rollouts", columns);
 }
 
 const struct command cmd_rollout_history = {
@@ -59,7 +60,7 @@ static int cmd_rollout_indoubt_run(struct shell *shell, const struct command_cal
     };
     struct client_path path;
     (void)client_path(&path, "rollouts", "indoubt", NULL);
-    return request_list(shell, &path, columns);
+    return look_list(shell, &path, "what is in doubt", columns);
 }
 
 const struct command cmd_rollout_indoubt = {

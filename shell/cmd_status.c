@@ -1,5 +1,6 @@
 /* status, audit */
 #include "shell/commands.h"
+#include "shell/look.h"
 #include "shell/request.h"
 #include "shell/shell.h"
 
@@ -29,9 +30,12 @@ static int cmd_status_run(struct shell *shell, const struct command_call *call)
     int status = request_get(shell, &path, &answer);
     if (status != 0)
         return status;
-    shell_print_object(shell, cmd_status_columns, answer);
+    if (json_is_string(json_object_get(answer, "node")))
+        shell_print_object(shell, cmd_status_columns, answer);
+    else
+        status = request_strange(shell, "it names no node");
     json_decref(answer);
-    return SHELL_STATUS_OK;
+    return status;
 }
 
 const struct command cmd_status = {
@@ -51,7 +55,7 @@ static int cmd_audit_run(struct shell *shell, const struct command_call *call)
     const struct command_value *limit = command_option(call, "limit");
     (void)client_path(&path, "audit", NULL);
     (void)client_path_param_u64(&path, "limit", limit != NULL ? limit->number : 50);
-    return request_list(shell, &path, cmd_audit_columns);
+    return look_list(shell, &path, "the audit trail", cmd_audit_columns);
 }
 
 const struct command cmd_audit = {

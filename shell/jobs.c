@@ -29,7 +29,7 @@ int jobs_fetch_more(struct shell *shell, const struct client_path *path, const c
             break;
         if (last != NULL)
             (void)client_path_param_u64(&page_path, "after", (uint64_t)json_integer_value(after));
-        status = request_get(shell, &page_path, &page);
+        status = request_get_rows(shell, &page_path, &page);
         if (status != SHELL_STATUS_OK)
             break;
         size_t n = json_array_size(page);
@@ -57,7 +57,12 @@ int jobs_fetch(struct shell *shell, const char *id, json_t **job)
 {
     struct client_path path;
     (void)client_path(&path, "jobs", id, NULL);
-    return request_get(shell, &path, job);
+    int status = request_get(shell, &path, job);
+    if (status == SHELL_STATUS_OK && !json_is_string(json_object_get(*job, "id"))) {
+        json_decref(*job);
+        status = request_strange(shell, "it is no job");
+    }
+    return status;
 }
 
 const char *jobs_text(const json_t *object, const char *key)
@@ -104,8 +109,10 @@ static bool jobs_wait_slice(struct shell *shell, const char *id, int64_t slice_m
                 &answer);
     bool is_settled = true;
     *status = SHELL_STATUS_OK;
-    if (answer.code == 0 && answer.json != NULL)
+    if (answer.code == 0 && json_is_string(json_object_get(answer.json, "id")))
         *job = json_incref(answer.json);
+    else if (answer.code == 0)
+        *status = request_strange(shell, "it is no job");
     else if (answer.code == ERR_TIMEOUT && answer.status != 0)
         is_settled = false;
     else

@@ -5,6 +5,7 @@
  * that is a part is the answer. Without either the first failure stands. */
 #include "shell/look.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -89,13 +90,25 @@ static void look_set_vitals(struct shell *shell, json_t *nodes)
     request_answer_done(&answer);
 }
 
-/* The rows of the table in a frame that is a part. NULL when there is none, or a whole one. */
-static json_t *look_part(struct shell *shell, const char *table)
+/* What no frame has. */
+static int look_say_leaderless(struct shell *shell, const char *what)
+{
+    struct request_answer answer = {.code = ERR_NO_LEADER, .connected = true};
+    (void)snprintf(answer.text, sizeof answer.text,
+                   "no node leads, and %s comes from the one that does", what);
+    return request_report(shell, &answer);
+}
+
+/* The rows of the table in a frame that is a part. NULL when there is none, or a whole one: then
+ * *leads says whether a node does. */
+static json_t *look_part(struct shell *shell, const char *table, bool *leads)
 {
     struct request_answer answer;
     json_t *rows = NULL;
     look_ask(shell, "/api/frame", CLIENT_BODY_JSON, LOOK_FRAME_MS, &answer);
-    if (answer.code == 0 && json_is_string(json_object_get(answer.json, "partial")))
+    bool is_part = answer.code == 0 && json_is_string(json_object_get(answer.json, "partial"));
+    *leads = !is_part;
+    if (is_part && table != NULL)
         rows = json_incref(json_object_get(answer.json, table));
     if (json_is_array(rows)) {
         look_say_partial(shell, answer.json);
@@ -109,10 +122,12 @@ static json_t *look_part(struct shell *shell, const char *table)
     return rows;
 }
 
-/* The whole answer in *whole, or the rows of a part in *part; an exit status otherwise. */
+/* The whole answer in *whole, or the rows of a part in *part; an exit status otherwise. Without a
+ * table there is no part, and `what` is what then isn't known. */
 static int look_get(struct shell *shell, struct client_path *path, const char *table,
-                    json_t **whole, json_t **part)
+                    const char *what, json_t **whole, json_t **part)
 {
+    bool leads = true;
     struct request_answer answer;
     *whole = *part = NULL;
     int status = shell_connect(shell);
@@ -123,11 +138,15 @@ static int look_get(struct shell *shell, struct client_path *path, const char *t
     look_ask(shell, path->text, CLIENT_BODY_JSON, LOOK_WHOLE_MS, &answer);
     if (answer.code == 0 && answer.json != NULL)
         *whole = json_incref(answer.json);
+    else if (answer.code == 0)
+        status = request_strange(shell, "it is empty");
     else if (look_is_leaderless(&answer))
-        *part = look_part(shell, table);
+        *part = look_part(shell, table, &leads);
     else
         status = request_report(shell, &answer);
     request_answer_done(&answer);
+    if (!leads && table == NULL)
+        status = look_say_leaderless(shell, what);
     if (status == SHELL_STATUS_OK && *whole == NULL && *part == NULL)
         status = request_get(shell, path, whole);
     return status;
@@ -137,9 +156,13 @@ int look_rows(struct shell *shell, struct client_path *path, const char *table, 
               bool *is_part)
 {
     json_t *whole, *part;
-    int status = look_get(shell, path, table, &whole, &part);
+    int status = look_get(shell, path, table, NULL, &whole, &part);
     if (status != SHELL_STATUS_OK)
         return status;
+    if (whole != NULL && !json_is_array(whole)) {
+        json_decref(whole);
+        return request_strange(shell, "it is no list");
+    }
     *rows = whole != NULL ? whole : part;
     if (is_part != NULL)
         *is_part = whole == NULL;
@@ -167,14 +190,33 @@ int look_row(struct shell *shell, struct client_path *path, const char *table, c
              const char *key, json_t **row)
 {
     json_t *whole, *part;
-    int status = look_get(shell, path, table, &whole, &part);
+    int status = look_get(shell, path, table, NULL, &whole, &part);
     if (status != SHELL_STATUS_OK)
         return status;
+    if (whole != NULL && !json_is_string(json_object_get(whole, field))) {
+        json_decref(whole);
+        return request_strange(shell, "it has no such row");
+    }
     *row = whole != NULL ? whole : json_incref(look_find(part, field, key));
     if (*row == NULL) {
         shell_error(shell, "%s is not among what is known there", key);
         status = SHELL_STATUS_FAILED;
     }
     json_decref(part);
+    return status;
+}
+
+int look_list(struct shell *shell, struct client_path *path, const char *what,
+              const struct column *columns)
+{
+    json_t *rows, *part;
+    int status = look_get(shell, path, NULL, what, &rows, &part);
+    if (status != SHELL_STATUS_OK)
+        return status;
+    if (json_is_array(rows))
+        shell_print_rows(shell, columns, rows);
+    else
+        status = request_strange(shell, "it is no list");
+    json_decref(rows);
     return status;
 }

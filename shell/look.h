@@ -16,5 +16,9 @@ int look_rows(struct shell *shell, struct client_path *path, const char *table, 
 /* The same for one object: the row whose `field` is `key` (or begins with it, if none is). */
 int look_row(struct shell *shell, struct client_path *path, const char *table, const char *field,
              const char *key, json_t **row);
+/* Reads rows that no frame has, and prints them; an exit status. While no node leads it says so
+ * after the same time, and that `what` comes from the one that does. */
+int look_list(struct shell *shell, struct client_path *path, const char *what,
+              const struct column *columns);
 
 #endif

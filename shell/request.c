@@ -103,6 +103,16 @@ int request_report_reply(struct shell *shell, const struct client_reply *reply)
                        reply->hint);
 }
 
+int request_strange(struct shell *shell, const char *what)
+{
+    shell_error(shell, "the answer of %s is not what this clustersh knows: %s",
+                client_endpoint(shell->client), what);
+    shell_note_failure(shell, ERR_PROTOCOL, 200);
+    shell_hint(shell, "clustersh status and clustersh --version show which versions meet; the "
+                      "older one is to be updated");
+    return SHELL_STATUS_FAILED;
+}
+
 static int request_json(struct shell *shell, const struct client_request *request, json_t **json)
 {
     struct request_answer answer;
@@ -111,11 +121,8 @@ static int request_json(struct shell *shell, const struct client_request *reques
         return status;
     request_run(shell, request, &answer);
     if (answer.code == 0 && answer.json == NULL && json != NULL) {
-        answer.code = ERR_PROTOCOL;
-        (void)snprintf(answer.text, sizeof answer.text, "the answer of %s is empty",
-                       client_endpoint(shell->client));
-    }
-    if (answer.code != 0)
+        status = request_strange(shell, "it is empty");
+    } else if (answer.code != 0)
         status = request_report(shell, &answer);
     else if (json != NULL)
         *json = json_incref(answer.json);
@@ -133,15 +140,13 @@ int request_get(struct shell *shell, struct client_path *path, json_t **json)
                         json);
 }
 
-int request_list(struct shell *shell, struct client_path *path, const struct column *columns)
+int request_get_rows(struct shell *shell, struct client_path *path, json_t **rows)
 {
-    json_t *rows;
-    int status = request_get(shell, path, &rows);
-    if (status != SHELL_STATUS_OK)
+    int status = request_get(shell, path, rows);
+    if (status != SHELL_STATUS_OK || json_is_array(*rows))
         return status;
-    shell_print_rows(shell, columns, rows);
-    json_decref(rows);
-    return SHELL_STATUS_OK;
+    json_decref(*rows);
+    return request_strange(shell, "it is no list");
 }
 
 int request_change(struct shell *shell, const char *method, const char *path, json_t *body,

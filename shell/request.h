@@ -29,12 +29,14 @@ void request_answer_done(struct request_answer *answer);
 int request_report(struct shell *shell, const struct request_answer *answer);
 /* The same for a reply that came by callback. */
 int request_report_reply(struct shell *shell, const struct client_reply *reply);
+/* Says that an answer is of another version, as `what` shows, and returns the exit status. */
+int request_strange(struct shell *shell, const char *what);
 
 /* The usual cases: a read with the shell's consistency, a change with a JSON body (`body` is taken;
  * NULL: none). 0 and *json, which is yours, or an exit status after saying what went wrong. */
 int request_get(struct shell *shell, struct client_path *path, json_t **json);
-/* Reads rows and prints them; an exit status. */
-int request_list(struct shell *shell, struct client_path *path, const struct column *columns);
+/* The same for a list. */
+int request_get_rows(struct shell *shell, struct client_path *path, json_t **rows);
 int request_change(struct shell *shell, const char *method, const char *path, json_t *body,
                    json_t **json);
 

@@ -275,6 +275,8 @@ static int submit_send(struct shell *shell, const struct command_call *call, con
                 &reply);
     if (reply.code != 0)
         status = request_report(shell, &reply);
+    else if (!json_is_string(json_object_get(reply.json, "id")))
+        status = request_strange(shell, "it has no job's id");
     else
         *answer = json_incref(reply.json);
     request_answer_done(&reply);

@@ -94,14 +94,18 @@ void feed_say_failed(struct feed *feed, const struct client_reply *reply)
     char text[FEED_TEXT_MAX];
     const char *hint = reply->hint;
     enum feed_state state = feed->lost_at_ms > 0 ? FEED_LOST : FEED_CONNECTING;
-    if (reply->status == 404 || reply->status == 405 || reply->code == ERR_UNSUPPORTED) {
+    bool is_foreign = reply->connected && reply->code == ERR_PROTOCOL;
+    if (is_foreign) {
+        state = FEED_FAILED;
+        (void)snprintf(text, sizeof text, "%.*s", FEED_TEXT_MAX - 1, reply->text);
+    } else if (reply->status == 404 || reply->status == 405 || reply->code == ERR_UNSUPPORTED) {
         state = FEED_FAILED;
         (void)snprintf(text, sizeof text, "this server is older than clustertop (no /api/frame)");
         hint = "update clusterd there; clustersh status, node list and job list work with it";
     } else {
         (void)snprintf(text, sizeof text, "%.*s", FEED_TEXT_MAX - 1, reply->text);
     }
-    if (feed_is_refused(reply)) {
+    if (feed_is_refused(reply) && !is_foreign) {
         state = FEED_FAILED;
         if (hint[0] == '\0')
             hint = "--token-file FILE or CLUSTERSH_TOKEN gives the token, DATA/api.token of a node";

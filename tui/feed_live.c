@@ -182,7 +182,9 @@ static void feed_on_frame(void *arg, const struct client_reply *reply)
         if (reply->code != 0)
             feed_say_failed(feed, reply);
         else
-            feed_say(feed, FEED_FAILED, e.text, "is this clusterd? clustersh status shows more");
+            feed_say(feed, FEED_FAILED, e.text,
+                     "is this clusterd, and of this version? clustersh status and clustertop "
+                     "--version show both");
         feed_stream_later(stream,
                           feed->state == FEED_FAILED ? FEED_FAILED_AGAIN_MS : FEED_PAUSE_FIRST_MS);
         return;

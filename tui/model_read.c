@@ -111,7 +111,8 @@ int model_read_frame(struct model *model, const char *text, size_t len, struct e
         model->generation++;
     }
     model_state_done(&state);
-    return ok ? 0 : error_set(e, ERR_PROTOCOL, "the server's frame can't be read");
+    return ok ? 0
+              : error_set(e, ERR_PROTOCOL, "the server's frame is none that this clustertop knows");
 }
 
 int model_read_rows(struct model *model, enum model_table table, const char *text, size_t len,

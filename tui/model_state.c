@@ -384,6 +384,7 @@ bool model_state_read_frame(struct model_state *state, const char *text, size_t 
     struct json_slice key, value;
     int64_t left_out = 0;
     state->refused = 0;
+    state->at_ms = 0;
     json_scan_init(&s, text, len);
     (void)json_scan_object(&s);
     while (json_scan_key(&s, &key)) {
@@ -404,7 +405,7 @@ bool model_state_read_frame(struct model_state *state, const char *text, size_t 
         }
     }
     state->left_out = left_out > 0 ? (uint64_t)left_out : 0;
-    bool ok = json_scan_end(&s);
+    bool ok = json_scan_end(&s) && state->at_ms != 0;
     json_scan_done(&s);
     return ok;
 }

@@ -151,6 +151,7 @@ void client_call_header(struct client_call *call, const char *line, size_t len)
 {
     client_call_take_header(line, len, "etag:", call->etag, sizeof call->etag);
     client_call_take_header(line, len, "clusterd-partial:", call->partial, sizeof call->partial);
+    client_call_take_header(line, len, "content-type:", call->type, sizeof call->type);
 }
 
 /* Launching */
@@ -177,6 +178,7 @@ void client_call_launch(struct client_call *call)
     call->status = 0;
     call->etag[0] = '\0';
     call->partial[0] = '\0';
+    call->type[0] = '\0';
     buf_clear(&call->body);
     if (!client_call_is_one_line(call->idempotency_key))
         client_call_fail(call, ERR_INVALID,
@@ -297,6 +299,33 @@ void client_call_abandon(struct client_call *call)
 
 /* Answers */
 
+static const char client_call_foreign_hint[] =
+    "is that the API of a node, and of this version? -s ENDPOINT names another";
+static const char client_call_version_hint[] =
+    "the node is of another version than this program: clustersh status and clustersh --version "
+    "show both, the older one is to be updated";
+
+/* No node says this of a path that it has. */
+static bool client_call_is_unknown_path(unsigned status, const char *hint)
+{
+    return status == 405 ||
+           (status == 404 && hint != NULL && strcmp(hint, "docs/api.md lists the paths") == 0);
+}
+
+/* What answered is no node as we know them. */
+static void client_call_foreign(struct client_call *call, struct client_reply *reply,
+                                const char *what)
+{
+    char text[ERROR_TEXT_MAX];
+    (void)snprintf(text, sizeof text,
+                   "what answers at %s is no clusterd that this program knows: %s",
+                   client_endpoint(call->client), what);
+    reply->code = ERR_PROTOCOL;
+    reply->text = text;
+    reply->hint = client_call_foreign_hint;
+    client_call_answer(call, reply);
+}
+
 static int client_call_code_of_status(long status)
 {
     switch (status) {
@@ -328,12 +357,20 @@ static void client_call_refused(struct client_call *call, struct client_reply *r
     const char *text = json_string_value(json_object_get(error, "message"));
     const char *hint = json_string_value(json_object_get(error, "hint"));
     char plain[64];
+    (void)snprintf(plain, sizeof plain, "HTTP status %u", reply->status);
+    if (name == NULL && text == NULL && reply->status < 500 && reply->status != 401) {
+        json_decref(body);
+        client_call_foreign(call, reply, plain);
+        return;
+    }
     (void)snprintf(plain, sizeof plain, "the node answered with HTTP status %u", reply->status);
     reply->code = name != NULL ? err_from_name(name) : client_call_code_of_status(reply->status);
     if (reply->code == 0)
         reply->code = ERR_INTERNAL;
     reply->text = text != NULL && text[0] != '\0' ? text : plain;
-    reply->hint = hint != NULL ? hint : "";
+    reply->hint = client_call_is_unknown_path(reply->status, hint) ? client_call_version_hint
+                  : hint != NULL                                   ? hint
+                                                                   : "";
 
     bool is_undone = reply->code == ERR_NO_LEADER || reply->code == ERR_NOT_LEADER ||
                      (reply->code == ERR_BUSY && reply->status == 503);
@@ -352,7 +389,10 @@ static void client_call_succeeded(struct client_call *call, struct client_reply 
 {
     json_error_t where;
     json_t *json = NULL;
-    char why[ERROR_TEXT_MAX];
+    if (strncasecmp(call->type, "text/html", strlen("text/html")) == 0) {
+        client_call_foreign(call, reply, "a page of the web");
+        return;
+    }
     if (call->body_kind == CLIENT_BODY_LINES && call->body.len > 0) {
         call->handler.data(call->arg, buf_cstr(&call->body), call->body.len);
         if (call->state != CLIENT_CALL_RUNNING)
@@ -363,11 +403,12 @@ static void client_call_succeeded(struct client_call *call, struct client_reply 
     } else if (call->body_kind == CLIENT_BODY_JSON && call->body.len > 0) {
         json = json_loadb((const char *)call->body.data, call->body.len,
                           JSON_DECODE_ANY | JSON_ALLOW_NUL, &where);
-        if (json == NULL) {
-            (void)snprintf(why, sizeof why, "the answer of %s is not JSON: %s",
-                           client_endpoint(call->client), where.text);
-            reply->code = ERR_PROTOCOL;
-            reply->text = why;
+        if (!json_is_object(json) && !json_is_array(json)) {
+            client_call_foreign(call, reply,
+                                json == NULL ? "an answer that is not JSON"
+                                             : "an answer that is neither an object nor a list");
+            json_decref(json);
+            return;
         }
         reply->json = json;
     }

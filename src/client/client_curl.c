@@ -229,8 +229,11 @@ static void client_curl_finished(struct client_call *call, CURLcode rc)
                        rc == CURLE_SSL_CACERT_BADFILE;
     (void)curl->easy_getinfo(call->easy, CURLINFO_REQUEST_SIZE, &request_bytes);
     call->status = (unsigned)client_curl_status(call);
+    bool is_http = rc != CURLE_UNSUPPORTED_PROTOCOL && rc != CURLE_WEIRD_SERVER_REPLY;
     if (rc == CURLE_OK)
         client_call_answered(call);
+    else if (!is_http && call->status == 0 && call->repeatable)
+        client_call_unreachable(call, "what came is not HTTP", true);
     else if (request_bytes == 0)
         client_call_unreachable(call, text, is_hopeless);
     else

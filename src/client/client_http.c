@@ -284,7 +284,10 @@ static bool client_http_work(struct client_http *http)
         return false;
     }
     if (rc < 0) {
-        client_call_broken(call, "what came is not HTTP");
+        if (call->status == 0 && call->repeatable)
+            client_call_unreachable(call, "what came is not HTTP", true);
+        else
+            client_call_broken(call, "what came is not HTTP");
         return false;
     }
     if (http->is_at_end && http->state == CLIENT_HTTP_UNTIL_CLOSE && http->in.len == 0)

@@ -18,6 +18,7 @@ enum {
     CLIENT_PAUSE_MAX_MS = 1000,
     CLIENT_ETAG_MAX = 128,
     CLIENT_PARTIAL_MAX = 512,
+    CLIENT_TYPE_MAX = 64,
     CLIENT_ERROR_BYTES_MAX = 64 * 1024, /* body of an error */
 };
 
@@ -57,8 +58,9 @@ struct client_call {
     struct buf body; /* whole body, or the line under way */
     char etag[CLIENT_ETAG_MAX];
     char partial[CLIENT_PARTIAL_MAX];
-    int data_code;  /* why the data callback's side ended it: ERR_TOO_LARGE */
-    bool delivered; /* some of a stream has reached the caller */
+    char type[CLIENT_TYPE_MAX]; /* of the body */
+    int data_code;              /* why the data callback's side ended it: ERR_TOO_LARGE */
+    bool delivered;             /* some of a stream has reached the caller */
 
     size_t endpoint; /* that this attempt goes to */
     size_t tried;    /* endpoints that could not be reached in this round */

@@ -115,6 +115,8 @@ is_partial() { api -n "$LEFT" -f "$1" | head -n 1 | jq -e --arg n "$LEFT" '.part
     wait_until 20 lists '.[0] | .id == $id and .state == "completed"' -o jsonl job list --name 'still known'
     wait_until 20 lists '. == []' -o jsonl job list --name other
     wait_until 20 lists '.[0][0].id == $id' -o json job show "${ID%%-*}"
+    no_audit() { console audit; [ "$status" = 3 ] && [[ "$stderr" = *"no node leads, and the audit trail comes from the one that does"* ]]; }
+    wait_until 20 no_audit
     console node show n9
     [ "$status" = 3 ]
     console --consistency linearizable node list

@@ -172,6 +172,13 @@ bats_require_minimum_version 1.5.0
     [ "$(jq -r '.[0].node' <<<"$output")" = n2 ]
 }
 
+@test "a set with a node that is not there changes none of them" {
+    run clustersh node drain 'n[1-4]'
+    [ "$status" = 3 ]
+    [[ $output == *"there is no node n4"* ]]
+    clustersh -o json node list | jq -e 'all(.draining == false)'
+}
+
 @test "a drained node gets no work and a resumed one does" {
     clustersh node drain n3 --reason test
     wait_until 20 node_state_is n3 drained

@@ -303,6 +303,9 @@ fake_cluster_files = tests/lib/fake_api.c tests/lib/fake_api.h tests/lib/fake_cl
 report_file_files = tests/lib/report_file.c tests/lib/report_file.h
 fake_top_files = tests/lib/fake_api.c tests/lib/fake_api.h tests/lib/fake_top.c tests/lib/fake_top.h
 
+unit_tests += tests/unit/other_version_test
+tests_unit_other_version_test_SOURCES = tests/unit/other_version_test.c $(fake_cluster_files)
+tests_unit_other_version_test_LDADD = $(base_libs) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
 unit_tests += tests/unit/clustersh_test
 tests_unit_clustersh_test_SOURCES = tests/unit/clustersh_test.c $(fake_cluster_files)
 tests_unit_clustersh_test_LDADD = $(base_libs) $(GNUTLS_LIBS) $(JANSSON_LIBS) $(CMOCKA_LIBS)
