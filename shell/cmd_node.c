@@ -58,7 +58,7 @@ static const struct column cmd_node_columns[] = {
     COLUMN_DETAIL("kind", NULL, TEXT),
     COLUMN_DETAIL("version", NULL, TEXT),
     COLUMN_DETAIL("pid", NULL, COUNT),
-    COLUMN_DETAIL("uptime_ms", "uptime", DURATION),
+    COLUMN_DETAIL("uptime_ms", "uptime", UPTIME),
     COLUMN_DETAIL("joined_at", "joined", TIME),
     COLUMN_DETAIL("started_at", "started", TIME),
     COLUMN_DETAIL("id", NULL, ID),

@@ -11,7 +11,7 @@ static const struct column cmd_status_columns[] = {
     COLUMN("applied_index", "applied", COUNT),
     COLUMN("roles", NULL, LIST),
     COLUMN("version", NULL, TEXT),
-    COLUMN("uptime_ms", "uptime", DURATION),
+    COLUMN("uptime_ms", "uptime", UPTIME),
     COLUMN("rss_bytes", "resident", BYTES),
     COLUMN("pid", NULL, COUNT),
     COLUMN("api", NULL, LIST),

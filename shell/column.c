@@ -66,6 +66,8 @@ static char *column_number(enum column_kind kind, const json_t *value)
         return is_set ? column_number(COLUMN_KIND_DURATION, value) : NULL;
     case COLUMN_KIND_BYTES:
         return mem_strdup(str_format_bytes(number > 0 ? (uint64_t)number : 0, text));
+    case COLUMN_KIND_UPTIME:
+        return mem_strdup(str_format_age((int64_t)number, text));
     case COLUMN_KIND_DURATION:
         return mem_strdup(str_format_duration(number > 0 ? (int64_t)number : 0, text));
     default:
@@ -122,6 +124,7 @@ bool column_is_right(const struct column *column)
     case COLUMN_KIND_PERCENT:
     case COLUMN_KIND_BYTES:
     case COLUMN_KIND_DURATION:
+    case COLUMN_KIND_UPTIME:
     case COLUMN_KIND_AGE:
         return true;
     default:

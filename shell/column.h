@@ -18,6 +18,7 @@ enum column_kind {
     COLUMN_KIND_BYTES,
     COLUMN_KIND_BYTES_SET,
     COLUMN_KIND_DURATION, /* milliseconds */
+    COLUMN_KIND_UPTIME,   /* milliseconds, in whole seconds */
     COLUMN_KIND_DURATION_SET,
     COLUMN_KIND_TIME, /* RFC 3339; people read local time */
     COLUMN_KIND_AGE,  /* the same; in a table "3m12s ago" */

@@ -269,8 +269,8 @@ const char *log_view_summary(const struct log_view *view, char *out, size_t size
     size_t all = 0;
     if (view->filter != NULL)
         model_filter_progress(view->filter, &looked, &all);
-    int len = n == all ? snprintf(out, size, "%zu lines", n)
-                       : snprintf(out, size, "%zu of %zu lines", n, all);
+    int len = n == all ? snprintf(out, size, "%zu line%s", n, n == 1 ? "" : "s")
+                       : snprintf(out, size, "%zu of %zu line%s", n, all, all == 1 ? "" : "s");
     size_t used = (size_t)len < size ? (size_t)len : size - 1;
     if (looked < all)
         used += (size_t)snprintf(out + used, size - used, ", looking");

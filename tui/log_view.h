@@ -82,7 +82,8 @@ bool log_view_selected(const struct log_view *view, struct model_line *line);
 /* Writes the lines that are shown, or the marked ones if there are, as text; how many in *n. */
 int log_view_save(const struct log_view *view, const char *path, size_t *n, struct error *e);
 
-/* The same name always has the same ink. */
+/* The same name always has the same ink. Names that differ by a number at their end, as those of
+ * the first nodes mostly do, have each their own, INK_NODES in a row. */
 enum theme_ink log_view_ink(const char *name);
 
 #endif

@@ -7,13 +7,19 @@
 #include "tui/log_view_internal.h"
 
 enum { LOG_VIEW_SOURCE_MAX = 16, LOG_VIEW_KIND_WIDTH = 16, LOG_VIEW_WRAP_MAX = 20 };
+enum { LOG_VIEW_UUID = 36, LOG_VIEW_SHORT_ID = 8 };
 
 enum theme_ink log_view_ink(const char *name)
 {
-    unsigned hash = 5381;
-    for (; *name != '\0'; name++)
-        hash = hash * 33 + (unsigned char)*name;
-    return INK_NODE_1 + (enum theme_ink)(hash % INK_NODES);
+    unsigned hash = 0;
+    unsigned number = 0;
+    for (; *name != '\0'; name++) {
+        bool is_digit = *name >= '0' && *name <= '9';
+        if (!is_digit)
+            hash = (hash + number) * 33 + (unsigned char)*name;
+        number = is_digit ? number * 10 + (unsigned)(*name - '0') : 0;
+    }
+    return INK_NODE_1 + (enum theme_ink)((hash % INK_NODES + number) % INK_NODES);
 }
 
 static int log_view_time_text(enum log_view_time form, int64_t at_ms, char *out, size_t size)
@@ -62,22 +68,72 @@ static int log_view_draw_head(struct log_view *view, struct grid *grid, struct r
     return x;
 }
 
+static bool log_view_is_uuid(const char *s)
+{
+    for (size_t i = 0; i < LOG_VIEW_UUID; i++) {
+        bool is_dash = i == 8 || i == 13 || i == 18 || i == 23;
+        bool is_hex = (s[i] >= '0' && s[i] <= '9') || (s[i] >= 'a' && s[i] <= 'f');
+        if (is_dash ? s[i] != '-' : !is_hex)
+            return false;
+    }
+    return true;
+}
+
+/* Where the next UUID begins, from `at` on; `len`: there is none. */
+static size_t log_view_find_uuid(const char *text, size_t at, size_t len)
+{
+    for (; at + LOG_VIEW_UUID <= len; at++)
+        if (text[at + LOG_VIEW_SHORT_ID] == '-' && log_view_is_uuid(text + at))
+            return at;
+    return len;
+}
+
+/* The columns of the text when each UUID is what it is known by, its beginning; draws it too. */
+static int log_view_put(struct grid *grid, struct rect r, struct style style, const char *text,
+                        size_t len, bool draws)
+{
+    int x = 0;
+    for (size_t at = 0; at < len;) {
+        size_t uuid = log_view_find_uuid(text, at, len);
+        size_t to = uuid < len ? uuid + LOG_VIEW_SHORT_ID : len;
+        if (draws && x < r.w)
+            (void)grid_text_n(grid, r.x + x, r.y, r.w - x, style, text + at, to - at);
+        x += grid_width(grid, text + at, to - at);
+        at = uuid < len ? uuid + LOG_VIEW_UUID : len;
+    }
+    return x;
+}
+
+/* Whether what was looked for is in a UUID, or goes into one. */
+static bool log_view_cuts_match(const char *text, size_t len, size_t begin, size_t end)
+{
+    for (size_t at = 0; (at = log_view_find_uuid(text, at, len)) < len; at += LOG_VIEW_UUID)
+        if (at < end && at + LOG_VIEW_UUID > begin)
+            return true;
+    return false;
+}
+
 /* The text's part that starts at `from`, with what matched in it emphasised. */
 static void log_view_draw_text(const struct log_view *view, struct grid *grid, struct rect r,
                                const struct model_line *line, size_t from, size_t len)
 {
     struct style style = log_view_text_style(line->level);
-    size_t begin;
-    size_t end;
-    (void)grid_text_n(grid, r.x, r.y, r.w, style, line->text + from, len);
+    size_t begin = 0;
+    size_t end = 0;
     if (view->filter == NULL || view->pattern[0] == '\0' || view->pattern[0] == '!' ||
         !model_filter_match(view->filter, line->text, &begin, &end))
-        return;
+        begin = end = 0;
+    bool is_whole = view->wraps || log_view_cuts_match(line->text, line->text_len, begin, end);
+    if (is_whole)
+        (void)grid_text_n(grid, r.x, r.y, r.w, style, line->text + from, len);
+    else
+        (void)log_view_put(grid, r, style, line->text + from, len, true);
     begin = begin < from ? from : begin;
     end = end > from + len ? from + len : end;
     if (begin >= end)
         return;
-    int x = grid_width(grid, line->text + from, begin - from);
+    int x = is_whole ? grid_width(grid, line->text + from, begin - from)
+                     : log_view_put(grid, r, style, line->text + from, begin - from, false);
     int w = grid_width(grid, line->text + begin, end - begin);
     w = x + w > r.w ? r.w - x : w;
     style.attr = ATTR_UNDERLINE | ATTR_BOLD;

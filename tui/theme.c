@@ -23,12 +23,12 @@ static const struct theme_ink_row theme_inks[INK_N] = {
     [INK_WARN]   = {178, 130, 3,  3, 0,         ATTR_BOLD},
     [INK_BAD]    = {203, 160, 1,  1, ATTR_BOLD, ATTR_BOLD | ATTR_UNDERLINE},
     [INK_BUSY]   = {74, 25,  4,  6, 0,         0},
-    [INK_NODE_1] = {74, 25,  6,  6, 0,         0},
-    [INK_NODE_2] = {140, 91, 5,  5, 0,         0},
+    [INK_NODE_1] = {75, 25,  6,  6, 0,         0},
+    [INK_NODE_2] = {173, 130, 3,  3, 0,         0},
     [INK_NODE_3] = {107, 64, 2,  2, 0,         0},
-    [INK_NODE_4] = {173, 130, 3,  3, 0,         0},
-    [INK_NODE_5] = {110, 31, 4,  6, 0,         0},
-    [INK_NODE_6] = {175, 132, 13, 5, 0,         0},
+    [INK_NODE_4] = {140, 91, 5,  5, 0,         0},
+    [INK_NODE_5] = {79, 30,  12, 4, 0,         0},
+    [INK_NODE_6] = {211, 162, 13, D, 0,         0},
 };
 
 /* `fg` is for inks that have the terminal's own colour: it may be light or dark, the ground isn't. */

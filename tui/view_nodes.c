@@ -241,7 +241,7 @@ static void nodes_facts(struct place *place, const struct model_row *row, struct
                   model_row_text(row, "api_address"));
     y = draw_fact(grid, r, y, "version", INK_TEXT, "%s, up %s, pid %lld",
                   model_row_text(row, "version"),
-                  isnan(uptime_ms) ? "?" : str_format_duration((int64_t)uptime_ms, up),
+                  isnan(uptime_ms) ? "?" : str_format_age((int64_t)uptime_ms, up),
                   (long long)model_row_int(row, "pid", 0));
     double running = nodes_vital(place, row, MODEL_VITAL_TASKS, "tasks_running");
     y = draw_fact(grid, r, y, "work", INK_TEXT, "%.0f running, %lld slots, %lld queued",

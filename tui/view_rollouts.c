@@ -24,7 +24,7 @@ enum {
     ROLLOUTS_TEXT,
 };
 
-enum { ROLLOUTS_BAR_WIDTH = 16 };
+enum { ROLLOUTS_BAR_WIDTH = 16, ROLLOUTS_VERDICT = 13 };
 
 static const struct list_column rollouts_columns[] = {
     [ROLLOUTS_SERVICE] = {"service", 7, 24, 0, false, false, false},
@@ -42,6 +42,16 @@ static const struct list_column rollouts_columns[] = {
 static size_t rollouts_rows(void *arg, const void ***rows)
 {
     return place_take_rows(arg, MODEL_ROLLOUTS, NULL, rows);
+}
+
+/* The API counts from 0, people don't. */
+static void rollouts_step(struct list_cell *cell, const struct model_row *row)
+{
+    int64_t steps = model_row_int(row, "steps_n", 0);
+    int64_t step = model_row_int(row, "step", 0) + 1;
+    step = step < steps ? step : steps;
+    if (steps > 0)
+        cell_number(cell, INK_TEXT, (double)step, "%lld/%lld", (long long)step, (long long)steps);
 }
 
 static void rollouts_cell(void *arg, const void *row, int column, struct list_cell *cell)
@@ -63,10 +73,7 @@ static void rollouts_cell(void *arg, const void *row, int column, struct list_ce
             cell_number(cell, INK_TEXT, weight, "%.0f%%", weight);
         break;
     case ROLLOUTS_STEP:
-        if (model_row_int(row, "steps_n", 0) > 0)
-            cell_number(cell, INK_TEXT, (double)model_row_int(row, "step", 0), "%lld/%lld",
-                        (long long)model_row_int(row, "step", 0),
-                        (long long)model_row_int(row, "steps_n", 0));
+        rollouts_step(cell, row);
         break;
     case ROLLOUTS_SINCE:
         cell_age(cell, model_row_time(row, "since"), place_at_ms(place));
@@ -146,7 +153,7 @@ static void rollouts_draw_weights(struct place *place, const struct model_row *r
     draw_spark(grid, r, values, n, 100, STYLE(INK_ACCENT));
 }
 
-/* One line of a gate: its verdict in colour, then what it measures. */
+/* Of a gate: its verdict in colour, then what it measures, in as many lines as that takes. */
 static int rollouts_draw_gates(const struct model_row *row, struct grid *grid, struct rect r)
 {
     struct model_value gates = model_row_get(row, "gates");
@@ -176,9 +183,13 @@ static int rollouts_draw_gates(const struct model_row *row, struct grid *grid, s
                 (void)snprintf(to, size, "%.*s", (int)(value.len < 200 ? value.len : 200),
                                value.text);
         }
-        (void)grid_text(grid, r.x, y, 13, STYLE(state_ink(verdict)),
+        char line[256];
+        (void)grid_text(grid, r.x, y, ROLLOUTS_VERDICT, STYLE(state_ink(verdict)),
                         verdict[0] != '\0' ? verdict : "not yet");
-        (void)grid_printf(grid, r.x + 14, y++, r.w - 14, STYLE(INK_TEXT), "%s  %s", gate, text);
+        (void)snprintf(line, sizeof line, "%s  %s", gate, text);
+        struct rect at = rect_inset(r, ROLLOUTS_VERDICT + 1, y - r.y, 0, 0);
+        int lines = draw_wrapped(grid, at, STYLE(INK_TEXT), line, grid);
+        y += lines < at.h ? lines : at.h;
     }
     json_scan_done(&s);
     return y - r.y;

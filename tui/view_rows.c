@@ -99,10 +99,6 @@ const char *view_age(int64_t since_ms, int64_t now_ms, char *out, size_t size)
     out[0] = '\0';
     if (since_ms == 0 || size == 0)
         return out;
-    int64_t age = now_ms > since_ms ? now_ms - since_ms : 0;
-    if (age < 60000)
-        (void)snprintf(out, size, "%ds", (int)(age / 1000));
-    else
-        (void)snprintf(out, size, "%s", str_format_duration(age, text));
+    (void)snprintf(out, size, "%s", str_format_age(now_ms - since_ms, text));
     return out;
 }

@@ -2,6 +2,7 @@
  * fails with ERR_INVALID and stores nothing: wrong form, or a value past what the type holds. */
 #include "base/str.h"
 
+#include <ctype.h>
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -180,6 +181,14 @@ const char *str_format_duration(int64_t ms, char out[static STR_SHORT_MAX])
         (void)snprintf(out, STR_SHORT_MAX, "%s%lluh%02llum", sign, s / 3600, s / 60 % 60);
     else
         (void)snprintf(out, STR_SHORT_MAX, "%s%llud%02lluh", sign, s / 86400, s / 3600 % 24);
+    return out;
+}
+
+const char *str_format_age(int64_t ms, char out[static STR_SHORT_MAX])
+{
+    if (ms >= 60 * 1000)
+        return str_format_duration(ms, out);
+    (void)snprintf(out, STR_SHORT_MAX, "%ds", ms > 0 ? (int)(ms / 1000) : 0);
     return out;
 }
 
@@ -386,4 +395,37 @@ bool str_equal_secret(const char *a, const char *b)
     for (size_t i = 0; i < a_len; i++)
         difference = (uint8_t)(difference | (uint8_t)(a[i] ^ b[i]));
     return difference == 0;
+}
+
+/* The id behind "node " at `s`, as far as *end; false when there is none. */
+static bool str_id_at(const char *text, const char *s, uint64_t *id, const char **end)
+{
+    char digits[24];
+    size_t n = strspn(s, "0123456789");
+    bool is_word = s - text == 5 || !isalnum((unsigned char)s[-6]);
+    if (!is_word || n == 0 || n >= sizeof digits || isalnum((unsigned char)s[n]))
+        return false;
+    memcpy(digits, s, n);
+    digits[n] = '\0';
+    *end = s + n;
+    return str_parse_u64(digits, 0, UINT64_MAX, id) == 0;
+}
+
+void str_name_ids(char *text, size_t size, str_name_fn name_of, const void *arg)
+{
+    uint64_t id;
+    const char *end;
+    for (char *at = text; (at = strstr(at, "node ")) != NULL;) {
+        at += strlen("node ");
+        const char *name = str_id_at(text, at, &id, &end) ? name_of(arg, id) : NULL;
+        if (name == NULL)
+            continue;
+        size_t name_len = strlen(name);
+        size_t rest = strlen(end) + 1;
+        if ((size_t)(at - text) + name_len + rest > size)
+            continue;
+        memmove(at + name_len, end, rest);
+        memcpy(at, name, name_len);
+        at += name_len;
+    }
 }

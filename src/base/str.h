@@ -23,6 +23,8 @@ int str_parse_bytes(const char *s, uint64_t *bytes);
 enum { STR_SHORT_MAX = 32 };
 /* "250ms", "12.3s", "4m05s", "3h12m", "2d04h", rounded down */
 const char *str_format_duration(int64_t ms, char out[static STR_SHORT_MAX]);
+/* The same in whole seconds at least, for what goes on: "0s", "12s", "4m05s". Negative is 0. */
+const char *str_format_age(int64_t ms, char out[static STR_SHORT_MAX]);
 /* "17 B", "1.2 KiB", "3.4 GiB", rounded to the nearest */
 const char *str_format_bytes(uint64_t bytes, char out[static STR_SHORT_MAX]);
 
@@ -49,6 +51,12 @@ enum { STR_DISTANCE_BYTES_MAX = 255 };
 /* Number of single-byte insertions, deletions and replacements between two strings, for "did you
  * mean". Strings past STR_DISTANCE_BYTES_MAX have nothing in common: the longer one's length. */
 unsigned str_distance(const char *a, const char *b);
+
+/* The name of what has this id; NULL when nothing has. Borrowed. */
+typedef const char *(*str_name_fn)(const void *arg, uint64_t id);
+/* Replaces each "node 7" in `text`, whose room is `size`, by "node NAME"; one that would not fit
+ * any more, and what has no name, stays. */
+void str_name_ids(char *text, size_t size, str_name_fn name_of, const void *arg);
 
 /* Comparison for secrets: its time depends on the lengths only. */
 bool str_equal_secret(const char *a, const char *b);

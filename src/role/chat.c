@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/str.h"
 #include "role/chat_internal.h"
 
 static const struct log_about chat_log = {.role = "chat"};
@@ -587,6 +588,13 @@ static void keep_snapshot(struct chat *chat)
 }
 
 /* What the machine wanted in this turn. Answers and wake-ups come last: they may step it again. */
+static const char *chat_name_of(const void *arg, uint64_t id)
+{
+    const struct chat *chat = arg;
+    const Wire__Node *member = node_member(chat->node, chat_cluster_id(id));
+    return member != NULL ? member->name : NULL;
+}
+
 static void follow_update(struct chat *chat)
 {
     struct order_update *update = &chat->update;
@@ -599,6 +607,7 @@ static void follow_update(struct chat *chat)
             chat_api_tell_promise(chat->api, &update->records[i].meta);
     for (size_t i = 0; i < update->changes_n; i++)
         note_change(chat, &update->changes[i]);
+    str_name_ids(update->trouble, sizeof update->trouble, chat_name_of, chat);
     if (update->trouble[0] != '\0')
         log_warn(&chat_log, "%s", update->trouble);
     if (update->snapshot_wanted || update->trim_wanted > chat->trimmed)

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/str.h"
 #include "base/trace.h"
 #include "role/api_json.h"
 #include "role/events.h"
@@ -320,6 +321,18 @@ static void participant_on_timer(void *arg)
     (void)participant_step(arg, (struct txn_event){.type = TXN_EVENT_TICK}, NULL);
 }
 
+static const char *participant_name_of(const void *arg, uint64_t id)
+{
+    const Wire__Node *member = node_member(arg, id);
+    return member != NULL ? member->name : NULL;
+}
+
+/* The core knows numbers only. */
+static void participant_name_nodes(const struct participant *participant, char text[TXN_TEXT_MAX])
+{
+    str_name_ids(text, TXN_TEXT_MAX, participant_name_of, participant->node);
+}
+
 int participant_step(struct participant *participant, struct txn_event event,
                      char text[TXN_TEXT_MAX])
 {
@@ -332,6 +345,7 @@ int participant_step(struct participant *participant, struct txn_event event,
     event.now_ms = loop_now_ms(node_loop(participant->node));
     event.wall_ms = loop_wall_ms(node_loop(participant->node));
     int err = txn_step(participant->txn, &event, update);
+    participant_name_nodes(participant, update->text);
     if (text != NULL)
         memcpy(text, update->text, TXN_TEXT_MAX);
     for (size_t i = 0; i < update->records_n && !participant->failed; i++)
@@ -339,6 +353,7 @@ int participant_step(struct participant *participant, struct txn_event event,
     if (update->records_n > 0 && !participant->failed)
         participant_sync(participant);
     for (size_t i = 0; i < update->effects_n; i++) {
+        participant_name_nodes(participant, update->effects[i].text);
         MEM_GROW(participant->effects, participant->effects_cap, participant->effects_n + 1);
         participant->effects[participant->effects_n++] = update->effects[i];
     }

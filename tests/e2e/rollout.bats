@@ -318,6 +318,8 @@ is_undecided() {
     half_a_switch metadata
     wait_until 10 no_doubts "$waiting"
     [ "$(api -n "$waiting" /routing | jq -r '.[0].stable_model_id')" = m1 ]
+    named() { api -n "$coordinator" '/api/events?since=1h&kind=txn.*' | grep -F "node $stopped did not vote within"; }
+    wait_until 20 named
     kill -CONT "$(node_pid "$stopped")"
     wait_until 30 is_promoted
     wait_until 10 agree web 3

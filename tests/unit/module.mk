@@ -352,6 +352,8 @@ tests_unit_state_tables_test_LDADD = $(run_libs) $(CMOCKA_LIBS)
 
 unit_tests += tests/unit/tui_app_test
 tests_unit_tui_app_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
+unit_tests += tests/unit/tui_sort_test
+tests_unit_tui_sort_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/tui_model_test
 tests_unit_tui_model_test_LDADD = $(tui_libs) $(CMOCKA_LIBS)
 unit_tests += tests/unit/tui_widgets_test

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/error.h"
+#include "base/mem.h"
 #include "tests/unit/generated.h"
 
 static void prefixes_and_suffixes_are_whole_strings(void **state)
@@ -500,6 +501,35 @@ static void secrets_are_equal_only_as_a_whole(void **state)
     assert_false(str_equal_secret("", "t"));
 }
 
+static const char *name_of(const void *arg, uint64_t id)
+{
+    const char *const *names = arg;
+    return id < 4 ? names[id] : NULL;
+}
+
+static void nodes_are_called_by_their_names(void **state)
+{
+    static const char *const names[4] = {NULL, "n1", "a-long-name", "n3"};
+    static const struct {
+        const char *before, *after;
+        size_t room;
+    } cases[] = {
+        {"node 3 votes no: node 1 is full", "node n3 votes no: node n1 is full", 0},
+        {"node 2", "node a-long-name", 0},
+        {"node 2 and node 1", "node 2 and node n1", 20},
+        {"node 0, node 9, node 18446744073709551616", NULL, 0},
+        {"node 1x, subnode 1, node n1, node ", NULL, 0},
+        {"", NULL, 0},
+    };
+    (void)state;
+    for (size_t i = 0; i < MEM_COUNT(cases); i++) {
+        char text[80];
+        (void)snprintf(text, sizeof text, "%s", cases[i].before);
+        str_name_ids(text, cases[i].room > 0 ? cases[i].room : sizeof text, name_of, names);
+        assert_string_equal(text, cases[i].after != NULL ? cases[i].after : cases[i].before);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -524,6 +554,7 @@ int main(void)
         cmocka_unit_test(distances_are_those_of_the_recursive_definition),
         cmocka_unit_test(long_strings_have_nothing_in_common),
         cmocka_unit_test(secrets_are_equal_only_as_a_whole),
+        cmocka_unit_test(nodes_are_called_by_their_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

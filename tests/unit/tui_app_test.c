@@ -794,6 +794,57 @@ static void keys_and_commands_in_any_order_break_nothing(void **state)
     }
 }
 
+static void lines_show_uuids_by_their_beginning_unless_they_are_looked_at(void **state)
+{
+    struct world *w = *state;
+    static const char whole[] = "0fd8c3a1-1111-2222-3333-444455556666";
+    add_event(w, 1, "n1", "txn.state", "info",
+              "transaction 0fd8c3a1-1111-2222-3333-444455556666 on n1: prepared", "");
+    keys(w, "8");
+    assert_shows(w, "1 line, following");
+    assert_shows(w, "transaction 0fd8c3a1 on n1: prepared");
+    keys(w, "/3333-4444\n");
+    assert_shows(w, whole);
+    keys(w, "/");
+    key(w, TERM_CTRL('u'));
+    keys(w, "prepared\n");
+    assert_hides(w, whole);
+    keys(w, "w");
+    assert_shows(w, whole);
+}
+
+static void steps_are_counted_from_one_and_gates_are_told_whole(void **state)
+{
+    struct world *w = *state;
+    add_event(w, 1, "n1", "rollout.state", "info", "a step",
+              ",\"table\":\"rollouts\",\"key\":\"search\",\"row\":{\"step\":0,\"steps_n\":3,"
+              "\"gates\":[{\"gate\":\"command:/usr/local/bin/check-the-canary --strictly\","
+              "\"verdict\":\"fail\",\"text\":\"exit code 3: latency is above the limit\"}]}");
+    keys(w, "6");
+    assert_shows(w, "1/3");
+    grid_resize(w->grid, 80, 40);
+    draw(w);
+    assert_shows(w, "the limit");
+}
+
+static void the_first_nodes_have_each_a_colour_of_their_own(void **state)
+{
+    static const int colors[] = {8, 16, 256};
+    (void)state;
+    for (size_t c = 0; c < MEM_COUNT(colors); c++) {
+        for (enum theme theme = THEME_DARK; theme <= THEME_LIGHT; theme++) {
+            int seen[INK_NODES];
+            for (int i = 0; i < INK_NODES; i++) {
+                char name[8];
+                (void)snprintf(name, sizeof name, "n%d", i + 1);
+                seen[i] = theme_look(theme, log_view_ink(name), GROUND_NONE, colors[c]).fg;
+                for (int k = 0; k < i; k++)
+                    assert_int_not_equal(seen[i], seen[k]);
+            }
+        }
+    }
+}
+
 static char *once(struct world *w, bool json)
 {
     char *text = NULL;
@@ -946,6 +997,9 @@ int main(void)
         APP_TEST(without_a_connection_the_status_line_says_so),
         APP_TEST(the_help_has_every_key_of_its_place),
         APP_TEST(keys_and_commands_in_any_order_break_nothing),
+        APP_TEST(lines_show_uuids_by_their_beginning_unless_they_are_looked_at),
+        APP_TEST(steps_are_counted_from_one_and_gates_are_told_whole),
+        APP_TEST(the_first_nodes_have_each_a_colour_of_their_own),
         APP_TEST(what_is_missing_is_said_with_its_number),
         APP_TEST(once_prints_the_same_as_text_and_as_json),
         APP_TEST(options_are_checked_and_explained),
