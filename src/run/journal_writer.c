@@ -118,6 +118,8 @@ static int rotate(struct journal_writer *writer, uint64_t first, const struct bu
     uint64_t want = head.len + bytes;
     if (want < next_bytes(writer))
         want = next_bytes(writer);
+    if (!writer->next_ready && writer->next.cap > want)
+        journal_file_done(&writer->next); /* a smaller one is sooner there than the rest of it */
     int rc = prepare_all(writer, want);
     if (rc == 0)
         rc = adopt(writer, &writer->next, NEXT_NAME, first, &head, head.len);

@@ -366,6 +366,38 @@ static void a_new_journal_is_small_and_its_segments_grow(void **state)
     journal_fixture_done(&f);
 }
 
+static void turn_for_a_moment(struct journal_fixture *f)
+{
+    struct loop_timer timer;
+    loop_timer_init(&timer, f->loop, (loop_timer_fn)loop_stop, f->loop);
+    loop_timer_start(&timer, 5);
+    loop_turn(f->loop);
+    loop_timer_stop(&timer);
+}
+
+static void a_reset_does_not_wait_for_a_reserve_that_is_being_made(void **state)
+{
+    (void)state;
+    struct journal_fixture f;
+    journal_fixture_init(&f, 1, false);
+    f.options.segment_bytes = 0;
+    wal_disk_fail(&f.disk, WAL_FAULT_HANG, 10, 0);
+    journal_fixture_must_open(&f);
+    while (!wal_disk_is_hanging(&f.disk))
+        turn_for_a_moment(&f);
+    journal_fixture_reset(&f, 100);
+    wal_disk_release(&f.disk);
+    journal_fixture_wait(&f);
+    char path[WAL_FIXTURE_PATH_MAX];
+    journal_fixture_path(&f, 100, path);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_size, 2 * JOURNAL_SEGMENT_BYTES_FIRST);
+    journal_fixture_reopen(&f);
+    journal_fixture_must_hold(&f);
+    journal_fixture_done(&f);
+}
+
 static void segments_go_by_age_but_never_the_last(void **state)
 {
     (void)state;
@@ -482,15 +514,6 @@ static void a_lost_reserve_is_told_while_there_is_room(void **state)
     journal_fixture_reopen(&f);
     journal_fixture_must_hold(&f);
     journal_fixture_done(&f);
-}
-
-static void turn_for_a_moment(struct journal_fixture *f)
-{
-    struct loop_timer timer;
-    loop_timer_init(&timer, f->loop, (loop_timer_fn)loop_stop, f->loop);
-    loop_timer_start(&timer, 5);
-    loop_turn(f->loop);
-    loop_timer_stop(&timer);
 }
 
 static void nothing_may_go_while_a_reset_is_written(void **state)
@@ -703,6 +726,7 @@ int main(void)
         cmocka_unit_test(reads_go_on_while_lines_are_cut_off_and_dropped),
         cmocka_unit_test(whole_segments_go_by_size_and_carry_over),
         cmocka_unit_test(a_new_journal_is_small_and_its_segments_grow),
+        cmocka_unit_test(a_reset_does_not_wait_for_a_reserve_that_is_being_made),
         cmocka_unit_test(segments_go_by_age_but_never_the_last),
         cmocka_unit_test(nothing_may_go_while_a_reset_is_written),
         cmocka_unit_test(a_failed_write_is_told_once_and_what_is_durable_is_read),
