@@ -9,9 +9,10 @@
 #include "shell/jobs.h"
 #include "shell/shell.h"
 
-/* Which element is meant: --element, ID_7, or the only one there is. False: all of them. */
+/* Which element is meant: --element, ID_7, or the only one there is. False: all of them. With the
+ * job at hand, whether it failed. */
 static int cmd_job_logs_element(struct shell *shell, const struct command_call *call, char *id,
-                                bool *is_one, uint32_t *index, uint64_t *elements)
+                                bool *is_one, uint32_t *index, uint64_t *elements, bool *failed)
 {
     const struct command_value *option = command_option(call, "element");
     char *underscore = strchr(id, '_');
@@ -38,6 +39,7 @@ static int cmd_job_logs_element(struct shell *shell, const struct command_call *
     *elements = n > 0 ? (uint64_t)n : 0;
     *is_one = n == 1 && jobs_text(job, "array")[0] == '\0';
     *index = 0;
+    *failed = strcmp(jobs_text(job, "state"), "failed") == 0;
     json_decref(job);
     return SHELL_STATUS_OK;
 }
@@ -48,6 +50,7 @@ static int cmd_job_logs_run(struct shell *shell, const struct command_call *call
     bool both = command_option_given(call, "both");
     bool only_stderr = command_option_given(call, "stderr");
     bool is_one;
+    bool failed = false;
     uint32_t index = 0;
     uint64_t elements = 0;
     struct follow follow = {
@@ -60,7 +63,7 @@ static int cmd_job_logs_run(struct shell *shell, const struct command_call *call
     };
     int status = shell_refuse_replay(shell, "a report does not hold what jobs wrote");
     if (status == SHELL_STATUS_OK)
-        status = cmd_job_logs_element(shell, call, id, &is_one, &index, &elements);
+        status = cmd_job_logs_element(shell, call, id, &is_one, &index, &elements, &failed);
     if (status == SHELL_STATUS_OK && is_one) {
         follow.merges = both;
         status = follow_element(shell, &follow, index);
@@ -68,6 +71,9 @@ static int cmd_job_logs_run(struct shell *shell, const struct command_call *call
         follow.labelled = true;
         status = follow_all(shell, &follow, elements);
     }
+    if (status == SHELL_STATUS_OK && failed && !follow.with_stderr &&
+        output_is_terminal(&shell->output))
+        shell_hint(shell, "the job failed; job logs %s --stderr shows its complaints", id);
     if (status == SHELL_STATUS_INTERRUPTED && follow.follows)
         shell_hint(shell, "the job goes on; job cancel %s stops it", id);
     free(id);

@@ -453,6 +453,19 @@ static void a_server_that_does_not_answer_is_left_for_the_next(void **state)
     free(endpoints);
 }
 
+static void where_the_complaints_of_a_failed_job_are_is_said(void **state)
+{
+    struct world *w = *state;
+    struct screen *s = open_shell(w);
+    screen_type(s, "job submit exit 4\rjob logs last\r");
+    screen_wait(s, "hint: the job failed; job logs last --stderr shows its complaints");
+    screen_wait_cursor(s, prompt);
+    screen_type(s, "job logs last --stderr\r");
+    screen_wait(s, "\nboom\n");
+    screen_wait_cursor(s, prompt);
+    assert_int_equal(screen_count(s, "hint:"), 1);
+}
+
 /* Terminals */
 
 static void a_dumb_terminal_gets_no_escapes(void **state)
@@ -581,6 +594,7 @@ int main(void)
         CASE(a_server_that_dies_is_one_line_and_is_found_again),
         CASE(without_a_server_there_is_a_prompt_that_tries_again),
         CASE(a_server_that_does_not_answer_is_left_for_the_next),
+        CASE(where_the_complaints_of_a_failed_job_are_is_said),
         CASE(a_dumb_terminal_gets_no_escapes),
         CASE(a_small_terminal_shows_records_instead_of_a_wide_table),
         CASE(a_large_terminal_shows_every_column),
