@@ -139,7 +139,7 @@ static void take_founder(struct chat_group *group, const char *text)
         if (is_me)
             log_warn(&group_log, "this node founded the chat and has lost its log: it joins the "
                                  "others (if all have lost theirs, delete the key "
-                                 "clusterd.chat.group)");
+                                 "clusterd.chat.group and restart them)");
         join_group(group);
     }
 }

@@ -160,6 +160,21 @@ is_founded() { api -n n3 -f /api/kv/clusterd.chat.group | grep -q ' founded$'; }
     wait_until 20 all_have 501
 }
 
+@test "when all logs are gone and the cluster is told so, the nodes begin a new chat" {
+    start_chat
+    wait_until 10 is_founded
+    send n1 '{"text":"old"}' >/dev/null
+    api -n n2 -f -X DELETE /api/kv/clusterd.chat.group >/dev/null
+    for node in n1 n2 n3; do
+        kill_node $node
+        rm -r "$CLUSTER_DIR/$node/data/chat"
+    done
+    for node in n1 n2 n3; do start_node $node; done
+    wait_until 30 all_take_part
+    send n1 '{"text":"new","client":"me","number":1}' >/dev/null
+    wait_until 20 all_have 1
+}
+
 @test "many messages in one request are answered in their order, bad ones too" {
     start_chat
     printf '%s\n' '{"text":"a"}' '{"text":""}' '{"text":"b"}' 'x' |
