@@ -154,7 +154,7 @@ static void feed_tick(struct feed *feed)
         feed_follow_vitals(feed);
     if (feed_stream_is_due(&feed->chat, now_ms))
         feed_follow_chat(feed);
-    if (feed_stream_is_due(&feed->learn, now_ms))
+    if (feed->learn_ms <= now_ms)
         feed_learn(feed);
     if (feed_stream_is_due(&feed->tasks, now_ms))
         feed_tasks_start(feed);
@@ -167,9 +167,9 @@ static void feed_tick(struct feed *feed)
 static int64_t feed_due_ms(const struct feed *feed)
 {
     const struct feed_stream *const streams[] = {
-        &feed->frame, &feed->events, &feed->vitals,           &feed->chat,
-        &feed->learn, &feed->tasks,  &feed->output[0].stream, &feed->output[1].stream};
-    int64_t due_ms = INT64_MAX;
+        &feed->frame, &feed->events,           &feed->vitals,          &feed->chat,
+        &feed->tasks, &feed->output[0].stream, &feed->output[1].stream};
+    int64_t due_ms = feed->learn_ms;
     for (size_t i = 0; i < MEM_COUNT(streams); i++) {
         bool waits = feed->needs_frame && streams[i] == &feed->events;
         if (streams[i]->call == NULL && !waits && streams[i]->again_ms < due_ms)
@@ -204,8 +204,8 @@ int feed_fd(const struct feed *feed)
 #define FEED_STREAMS(feed)                                                                         \
     {                                                                                              \
         &(feed)->frame, &(feed)->earlier, &(feed)->events, &(feed)->vitals, &(feed)->chat,         \
-            &(feed)->learn, &(feed)->past_frame, &(feed)->past_events, &(feed)->past_vitals,       \
-            &(feed)->tasks, &(feed)->output[0].stream, &(feed)->output[1].stream                   \
+            &(feed)->past_frame, &(feed)->past_events, &(feed)->past_vitals, &(feed)->tasks,       \
+            &(feed)->output[0].stream, &(feed)->output[1].stream                                   \
     }
 
 /* Reads what the connections have, unless there is too much to take already: a stream that is not
@@ -265,6 +265,7 @@ static struct feed *feed_new(const struct feed_options *options, struct model *m
     feed_queue_init(&feed->queue);
     feed->epoll_fd = feed->timer_fd = -1;
     TAILQ_INIT(&feed->acts);
+    feed->learn_ms = INT64_MAX;
     struct feed_stream *const streams[] = FEED_STREAMS(feed);
     for (size_t i = 0; i < MEM_COUNT(streams); i++)
         *streams[i] = (struct feed_stream){.feed = feed, .again_ms = INT64_MAX};

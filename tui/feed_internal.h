@@ -90,7 +90,8 @@ struct feed {
     struct feed_queue queue;
     size_t queue_bytes_max;
     unsigned turn_us;
-    struct feed_stream frame, earlier, events, vitals, chat, learn;
+    struct feed_stream frame, earlier, events, vitals, chat;
+    int64_t learn_ms; /* when to look for nodes that are new; INT64_MAX: not by itself */
     bool has_earlier; /* events of before the first frame were asked for */
 
     struct feed_stream past_frame, past_events, past_vitals;

@@ -11,19 +11,16 @@ enum { FEED_FAILED_AGAIN_MS = 5000, FEED_PART_MS = 2000 };
 
 /* Learning where the other nodes are */
 
-static void feed_on_nodes(void *arg, const struct client_reply *reply)
-{
-    struct feed_stream *stream = arg;
-    stream->call = NULL;
-    if (reply->code == 0 && reply->json != NULL)
-        client_learn(stream->feed->client, reply->json);
-    stream->again_ms = clock_mono_ms() + FEED_LEARN_MS;
-}
-
 void feed_learn(struct feed *feed)
 {
-    static const struct client_handler handler = {.done = feed_on_nodes};
-    feed_stream_get(&feed->learn, "/api/nodes?consistency=stale", CLIENT_BODY_JSON, &handler);
+    const struct model_state *state = model_live_state(feed->model);
+    size_t n = model_state_count(state, MODEL_NODES);
+    for (size_t i = 0; i < n; i++) {
+        const struct model_row *row = model_state_at(state, MODEL_NODES, i);
+        if (!client_learn_address(feed->client, model_row_text(row, "api_address")))
+            break;
+    }
+    feed->learn_ms = clock_mono_ms() + FEED_LEARN_MS;
 }
 
 /* Events */
@@ -200,7 +197,8 @@ static void feed_on_frame(void *arg, const struct client_reply *reply)
         feed->events.again_ms = now_ms;
     else
         feed_get_earlier(feed);
-    struct feed_stream *others[] = {&feed->vitals, &feed->chat, &feed->learn};
+    feed_learn(feed);
+    struct feed_stream *others[] = {&feed->vitals, &feed->chat};
     for (size_t i = 0; i < MEM_COUNT(others); i++)
         if (others[i]->call == NULL)
             others[i]->again_ms = now_ms;

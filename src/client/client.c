@@ -314,31 +314,36 @@ const char *client_trouble(const struct client *client)
     return client->trouble[0] != '\0' ? client->trouble : NULL;
 }
 
-void client_learn(struct client *client, const json_t *nodes)
+bool client_learn_address(struct client *client, const char *address)
 {
     const struct client_endpoint *current = &client->endpoints[client->current];
+    struct client_endpoint endpoint;
+    if (client->replay != NULL || address[0] == '\0')
+        return true;
+    bool has_scheme = strstr(address, "://") != NULL || str_starts_with(address, "unix:");
+    bool is_tls = current->scheme == CLIENT_SCHEME_HTTPS;
+    char *text = mem_printf("%s%s", has_scheme ? "" : is_tls ? "https://" : "http://", address);
+    bool is_usable =
+        client_endpoint_parse(text, &endpoint, NULL) == 0 &&
+        (endpoint.scheme != CLIENT_SCHEME_HTTP || client_endpoint_is_local(&endpoint) ||
+         (current->scheme == CLIENT_SCHEME_HTTP && !client_endpoint_is_local(current)));
+    free(text);
+    size_t n = client->n_endpoints;
+    if (is_usable && client_add_endpoint(client, &endpoint) != 0)
+        return false;
+    if (client->n_endpoints > n)
+        client->learned[n] = true;
+    return true;
+}
+
+void client_learn(struct client *client, const json_t *nodes)
+{
     size_t i;
     json_t *node;
-    if (client->replay != NULL)
-        return;
     json_array_foreach(nodes, i, node)
     {
         const char *address = json_string_value(json_object_get(node, "api_address"));
-        if (address == NULL || address[0] == '\0')
-            continue;
-        struct client_endpoint endpoint;
-        bool has_scheme = strstr(address, "://") != NULL || str_starts_with(address, "unix:");
-        bool is_tls = current->scheme == CLIENT_SCHEME_HTTPS;
-        char *text = mem_printf("%s%s", has_scheme ? "" : is_tls ? "https://" : "http://", address);
-        bool is_usable =
-            client_endpoint_parse(text, &endpoint, NULL) == 0 &&
-            (endpoint.scheme != CLIENT_SCHEME_HTTP || client_endpoint_is_local(&endpoint) ||
-             (current->scheme == CLIENT_SCHEME_HTTP && !client_endpoint_is_local(current)));
-        free(text);
-        size_t n = client->n_endpoints;
-        if (is_usable && client_add_endpoint(client, &endpoint) != 0)
+        if (address != NULL && !client_learn_address(client, address))
             return;
-        if (client->n_endpoints > n)
-            client->learned[n] = true;
     }
 }

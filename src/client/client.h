@@ -126,5 +126,7 @@ const char *client_trouble(const struct client *client);
 /* Takes further endpoints from an answer of GET /api/nodes. From a Unix socket it learns plain HTTP
  * only on loopback addresses: a token never travels in the clear. */
 void client_learn(struct client *client, const json_t *nodes);
+/* The same for one node's api_address; "" allowed. False when no more find a place. */
+bool client_learn_address(struct client *client, const char *address);
 
 #endif

@@ -259,7 +259,9 @@ static void test_a_server_that_hangs_is_left(void **state)
     (void)snprintf(endpoints, sizeof endpoints, "%s,%s", fake_top_endpoint(top),
                    fake_top_add_server(top));
     connect_to(endpoints, false);
-    wait_following();
+    wait_until(has_vitals);
+    wait_until(has_messages);
+    wait_following(); /* nothing else is under way that could be what it complains of */
     emit_state(1, "suspect");
     wait_events(1);
     fake_top_hang(top, true);
