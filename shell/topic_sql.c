@@ -14,9 +14,9 @@ const struct topic topic_sql[] = {
      "'/data/x.parquet'.\n\n"
      "The state of the cluster is there to read as cluster.nodes, cluster.jobs, cluster.tasks, "
      "cluster.tables, cluster.commits, cluster.metrics, cluster.settings, cluster.events, "
-     "cluster.log, cluster.messages, cluster.elections and cluster.rollouts. Of events, log and "
-     "messages only that is read which conditions on time (of messages also seq and channel) "
-     "leave.",
+     "cluster.log, cluster.vitals, cluster.messages, cluster.elections and cluster.rollouts. Of "
+     "events, log, vitals and messages only that is read which conditions on time (of messages "
+     "also seq and channel) leave.",
      {{"SELECT k, count(*) FROM t GROUP BY k ORDER BY 2 DESC LIMIT 10;", "the ten most frequent"},
       {"SELECT * FROM t AT (VERSION => 3);", "the table as it was at version 3"},
       {"SELECT name, state FROM cluster.nodes WHERE state <> 'online';", "nodes in trouble"}}},

@@ -293,6 +293,7 @@ static const struct http_route events_routes[] = {
      .handler = events_get_report},
     {.method = "GET", .path = "/api/settings", .handler = events_get_settings},
     {.method = "GET", .path = "/api/events/rows", .handler = events_get_rows},
+    {.method = "GET", .path = "/api/vitals/rows", .handler = events_get_vitals_rows},
 };
 
 void events_api_add_routes(struct events *events)

@@ -378,5 +378,6 @@ void events_api_add_routes(struct events *events);
 /* ---- events_rows.c ---- */
 
 void events_get_rows(struct http_request *req, void *arg);
+void events_get_vitals_rows(struct http_request *req, void *arg);
 
 #endif

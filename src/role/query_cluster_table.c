@@ -17,6 +17,7 @@ static const struct sql_column query_settings_columns[] = {CLUSTER_SETTINGS_COLU
 static const struct sql_column query_metrics_columns[] = {CLUSTER_METRICS_COLUMNS(COLUMN)};
 static const struct sql_column query_events_columns[] = {CLUSTER_EVENTS_COLUMNS(COLUMN)};
 static const struct sql_column query_log_columns[] = {CLUSTER_LOG_COLUMNS(COLUMN)};
+static const struct sql_column query_vitals_columns[] = {CLUSTER_VITALS_COLUMNS(COLUMN)};
 static const struct sql_column query_messages_columns[] = {CLUSTER_MESSAGES_COLUMNS(COLUMN)};
 static const struct sql_column query_elections_columns[] = {CLUSTER_ELECTIONS_COLUMNS(COLUMN)};
 static const struct sql_column query_rollouts_columns[] = {CLUSTER_ROLLOUTS_COLUMNS(COLUMN)};
@@ -25,6 +26,9 @@ static const struct query_cluster_list query_list_events = {"/api/events/rows", 
                                                             1000};
 static const struct query_cluster_list query_list_log = {"/api/events/rows?kind=log.record",
                                                          "after", "position", 1000};
+/* Pages have whole steps: behind one with rows there may be another. */
+static const struct query_cluster_list query_list_vitals = {"/api/vitals/rows", "after", "position",
+                                                            1};
 static const struct query_cluster_list query_list_messages = {"/api/chat/rows", "from", NULL, 4096};
 static const struct query_cluster_list query_list_elections = {"/api/elections", NULL, NULL, 0};
 static const struct query_cluster_list query_list_rollouts = {"/api/rollouts", NULL, NULL, 0};
@@ -54,6 +58,8 @@ static const struct query_cluster_table query_cluster_tables[] = {
      MEM_COUNT(query_events_columns), &query_range_events},
     {"log", QUERY_CLUSTER_ANY, &query_list_log, NULL, NULL, query_log_columns,
      MEM_COUNT(query_log_columns), &query_range_events},
+    {"vitals", QUERY_CLUSTER_ANY, &query_list_vitals, NULL, NULL, query_vitals_columns,
+     MEM_COUNT(query_vitals_columns), &query_range_events},
     {"messages", QUERY_CLUSTER_CHAT, &query_list_messages, NULL, NULL, query_messages_columns,
      MEM_COUNT(query_messages_columns), &query_range_messages},
     {"elections", QUERY_CLUSTER_ANY, &query_list_elections, NULL, NULL,
@@ -78,7 +84,7 @@ const struct query_cluster_table *query_cluster_find(const char *name)
 const char *query_cluster_names(void)
 {
     return "cluster.nodes, cluster.jobs, cluster.tasks, cluster.tables, cluster.commits, "
-           "cluster.metrics, cluster.settings, cluster.events, cluster.log, "
+           "cluster.metrics, cluster.settings, cluster.events, cluster.log, cluster.vitals, "
            "cluster.messages, cluster.elections and "
            "cluster.rollouts are there";
 }

@@ -24,6 +24,7 @@
     X(settings, CLUSTER_SETTINGS_COLUMNS)                                                          \
     X(events, CLUSTER_EVENTS_COLUMNS)                                                              \
     X(log, CLUSTER_LOG_COLUMNS)                                                                    \
+    X(vitals, CLUSTER_VITALS_COLUMNS)                                                              \
     X(messages, CLUSTER_MESSAGES_COLUMNS)                                                          \
     X(elections, CLUSTER_ELECTIONS_COLUMNS)                                                        \
     X(rollouts, CLUSTER_ROLLOUTS_COLUMNS)
@@ -207,7 +208,7 @@
     X("ended_at", CLUSTER_TIME)                                                                    \
     X("switch_us", CLUSTER_INTEGER)
 
-/* Of reports alone: what nodes measured of themselves, a row for each node and step. */
+/* What nodes measured of themselves, a row for each node and step. */
 #define CLUSTER_VITALS_COLUMNS(X)                                                                  \
     X("time", CLUSTER_TIME)                                                                        \
     X("node", CLUSTER_TEXT)                                                                        \

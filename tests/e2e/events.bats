@@ -223,6 +223,23 @@ numbers_are_whole() {
     [ "$(api -o /dev/null -w '%{http_code}' '/api/frame?at=soon')" = 400 ]
 }
 
+@test "vitals as a table: each node's steps once, only the span of time that is asked for is read" {
+    start_cluster 3
+    wait_until 20 ready_frame
+    sql() { clustersh -s "unix:$(socket_of n2)" -o csv -t -c "$1"; }
+    answers() { [ "$(sql "$2")" = "$1" ]; }
+    wait_until 30 answers 3 "SELECT count(DISTINCT node) FROM cluster.vitals WHERE cpu_percent >= 0 AND step_ms = 1000"
+    wait_until 30 answers true "SELECT count(*) > 8 FROM cluster.vitals"
+    [ "$(sql "SELECT count(*) = count(DISTINCT (node, time)) FROM cluster.vitals")" = true ]
+    [ "$(sql "SELECT count(*) FROM cluster.vitals WHERE time > now() + INTERVAL 1 HOUR")" = 0 ]
+    third=$(sql "SELECT DISTINCT time FROM cluster.vitals ORDER BY time LIMIT 1 OFFSET 2")
+    [ "$(sql "SELECT count(DISTINCT time) FROM cluster.vitals WHERE time < TIMESTAMPTZ '$third'")" = 2 ]
+    # behind a step come the next ones, and the span is taken by who has them
+    last=$(api '/api/vitals/rows?since=1h' | jq '.[-1].position')
+    api "/api/vitals/rows?since=1h&after=$((last - 1))" | jq -e --argjson last "$last" '.[0].position == $last'
+    api "/api/vitals/rows?since=1h&until=2020-01-01T00:00:00Z" | jq -e '. == []'
+}
+
 @test "events and logs as tables: only the span of time that is asked for is read" {
     start_cluster 3
     wait_until 20 ready_frame
