@@ -103,6 +103,25 @@ static void complete_live_add_key(const json_t *rows, const char *key, const cha
     }
 }
 
+/* Those that a rollout is or was of, and those that only changed with another one. */
+static void complete_live_add_services(struct live *live, struct complete *complete)
+{
+    size_t i;
+    json_t *row;
+    const json_t *routing = live_get(live, LIVE_ROUTING, LIVE_WAIT_MS);
+    complete_live_add_key(live_get(live, LIVE_ROLLOUTS, LIVE_WAIT_MS), "service", "state",
+                          complete);
+    json_array_foreach(routing, i, row)
+    {
+        const char *service = jobs_text(row, "service");
+        bool is_new = service[0] != '\0';
+        for (size_t k = 0; k < complete->n && is_new; k++)
+            is_new = strcmp(complete->items[k].text, service) != 0;
+        if (is_new)
+            complete_add(complete, service, jobs_text(row, "status"));
+    }
+}
+
 /* "4f12_" names a job: its elements. */
 static void complete_live_add_tasks(const json_t *jobs, struct complete *complete)
 {
@@ -138,7 +157,6 @@ static const struct {
     [COMPLETE_NAMES_FUNCTIONS] = {LIVE_FUNCTIONS, "name", "type"},
     [COMPLETE_NAMES_KEYWORDS] = {LIVE_KEYWORDS, "name", NULL},
     [COMPLETE_NAMES_MODELS] = {LIVE_MODELS, "id", "url"},
-    [COMPLETE_NAMES_SERVICES] = {LIVE_ROLLOUTS, "service", "state"},
     [COMPLETE_NAMES_CHANNELS] = {LIVE_MESSAGES, "channel", NULL},
     [COMPLETE_NAMES_TXNS] = {LIVE_INDOUBT, "txid", "state"},
     [COMPLETE_NAMES_QUERIES] = {LIVE_QUERIES, "query", "sql"},
@@ -161,6 +179,9 @@ void complete_live_names(void *arg, enum complete_names kind, struct complete *c
         break;
     case COMPLETE_NAMES_TASKS:
         complete_live_add_tasks(live_get(live, LIVE_JOBS, LIVE_WAIT_MS), complete);
+        break;
+    case COMPLETE_NAMES_SERVICES:
+        complete_live_add_services(live, complete);
         break;
     case COMPLETE_NAMES_VARIABLES:
         complete_live_add_variables(shell, complete);

@@ -31,6 +31,7 @@ static const char *const live_paths[] = {
     [LIVE_KEYWORDS] = "/api/sql",
     [LIVE_MODELS] = "/api/models",
     [LIVE_ROLLOUTS] = "/api/rollouts",
+    [LIVE_ROUTING] = "/api/routing",
     [LIVE_MESSAGES] = "/api/chat/messages",
     [LIVE_INDOUBT] = "/api/rollouts/indoubt",
     [LIVE_QUERIES] = "/api/sql?nodes=all",

@@ -22,6 +22,7 @@ enum live_kind {
     LIVE_KEYWORDS,
     LIVE_MODELS,
     LIVE_ROLLOUTS,
+    LIVE_ROUTING,
     LIVE_MESSAGES, /* the last of the chat */
     LIVE_INDOUBT,
     LIVE_QUERIES,

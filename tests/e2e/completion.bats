@@ -122,6 +122,15 @@ check_shell() {
     [ "$(in_fish 'clustersh -f ni')" = nightly.csh ]
 }
 
+@test "services are completed, also one that has only changed with another" {
+    clustersh model add first
+    clustersh model add second
+    clustersh rollout start alone first --also along=first -w
+    clustersh rollout start alone second --steps 100 -w
+    all_services() { [ "$(clustersh --complete rollout history al | sed '/^:/d' | cut -f 1 | tr '\n' ' ')" = 'alone along ' ]; }
+    wait_until 20 all_services
+}
+
 @test "without a cluster it is quiet and knows everything else" {
     export CLUSTERSH_ENDPOINT=unix:$BATS_TEST_TMPDIR/nowhere.sock
     run -0 --separate-stderr clustersh --complete node show ''
