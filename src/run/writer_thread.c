@@ -48,6 +48,7 @@ void writer_thread_set_reserve(struct writer_thread *thread, int code)
 void writer_thread_prepare(struct writer_thread *thread)
 {
     int rc = thread->ops->prepare(thread->arg);
+    thread->prepared = rc == 0;
     if (rc != 0)
         writer_thread_set_reserve(thread, rc < 0 ? rc : 0);
 }
@@ -91,7 +92,7 @@ static enum next wait_for_work(struct writer_thread *thread)
             pthread_cond_wait(&thread->wake, &thread->mutex);
             continue;
         }
-        if (thread->outcome.reserve == 0)
+        if (thread->outcome.reserve == 0 || thread->prepared)
             return NEXT_PREPARE;
         struct timespec until = writer_thread_retry_at();
         if (pthread_cond_timedwait(&thread->wake, &thread->mutex, &until) != 0)

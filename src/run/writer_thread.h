@@ -71,6 +71,7 @@ struct writer_thread {
     bool busy;     /* the thread has work, or will find it */
     bool lent;     /* the loop writes */
     bool stalled;  /* what is queued first finds no room on the disk */
+    bool prepared; /* a step that went well, and not the last */
     bool notified; /* and nothing taken since */
 
     const struct writer_thread_ops *ops;

@@ -10,8 +10,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "run/wal_file.h"
+#include "run/writer_thread.h"
 #include "tests/unit/generated.h"
 #include "tests/unit/journal_fixture.h"
 
@@ -516,6 +519,25 @@ static void a_lost_reserve_is_told_while_there_is_room(void **state)
     journal_fixture_done(&f);
 }
 
+static void a_lost_reserve_is_made_in_one_go_when_there_is_room(void **state)
+{
+    (void)state;
+    struct journal_fixture f;
+    journal_fixture_init(&f, 1, false);
+    f.options.segment_bytes = 0;
+    wal_disk_fail(&f.disk, WAL_FAULT_SPACE, 3, 0); /* the first segment is there by then */
+    journal_fixture_must_open(&f);
+    while (f.reserve == 0)
+        loop_turn(f.loop);
+    wal_disk_fail(&f.disk, WAL_FAULT_NONE, 0, 0);
+    int64_t since_ms = clock_mono_ms();
+    while (f.reserve != 0)
+        loop_turn(f.loop);
+    int64_t steps = JOURNAL_SEGMENT_BYTES / WAL_FILE_SLICE_BYTES;
+    assert_true(clock_mono_ms() - since_ms < steps * WRITER_THREAD_RETRY_S * 1000);
+    journal_fixture_done(&f);
+}
+
 static void nothing_may_go_while_a_reset_is_written(void **state)
 {
     (void)state;
@@ -732,6 +754,7 @@ int main(void)
         cmocka_unit_test(a_failed_write_is_told_once_and_what_is_durable_is_read),
         cmocka_unit_test(short_writes_are_completed),
         cmocka_unit_test(a_lost_reserve_is_told_while_there_is_room),
+        cmocka_unit_test(a_lost_reserve_is_made_in_one_go_when_there_is_room),
         cmocka_unit_test(a_hanging_disk_shows_as_waiting),
         cmocka_unit_test(plain_writes_are_started_by_the_loop),
         cmocka_unit_test(what_comes_in_bulk_goes_to_the_disk_once),
