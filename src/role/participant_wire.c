@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "role/participant_internal.h"
 #include "role/rollouts.h"
@@ -107,6 +108,8 @@ static void wire_send_short(struct participant *participant, const struct txn_me
     if (message->text != NULL)
         vote.text = decision.text = reply.text = message->text;
     struct node *node = participant->node;
+    if (message->type == TXN_MESSAGE_VOTE && message->peer != node_id(node))
+        failpoint("txn.vote");
     if (message->type == TXN_MESSAGE_VOTE)
         (void)node_send(node, message->peer, WIRE_VOTE, &vote.base);
     else if (message->type == TXN_MESSAGE_DECISION)
@@ -203,6 +206,9 @@ static void wire_on_inquiry(void *self, uint64_t from, const ProtobufCMessage *b
 static void wire_on_vote(void *self, uint64_t from, const ProtobufCMessage *base)
 {
     const Wire__Vote *vote = (const Wire__Vote *)base;
+    const struct participant *participant = self;
+    if (from != node_id(participant->node))
+        failpoint("txn.votes");
     struct txn_message message = {
         .type = TXN_MESSAGE_VOTE, .peer = from, .yes = vote->yes, .text = vote->text};
     if (wire_read_uuid(&vote->txid, &message.txid))

@@ -275,108 +275,102 @@ web_serves_m1() {
     api /api/kv/clusterd%2Fmodel%2Fm1 | jq -e '.id == "m1"'
 }
 
-# ---- two-phase commit with somebody missing in the middle: a stopped node cannot vote
+# ---- two-phase commit with somebody missing in the middle
 
 doubts() { api -n "$1" /routing/state | jq '.in_doubt | length'; }
 in_doubt() { [ "$(doubts "$1")" = 1 ]; }
 no_doubts() { [ "$(doubts "$1")" = 0 ]; }
-others() { for node in n1 n2 n3; do [ $node = "$1" ] || echo $node; done; }
 
-# Begins a switch that waits for the vote of $stopped; $coordinator leads, $waiting is prepared.
-half_a_switch() { # DECIDE_BY
+# A switch begins, and one node ends at that point of it: $dead. $a and $b are the others.
+switch_ends_at() { # FAILPOINT DECIDE_BY
+    export CLUSTERD_FAILPOINTS=$BATS_TEST_TMPDIR
     start_cluster 3
     web_serves_m1
-    coordinator=$(leader)
-    read -r stopped waiting <<<"$(others "$coordinator" | paste -sd ' ')"
-    kill -STOP "$(node_pid "$stopped")"
-    [ "$(post -n "$coordinator" /api/rollouts/web/start \
-        "{\"model\":\"m2\",\"steps\":\"100\",\"decide_by\":\"$1\"}")" = 200 ]
-    wait_until 20 has_begun
+    touch "$CLUSTERD_FAILPOINTS/$1"
+    # with the answer, if it is the coordinator that ends
+    post -n "$(leader)" /api/rollouts/web/start "{\"model\":\"m2\",\"steps\":\"100\",\"decide_by\":\"$2\"}" || true
+    wait_until 20 one_is_dead
+    DOWN=" $dead"
 }
-
-# It has three tries of two seconds each: after them an operator has it tried again.
-has_begun() { in_doubt "$waiting" || { try_again "$waiting" && false; }; }
-is_promoted() { is web promoted || { try_again "$(up_node)" && false; }; }
-try_again() { [ "$(api -n "$1" /api/rollouts/web | jq -r .state)" != aborted ] || post -n "$1" /api/rollouts/web/retry '{}'; }
-
-# The coordinator ends while $waiting is in doubt: what is stopped does not decide between the look and the kill.
-kill_coordinator() {
-    wait_until 20 is_undecided
-    kill_node "$coordinator"
-}
-is_undecided() {
-    local pid
-    pid=$(node_pid "$coordinator")
-    kill -STOP "$pid"
-    ! in_doubt "$waiting" || ! in_doubt "$waiting" || return 0
-    kill -CONT "$pid"
-    has_begun
+one_is_dead() {
+    local node
+    for node in n1 n2 n3; do
+        if node_pid $node; then continue; fi
+        dead=$node
+        read -r a b <<<"$(printf '%s\n' n1 n2 n3 | grep -v $dead | paste -sd ' ')"
+        return 0
+    done
     return 1
 }
 
+# After three tries in vain it takes an operator.
+is_promoted() { is web promoted || { is web aborted && post -n "$(up_node)" /api/rollouts/web/retry '{}' && false; }; }
+
 @test "a vote that does not come in time is an abort; the switch is tried again" {
-    half_a_switch metadata
-    wait_until 10 no_doubts "$waiting"
-    [ "$(api -n "$waiting" /routing | jq -r '.[0].stable_model_id')" = m1 ]
+    start_cluster 3
+    web_serves_m1
+    coordinator=$(leader)
+    stopped=$([ "$coordinator" = n3 ] && echo n2 || echo n3)
+    pid=$(node_pid "$stopped")
+    kill -STOP "$pid"
+    [ "$(post -n "$coordinator" /api/rollouts/web/start '{"model":"m2","steps":"100"}')" = 200 ]
+    was_aborted() { api -n "$coordinator" /metrics | grep -q '^clusterd_txns_total{outcome="abort"} [1-9]'; }
+    wait_until 20 was_aborted
     named() { api -n "$coordinator" '/api/events?since=1h&kind=txn.*' | grep -F "node $stopped did not vote within"; }
     wait_until 20 named
-    kill -CONT "$(node_pid "$stopped")"
+    kill -CONT "$pid"
     wait_until 30 is_promoted
     wait_until 10 agree web 3
+    for node in n1 n2 n3; do wait_until 10 no_doubts $node; done
 }
 
 @test "the coordinator is killed between PREPARE_REQ and its decision: nobody waits for it" {
-    half_a_switch metadata
-    kill_coordinator
-    kill -CONT "$(node_pid "$stopped")"
-    wait_until 30 no_doubts "$waiting"
+    switch_ends_at txn.votes metadata
+    wait_until 30 no_doubts "$a"
+    wait_until 30 no_doubts "$b"
     wait_until 30 is_promoted
     wait_until 10 agree web 2
-    start_node "$coordinator"
+    start_node "$dead"
     wait_until 30 agree web 3
-    wait_until 10 no_doubts "$coordinator"
+    wait_until 10 no_doubts "$dead"
 }
 
 @test "a participant is killed after its vote: it asks for the decision when it is back" {
-    half_a_switch metadata
-    kill_node "$waiting"
-    start_node "$waiting"
-    kill -CONT "$(node_pid "$stopped")"
+    switch_ends_at txn.vote metadata
+    start_node "$dead"
     wait_until 30 is_promoted
     wait_until 20 agree web 3
-    wait_until 10 no_doubts "$waiting"
+    wait_until 10 no_doubts "$dead"
 }
 
 @test "without the metadata group those in doubt wait for the coordinator, or for an operator" {
-    half_a_switch peers
-    kill_coordinator
-    kill -CONT "$(node_pid "$stopped")"
-    wait_until 10 in_doubt "$stopped"
-    is_missed() { clustersh -s "unix:$(socket_of "$waiting")" -o table rollout indoubt | grep "^ $coordinator .*does not answer"; }
+    switch_ends_at txn.votes peers
+    wait_until 20 in_doubt "$a"
+    wait_until 20 in_doubt "$b"
+    is_missed() { clustersh -s "unix:$(socket_of "$a")" -o table rollout indoubt | grep "^ $dead .*does not answer"; }
     wait_until 20 is_missed
-    wait_until 20 holds -n "$waiting" /api/rollouts/indoubt '[.[] | select(.txid)] | length == 2'
-    txid=$(api -n "$waiting" /api/rollouts/indoubt | jq -r '[.[] | select(.txid)] | .[0].txid')
-    [ "$(post -n "$waiting" /api/rollouts/resolve "{\"txid\":\"$txid\",\"outcome\":\"commit\"}")" = 503 ]
+    wait_until 20 holds -n "$a" /api/rollouts/indoubt '[.[] | select(.txid)] | length == 2'
+    txid=$(api -n "$a" /api/rollouts/indoubt | jq -r '[.[] | select(.txid)] | .[0].txid')
+    [ "$(post -n "$a" /api/rollouts/resolve "{\"txid\":\"$txid\",\"outcome\":\"commit\"}")" = 503 ]
     message | grep -F 'did not say that it is prepared'
-    in_doubt "$waiting"
-    [ "$(post -n "$stopped" /api/rollouts/resolve "{\"txid\":\"$txid\",\"outcome\":\"abort\",\"reason\":\"gone\"}")" = 200 ]
-    wait_until 10 no_doubts "$waiting"
-    wait_until 10 no_doubts "$stopped"
+    in_doubt "$a"
+    [ "$(post -n "$b" /api/rollouts/resolve "{\"txid\":\"$txid\",\"outcome\":\"abort\",\"reason\":\"gone\"}")" = 200 ]
+    wait_until 10 no_doubts "$a"
+    wait_until 10 no_doubts "$b"
     wait_until 30 is_promoted
     wait_until 10 agree web 2
-    wait_until 10 holds -n "$waiting" /api/audit 'any(.action == "rollout resolve" and .detail == "abort: gone")'
-    start_node "$coordinator"
+    wait_until 10 holds -n "$a" /api/audit 'any(.action == "rollout resolve" and .detail == "abort: gone")'
+    start_node "$dead"
     wait_until 30 agree web 3
 }
 
 @test "without the metadata group the coordinator that returns has its undecided transactions aborted" {
-    half_a_switch peers
-    kill_coordinator
-    kill -CONT "$(node_pid "$stopped")"
-    wait_until 10 in_doubt "$stopped"
-    start_node "$coordinator"
-    wait_until 30 no_doubts "$stopped"
-    wait_until 30 no_doubts "$waiting"
+    switch_ends_at txn.votes peers
+    wait_until 20 in_doubt "$a"
+    wait_until 20 in_doubt "$b"
+    start_node "$dead"
+    wait_until 30 no_doubts "$a"
+    wait_until 30 no_doubts "$b"
     wait_until 40 has_ended web # done, or given up while others were still in doubt
     wait_until 30 agree web 3
 }
