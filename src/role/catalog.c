@@ -171,6 +171,8 @@ static void catalog_change(struct catalog_ask *ask)
     } else if (request->drop != NULL) {
         change.of_case = WIRE__CHANGE__OF_TABLE_DROP;
         change.table_drop = request->drop;
+        changes_audit(changes, request->drop->user, "table drop", request->drop->name,
+                      request->drop->place);
     } else {
         change.of_case = WIRE__CHANGE__OF_TABLE_COMMIT;
         change.table_commit = request->commit;

@@ -315,6 +315,9 @@ static void tables_drop_on_found(void *arg, int code, const char *text,
     call->place = mem_strdup(table.place);
     drop.id.data = call->id.bytes;
     drop.id.len = sizeof call->id.bytes;
+    drop.name = call->name;
+    drop.place = call->place;
+    drop.user = call->user;
     request.drop = &drop;
     tables_call_ask(call, &request, tables_drop_on_dropped);
 }

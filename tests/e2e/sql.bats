@@ -43,6 +43,7 @@ start_facts() {
     [ "$(sql "select count(*) from t at (version => 1)")" = 3 ]
     sql "drop table t"
     [ "$(clustersh -o json -c "show tables")" = "[]" ]
+    clustersh -o json audit | jq -e --arg user "$(id -un)" 'map([.action, .object, .user]) == [["table drop", "t", $user], ["table create", "t", $user]]'
 }
 
 @test "small files become few, what no version needs is deleted, the answer stays" {
