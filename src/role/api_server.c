@@ -6,6 +6,7 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "base/failpoint.h"
 #include "base/mem.h"
 #include "role/node.h"
 
@@ -20,6 +21,7 @@ struct api_server_request {
     struct api_server *server;
     struct api_server_key key;
     struct http_request *req; /* NULL while it is being dispatched */
+    bool reads;
     bool done;
     UT_hash_handle hh;
 };
@@ -61,6 +63,8 @@ static void api_server_on_result(void *arg, const struct http_result *result)
         reply.headers = (char *)(uintptr_t)result->headers;
     reply.body.data = (uint8_t *)(uintptr_t)result->body;
     reply.body.len = result->body_len;
+    if (!request->reads)
+        failpoint("api.reply");
     (void)node_send(request->server->node, request->key.from, WIRE_API_REPLY, &reply.base);
     if (request->req != NULL)
         api_server_forget(request);
@@ -86,6 +90,7 @@ static void api_server_on_request(void *self, uint64_t from, const ProtobufCMess
     struct api_server_request *request = mem_zalloc(sizeof *request);
     request->server = server;
     request->key = (struct api_server_key){.from = from, .call = in->call};
+    request->reads = strcmp(in->method, "GET") == 0;
     HASH_ADD(hh, server->requests, key, sizeof request->key, request);
     struct http_message forwarded = {
         .method = in->method,

@@ -137,7 +137,10 @@ static void coordinator_create(struct http_request *req, void *arg)
 }
 
 const struct http_route coordinator_job_routes[] = {
-    {.method = "POST", .path = "/api/jobs", .handler = coordinator_create},
+    {.method = "POST",
+     .path = "/api/jobs",
+     .flags = HTTP_ROUTE_KEYED,
+     .handler = coordinator_create},
     {.method = "GET", .path = "/api/jobs", .handler = coordinator_list},
     {.method = "GET", .path = "/api/jobs/create", .handler = coordinator_list},
     {.method = "GET", .path = "/api/jobs/status", .handler = coordinator_status},

@@ -41,13 +41,6 @@ static void node_held_fail(struct node_held *held, int code, const char *message
     http_reply_failure(req, &e, hint);
 }
 
-/* Another leader is no reason to do a change twice: only what reads is asked again. */
-static bool node_held_may_repeat(const struct node_held *held)
-{
-    return strcmp(http_request_method(held->req), "GET") == 0 ||
-           http_request_header(held->req, "Idempotency-Key") != NULL;
-}
-
 static void node_held_add_headers(struct http_request *req, const char *headers)
 {
     while (*headers != '\0') {
@@ -81,12 +74,12 @@ static void node_held_on_reply(void *arg, int code, const ProtobufCMessage *mess
                    reply->body.data, reply->body.len);
     } else if (code == ERR_TIMEOUT) {
         node_held_fail(held, ERR_TIMEOUT, "the leader did not answer in time", NULL);
-    } else if (code == ERR_BUSY || node_held_may_repeat(held)) {
-        /* waits for the next sweep */
+    } else if (code == ERR_BUSY || http_request_is_repeatable(held->req)) {
+        /* waits for the next sweep: another leader is no reason to do a change twice */
     } else {
         node_held_fail(held, ERR_OUTCOME_UNKNOWN,
                        "the leader was lost while it worked on this: it may or may not be done",
-                       "look at the state, or repeat with the same Idempotency-Key");
+                       "look at the state before you ask again");
     }
 }
 

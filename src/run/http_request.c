@@ -93,6 +93,12 @@ const char *http_request_method(const struct http_request *req)
     return req->method;
 }
 
+bool http_request_is_repeatable(const struct http_request *req)
+{
+    return strcmp(req->method, "GET") == 0 || ((req->route->flags & HTTP_ROUTE_KEYED) != 0 &&
+                                               http_request_header(req, "Idempotency-Key") != NULL);
+}
+
 const char *http_request_target(const struct http_request *req)
 {
     return req->target.raw;

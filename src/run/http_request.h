@@ -22,6 +22,9 @@ struct http_request;
 
 /* "GET", "PUT", ... A HEAD request arrives as "GET"; its body is left out on the way back. */
 const char *http_request_method(const struct http_request *req);
+/* Whether it can be asked again when nobody knows what came of it: what reads can, and what a key
+ * names, where the route heeds keys. */
+bool http_request_is_repeatable(const struct http_request *req);
 /* Path and query as sent, for logs and for handing the request to another node. */
 const char *http_request_target(const struct http_request *req);
 /* The value of {name} in the route's path, decoded. The route must have it. */

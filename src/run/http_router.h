@@ -16,7 +16,8 @@ enum http_route_flag {
     HTTP_ROUTE_PUBLIC = 1 << 0, /* no token needed */
     HTTP_ROUTE_STREAM = 1 << 1, /* may answer with http_stream_…() */
     HTTP_ROUTE_BYTES = 1 << 2,  /* the body is anything; without this flag it is JSON (else 415) */
-    HTTP_ROUTE_UPLOAD = 1 << 3  /* the body goes to a file */
+    HTTP_ROUTE_UPLOAD = 1 << 3, /* the body goes to a file */
+    HTTP_ROUTE_KEYED = 1 << 4 /* asked again with the same Idempotency-Key, it does its work once */
 };
 
 struct http_route {

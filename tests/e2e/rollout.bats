@@ -54,6 +54,26 @@ web_serves_m1() {
     wait_until 10 holds -n n2 /api/rollouts/indoubt '. == []'
 }
 
+@test "who asks for a change as the leader dies is told that nobody knows, and it isn't done twice" {
+    export CLUSTERD_FAILPOINTS=$BATS_TEST_TMPDIR
+    start_cluster 3
+    web_serves_m1
+    [ "$(post /api/rollouts/web/start '{"model":"m2","steps":"5:wait,25:wait,50:wait,100"}')" = 200 ]
+    wait_until 10 is web waiting
+    old=$(leader)
+    asked=$([ "$old" = n1 ] && echo n2 || echo n1)
+    wait_until 10 weighs 5
+    touch "$CLUSTERD_FAILPOINTS/api.reply"
+    [ "$(api -n "$asked" -o "$CLUSTER_DIR/answer" -w '%{http_code}' -H 'Idempotency-Key: k' -d '{}' /api/rollouts/web/promote)" = 504 ]
+    [ "$(jq -r .error.code "$CLUSTER_DIR/answer")" = outcome_unknown ]
+    DOWN=" $old"
+    wait_until 30 led_by_another "$old"
+    wait_until 30 weighs 25
+    wait_until 30 is web waiting
+    weighs 25
+}
+weighs() { holds -n "$(up_node)" /routing ".[0].weights.canary == $1"; }
+
 @test "a gate that fails takes the traffic back" {
     start_cluster 3
     web_serves_m1
