@@ -589,9 +589,14 @@ mirrored() {
     leads() { led_by_another "$old" && ready_frame "$(up_node)"; }
     wait_until 60 leads
     start_node "$old"
-    came() { api -n "$(leader)" '/api/events?since=1h&kind=node.suspect' | jq -c --arg id "$id" 'select(.id == $id)' | grep .; }
+    # It came before the next leader told what it knows, to a node that mirrored it; else without its row.
+    came() {
+        api -n "$(leader)" '/api/events?since=1h' | jq -se --arg id "$id" --arg old "$old" --arg n "${others[0]}" '
+            (map(.kind == "events.collector" and .node != $old) | index(true)) as $begins
+            | to_entries[] | select(.value.id == $id)
+            | .value.node == $n and .value.text != "" and (.key < $begins or (.value | has("table") or has("row") | not))'
+    }
     wait_until 60 came
-    came | jq -e --arg n "${others[0]}" '.node == $n and .text != "" and (has("table") or has("row") | not)'
 }
 
 # vitals_of ASKED NODE: how many seconds of NODE are known
