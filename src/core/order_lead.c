@@ -347,7 +347,8 @@ static void order_lead_reject(struct order *order, struct order_peer *peer,
         (peer->probing && peer->probe_seq != UINT64_MAX && reply->rejected_seq != peer->probe_seq);
     if (stale || peer->installing_ms != 0)
         return;
-    if (reply->rejected_seq == peer->match_seq && reply->durable_seq < peer->match_seq) {
+    bool has_lost = reply->rejected_seq == peer->match_seq && reply->durable_seq < peer->match_seq;
+    if (has_lost && !ORDER_BUG(DAMAGED_COUNTS)) {
         order_trouble(order, "node %llu lacks entries that it acknowledged",
                       (unsigned long long)peer->id);
         peer->match_seq = reply->durable_seq;
